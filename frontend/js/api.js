@@ -1,0 +1,189 @@
+// The HTTP contract: paths, headers, bodies, and errors with a reason.
+
+import { parseRetryAfter } from './retry.js';
+
+/** @import { Session } from './session.js' */
+/** @import { StatusAnswer } from './follower.js' */
+
+/**
+ * @typedef {'QUEUED' | 'PROCESSING' | 'SUCCESS' | 'FAILED' | 'CANCELLED'} TaskStatus
+ */
+
+/**
+ * @typedef {object} Task
+ * @property {string} task_id
+ * @property {TaskStatus} task_status
+ * @property {number} done_percentage
+ * @property {number} count_done_items
+ * @property {number} count_failed_items
+ * @property {number} number_of_items
+ * @property {string | null} created_at
+ * @property {string | null} started_at
+ * @property {string | null} finished_at
+ * @property {number | null} eta_seconds
+ * @property {string | null} error
+ */
+
+/**
+ * @typedef {object} Item
+ * @property {number} index
+ * @property {string} name
+ * @property {string} description
+ * @property {'done' | 'failed'} outcome
+ * @property {string | null} error
+ */
+
+/**
+ * @typedef {object} Submitted
+ * @property {string} taskId
+ * @property {boolean} wasBusy another task was active already; it is that one's id
+ * @property {number | null} retryAfterMs
+ */
+
+/**
+ * @template T
+ * @typedef {object} Page
+ * @property {T[]} entries
+ * @property {string | null} nextCursor
+ */
+
+/** Longer than any answer of a healthy API takes, cold start included. */
+const REQUEST_MS_MAX = 15_000;
+
+export class ApiError extends Error {
+  /**
+   * @param {number} status 0 where no answer came at all
+   * @param {string} message
+   * @param {Record<string, string[]>} [fields] what is wrong with which field of the request
+   * @param {number | null} [retryAfterMs]
+   */
+  constructor(status, message, fields = {}, retryAfterMs = null) {
+    super(message);
+    this.name = 'ApiError';
+    this.status = status;
+    this.fields = fields;
+    this.retryAfterMs = retryAfterMs;
+  }
+
+  /** Whether the same request may succeed later. */
+  get isRetryable() {
+    return this.status === 0 || this.status === 408 || this.status === 429 || this.status >= 500;
+  }
+}
+
+export class Api {
+  #base;
+  #session;
+
+  /** @param {string} apiUrl @param {Session} session */
+  constructor(apiUrl, session) {
+    this.#base = `${apiUrl.replace(/\/+$/, '')}/api/tuned-long-running-task/`;
+    this.#session = session;
+  }
+
+  /**
+   * @param {number} numberOfItems
+   * @param {string} idempotencyKey
+   * @returns {Promise<Submitted>}
+   */
+  async submit(numberOfItems, idempotencyKey) {
+    const { response, body } = await this.#request('POST', '', {
+      headers: { 'Content-Type': 'application/json', 'Idempotency-Key': idempotencyKey },
+      body: JSON.stringify({ number_of_items: numberOfItems }),
+    });
+    return {
+      taskId: body.data.task_id,
+      wasBusy: response.status === 201,
+      retryAfterMs: parseRetryAfter(response.headers.get('Retry-After')),
+    };
+  }
+
+  /** @param {string} taskId @param {string | null} etag @param {AbortSignal} signal @returns {Promise<StatusAnswer>} */
+  async status(taskId, etag, signal) {
+    const { response, body } = await this.#request('GET', `${taskId}/`, {
+      headers: etag === null ? {} : { 'If-None-Match': etag },
+      signal,
+    });
+    return {
+      task: body?.data ?? null,
+      etag: response.headers.get('ETag') ?? etag,
+      retryAfterMs: parseRetryAfter(response.headers.get('Retry-After')),
+    };
+  }
+
+  /** @param {string} taskId @returns {Promise<Task>} */
+  async cancel(taskId) {
+    return (await this.#request('DELETE', `${taskId}/`)).body.data;
+  }
+
+  /** Newest first. @param {string | null} cursor @param {number} limit @returns {Promise<Page<Task>>} */
+  async tasks(cursor, limit) {
+    const { body } = await this.#request('GET', `?${query({ limit, cursor })}`);
+    return { entries: body.data.tasks, nextCursor: body.data.next_cursor };
+  }
+
+  /**
+   * @param {string} taskId
+   * @param {'done' | 'failed'} outcome
+   * @param {string | null} cursor
+   * @param {number} limit
+   * @returns {Promise<Page<Item>>}
+   */
+  async items(taskId, outcome, cursor, limit) {
+    const { body } = await this.#request('GET', `${taskId}/items/?${query({ outcome, limit, cursor })}`);
+    return { entries: body.data.items, nextCursor: body.data.next_cursor };
+  }
+
+  /**
+   * Sends a request with a good token. A token that the API refuses although it should be good
+   * (revoked, or this machine's clock is wrong) is renewed once.
+   *
+   * @param {string} method
+   * @param {string} path
+   * @param {{ headers?: Record<string, string>, body?: string, signal?: AbortSignal }} [options]
+   * @returns {Promise<{ response: Response, body: any }>} the body is null for a 304
+   */
+  async #request(method, path, { headers = {}, body, signal } = {}) {
+    const deadline = AbortSignal.timeout(REQUEST_MS_MAX);
+    /** @param {string} token */
+    const send = (token) =>
+      fetch(this.#base + path, {
+        method,
+        headers: { ...headers, Authorization: `Bearer ${token}` },
+        body,
+        signal: signal ? AbortSignal.any([signal, deadline]) : deadline,
+        // The follower keeps its own ETags. The browser's cache in between would only hide a 304.
+        cache: 'no-store',
+      }).catch(() => {
+        throw new ApiError(0, 'The server did not answer.');
+      });
+
+    const token = await this.#session.accessToken();
+    let response = await send(token);
+    if (response.status === 401) response = await send(await this.#session.accessToken(token));
+    if (response.status === 304) return { response, body: null };
+    const answer = await response.json().catch(() => null);
+    if (response.ok && answer) return { response, body: answer };
+    throw errorOf(response, answer);
+  }
+}
+
+/** @param {Record<string, string | number | null>} parameters @returns {string} */
+function query(parameters) {
+  const given = Object.entries(parameters).filter(([, value]) => value !== null);
+  return new URLSearchParams(given.map(([name, value]) => [name, String(value)])).toString();
+}
+
+/**
+ * @param {Response} response
+ * @param {{ message?: string | Record<string, string[]> } | null} answer API Gateway's own answers have a plain message
+ * @returns {ApiError}
+ */
+function errorOf(response, answer) {
+  const retryAfterMs = parseRetryAfter(response.headers.get('Retry-After'));
+  // A success whose body cannot be read is a lost answer.
+  const status = response.ok ? 0 : response.status;
+  const message = answer?.message ?? `The server answered ${response.status}.`;
+  if (typeof message === 'string') return new ApiError(status, message, {}, retryAfterMs);
+  return new ApiError(status, Object.values(message).flat().join(' '), message, retryAfterMs);
+}

@@ -1,0 +1,76 @@
+// The few things that every view does with the document.
+
+/**
+ * An element that index.html is known to have. The tests open every view, so a wrong id or type shows there.
+ *
+ * @template {Element} T
+ * @param {string} id
+ * @param {new () => T} type
+ * @returns {T}
+ */
+export function byId(id, type) {
+  const element = document.getElementById(id);
+  if (!(element instanceof type)) throw new TypeError(`index.html has no ${type.name} #${id}`);
+  return element;
+}
+
+/**
+ * @template {keyof HTMLElementTagNameMap} K
+ * @param {K} tag
+ * @param {string} className
+ * @param {...(string | Node)} children strings become text, never markup
+ * @returns {HTMLElementTagNameMap[K]}
+ */
+export function element(tag, className, ...children) {
+  const made = document.createElement(tag);
+  if (className) made.className = className;
+  made.append(...children);
+  return made;
+}
+
+/** One of the symbols at the top of index.html. @param {string} name @returns {SVGSVGElement} */
+export function icon(name) {
+  const svg = document.createElementNS('http://www.w3.org/2000/svg', 'svg');
+  const use = document.createElementNS('http://www.w3.org/2000/svg', 'use');
+  use.setAttribute('href', `#icon-${name}`);
+  svg.append(use);
+  svg.classList.add('icon');
+  svg.setAttribute('aria-hidden', 'true');
+  return svg;
+}
+
+/** Changes a text only where it differs, so that nothing is laid out or read out again. @param {Element} target @param {string} text */
+export function setText(target, text) {
+  if (target.textContent !== text) target.textContent = text;
+}
+
+/**
+ * A button that is busy keeps the focus, which `disabled` would take away; whoever listens to
+ * it checks `isBusy` first.
+ *
+ * @param {HTMLButtonElement} button
+ * @param {boolean} busy
+ */
+export function setBusy(button, busy) {
+  if (busy) button.setAttribute('aria-disabled', 'true');
+  else button.removeAttribute('aria-disabled');
+}
+
+/** @param {HTMLButtonElement} button @returns {boolean} */
+export function isBusy(button) {
+  return button.hasAttribute('aria-disabled');
+}
+
+/** Shows what is wrong at a field, or that nothing is. @param {HTMLInputElement} input @param {Element} problem @param {string} text */
+export function setProblem(input, problem, text) {
+  setText(problem, text);
+  if (text) input.setAttribute('aria-invalid', 'true');
+  else input.removeAttribute('aria-invalid');
+}
+
+/** Has a screen reader say something when it is done with what it is saying. @param {string} text */
+export function announce(text) {
+  const announcer = byId('announcer', HTMLElement);
+  // The same words twice in a row would not be a change, and so not be read.
+  announcer.textContent = announcer.textContent === text ? `${text}\u00a0` : text;
+}

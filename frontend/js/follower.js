@@ -1,0 +1,168 @@
+// Follows one task by polling its status until it is terminal, as politely as
+// possible: it waits what the server asks for, sends the ETag back, backs off
+// with jitter when something fails, and rests while nobody is looking.
+//
+// It knows nothing of HTTP, of the page or of real time; all three come in
+// from outside, which is how the tests drive it with a fake clock.
+
+import { backoffMs } from './retry.js';
+
+/** @import { Task } from './api.js' */
+
+/** Used where an answer names no `Retry-After`, so that a proxy that drops it cannot cause a flood. */
+const POLL_MS_DEFAULT = 2_000;
+/** A lower bound whatever the server says: `Retry-After: 0` must not become a busy loop. */
+const POLL_MS_MIN = 500;
+const POLL_MS_MAX = 60_000;
+
+/**
+ * @typedef {object} StatusAnswer
+ * @property {Task | null} task null where nothing has changed since `etag` (304)
+ * @property {string | null} etag
+ * @property {number | null} retryAfterMs
+ */
+
+/**
+ * @typedef {object} Clock
+ * @property {() => number} now
+ * @property {(callback: () => void, ms: number) => unknown} setTimeout
+ * @property {(timer: any) => void} clearTimeout
+ */
+
+/**
+ * The outside world as far as polling cares.
+ *
+ * @typedef {object} Surroundings
+ * @property {() => boolean} isHidden
+ * @property {(callback: () => void) => () => void} onVisibilityChange yields the function that unsubscribes
+ * @property {(callback: () => void) => () => void} onOnline
+ */
+
+/**
+ * @typedef {object} Trouble
+ * @property {unknown} error
+ * @property {number} failures in a row
+ * @property {number} retryInMs
+ */
+
+/**
+ * @typedef {object} FollowerOptions
+ * @property {(etag: string | null, signal: AbortSignal) => Promise<StatusAnswer>} fetchStatus
+ * @property {(task: Task, pollAfterMs: number | null) => void} onTask a new truth; null as the wait when it is the last one
+ * @property {(trouble: Trouble) => void} onTrouble a try failed and will be repeated
+ * @property {() => void} onRecovered the first answer after trouble
+ * @property {(error: unknown) => void} onLost trying again is pointless (gone, or no longer signed in); following has stopped
+ * @property {(error: unknown) => boolean} isRetryable
+ * @property {(error: unknown) => number | null} retryAfterOf
+ * @property {Clock} clock
+ * @property {() => number} random
+ * @property {Surroundings} surroundings
+ */
+
+/** @param {Task} task @returns {boolean} */
+export function isTerminal(task) {
+  return task.task_status !== 'QUEUED' && task.task_status !== 'PROCESSING';
+}
+
+/** @param {number | null} retryAfterMs @returns {number} */
+export function pollDelayMs(retryAfterMs) {
+  return Math.min(POLL_MS_MAX, Math.max(POLL_MS_MIN, retryAfterMs ?? POLL_MS_DEFAULT));
+}
+
+export class Follower {
+  #options;
+  /** @type {unknown} */ #timer = null;
+  /** @type {AbortController | null} */ #inFlight = null;
+  /** @type {string | null} */ #etag = null;
+  /** @type {(() => void)[]} */ #unsubscribe = [];
+  #dueAt = 0;
+  #askedMeanwhile = false;
+  #failures = 0;
+  #stopped = false;
+
+  /** @param {FollowerOptions} options @param {number} [firstPollAfterMs] */
+  constructor(options, firstPollAfterMs = 0) {
+    this.#options = options;
+    const { surroundings } = options;
+    this.#unsubscribe.push(
+      surroundings.onVisibilityChange(() => this.#arm()),
+      // Being told that the network is back is a reason to try now. Being told that it is gone is
+      // none to stop: a machine without internet still reaches a stack that runs on itself.
+      surroundings.onOnline(() => this.#failures > 0 && this.pollNow()),
+    );
+    this.#pollIn(firstPollAfterMs);
+  }
+
+  /** Polls at once, for when something just happened that must show (a cancel, for one). */
+  pollNow() {
+    // A poll that is under way may have been answered before that something: it needs another one.
+    this.#askedMeanwhile = this.#inFlight !== null;
+    this.#pollIn(0);
+  }
+
+  /** Stops for good; nothing is reported after this. */
+  stop() {
+    this.#stopped = true;
+    this.#options.clock.clearTimeout(this.#timer);
+    this.#inFlight?.abort();
+    for (const unsubscribe of this.#unsubscribe.splice(0)) unsubscribe();
+  }
+
+  /** @param {number} delayMs */
+  #pollIn(delayMs) {
+    this.#dueAt = this.#options.clock.now() + delayMs;
+    this.#arm();
+  }
+
+  /**
+   * Sets the timer for what is due. A hidden page gets none: when it is shown again, this runs
+   * again, and a poll that fell due meanwhile goes out at once.
+   */
+  #arm() {
+    const { clock, surroundings } = this.#options;
+    clock.clearTimeout(this.#timer);
+    if (this.#stopped || this.#inFlight || surroundings.isHidden()) return;
+    this.#timer = clock.setTimeout(() => void this.#poll(), Math.max(0, this.#dueAt - clock.now()));
+  }
+
+  async #poll() {
+    const { fetchStatus, onTask, onRecovered } = this.#options;
+    this.#inFlight = new AbortController();
+    try {
+      const answer = await fetchStatus(this.#etag, this.#inFlight.signal);
+      if (this.#stopped) return;
+      this.#inFlight = null;
+      const hadTrouble = this.#failures > 0;
+      this.#failures = 0;
+      if (hadTrouble) onRecovered();
+      if (answer.task && isTerminal(answer.task)) {
+        this.stop();
+        onTask(answer.task, null);
+        return;
+      }
+      this.#etag = answer.etag;
+      const delayMs = this.#askedMeanwhile ? 0 : pollDelayMs(answer.retryAfterMs);
+      this.#askedMeanwhile = false;
+      this.#pollIn(delayMs);
+      if (answer.task) onTask(answer.task, delayMs);
+    } catch (error) {
+      if (this.#stopped) return;
+      this.#inFlight = null;
+      this.#retryOrGiveUp(error);
+    }
+  }
+
+  /** @param {unknown} error */
+  #retryOrGiveUp(error) {
+    const { isRetryable, retryAfterOf, onTrouble, onLost, random } = this.#options;
+    if (!isRetryable(error)) {
+      this.stop();
+      onLost(error);
+      return;
+    }
+    this.#failures += 1;
+    const retryInMs = backoffMs(this.#failures, random, retryAfterOf(error));
+    this.#pollIn(retryInMs);
+    onTrouble({ error, failures: this.#failures, retryInMs });
+  }
+}

@@ -1,0 +1,133 @@
+// The list of the user's tasks, newest first.
+
+import { byId, element, icon, setText } from './dom.js';
+import { isTerminal } from './follower.js';
+import * as words from './words.js';
+
+/** @import { Api, Task } from './api.js' */
+
+const TASKS_PER_PAGE = 10;
+
+export class History {
+  #list = byId('history-rows', HTMLElement);
+  #empty = byId('history-empty', HTMLElement);
+  #note = byId('history-note', HTMLElement);
+  #more = byId('history-more', HTMLButtonElement);
+  /** @type {Map<string, { task: Task, row: Row }>} */ #entries = new Map();
+  /** @type {string | null} */ #nextCursor = null;
+  #isLoaded = false;
+  #api;
+  #onOpen;
+
+  /** @param {Api} api @param {(task: Task) => void} onOpen */
+  constructor(api, onOpen) {
+    this.#api = api;
+    this.#onOpen = onOpen;
+  }
+
+  /**
+   * Loads the newest tasks, or looks for newer ones.
+   *
+   * @returns {Promise<Task | undefined>} the newest task that is active
+   */
+  async load() {
+    const { entries, nextCursor } = await this.#api.tasks(null, TASKS_PER_PAGE);
+    // Later calls only add in front: where "older" goes on was settled by the first one.
+    if (!this.#isLoaded) this.#nextCursor = nextCursor;
+    this.#isLoaded = true;
+    this.#add(entries);
+    return entries.find((task) => !isTerminal(task));
+  }
+
+  async loadOlder() {
+    const { entries, nextCursor } = await this.#api.tasks(this.#nextCursor, TASKS_PER_PAGE);
+    this.#nextCursor = nextCursor;
+    this.#add(entries);
+    const first = entries[0] && this.#entries.get(entries[0].task_id);
+    first?.row.button.focus();
+  }
+
+  /** Takes over what is newly known about one task. @param {Task} task */
+  update(task) {
+    this.#add([task]);
+  }
+
+  /** @param {string} text */
+  note(text) {
+    setText(this.#note, text);
+  }
+
+  clear() {
+    this.#entries.clear();
+    this.#list.replaceChildren();
+    this.#nextCursor = null;
+    this.#isLoaded = false;
+    this.#more.hidden = this.#empty.hidden = true;
+    this.note('');
+  }
+
+  /** @param {Task[]} tasks */
+  #add(tasks) {
+    for (const task of tasks) {
+      const known = this.#entries.get(task.task_id);
+      // The list may lag behind the status that the follower has just seen; what has ended stays ended.
+      if (known && isTerminal(known.task) && !isTerminal(task)) continue;
+      const row = known?.row ?? new Row(() => this.#onOpen(this.#entries.get(task.task_id)?.task ?? task));
+      row.show(task);
+      this.#entries.set(task.task_id, { task, row });
+    }
+    const sorted = [...this.#entries.values()].sort((a, b) => newestFirst(a.task, b.task));
+    sorted.forEach(({ row }, position) => {
+      // Moving a row that is in its place already would take the focus from it.
+      if (this.#list.children[position] !== row.item) this.#list.insertBefore(row.item, this.#list.children[position] ?? null);
+    });
+    this.#empty.hidden = this.#entries.size > 0;
+    this.#more.hidden = this.#nextCursor === null;
+  }
+}
+
+/** Task ids are UUIDs of version 7, which sort by their time. @param {Task} a @param {Task} b */
+function newestFirst(a, b) {
+  return a.task_id < b.task_id ? 1 : -1;
+}
+
+class Row {
+  #state = element('span', 'row-state');
+  #size = element('span', 'row-size');
+  #when = element('time', 'row-when');
+  #figure = element('span', 'row-figure');
+  #failed = element('span', 'row-failed');
+  #icon = element('span', 'row-icon');
+  #shownState = '';
+
+  /** @param {() => void} onOpen */
+  constructor(onOpen) {
+    this.button = element('button', 'row',
+      this.#icon,
+      element('span', 'row-main', this.#state, ' ', this.#size),
+      element('span', 'row-side', this.#figure),
+      element('span', 'row-below', this.#when),
+      element('span', 'row-below row-side', this.#failed),
+    );
+    this.button.type = 'button';
+    this.button.setAttribute('aria-haspopup', 'dialog');
+    this.button.addEventListener('click', onOpen);
+    this.item = element('li', '', this.button);
+  }
+
+  /** @param {Task} task */
+  show(task) {
+    const { task_status: status, number_of_items: total, count_failed_items: failed } = task;
+    const started = task.started_at ?? task.created_at;
+    const elapsed = words.elapsedMs(task, Date.now());
+    if (this.#shownState !== status) this.#icon.replaceChildren(icon(status.toLowerCase()));
+    this.#shownState = this.button.dataset.state = status;
+    setText(this.#state, words.STATE_WORDS[status]);
+    setText(this.#size, words.items(total));
+    setText(this.#when, started ? words.moment(started) : 'Just now');
+    if (started) this.#when.dateTime = started;
+    if (!isTerminal(task)) setText(this.#figure, `${task.done_percentage}%`);
+    else setText(this.#figure, elapsed === null ? '' : words.duration(elapsed));
+    setText(this.#failed, failed > 0 ? `${words.number(failed)} failed` : '');
+  }
+}

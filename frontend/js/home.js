@@ -1,0 +1,405 @@
+// What a signed-in person does: start a task, watch it, cancel it, look back.
+// This file decides; the views beside it show.
+
+import { ApiError } from './api.js';
+import { Details } from './details.js';
+import { byId, isBusy, setBusy, setProblem, setText } from './dom.js';
+import { Follower, isTerminal, pollDelayMs } from './follower.js';
+import { History } from './history.js';
+import { backoffMs } from './retry.js';
+import { CognitoError, SessionEnded } from './session.js';
+import { newIdempotencyKey, Submitter } from './submitter.js';
+import { TaskView } from './task-view.js';
+import * as words from './words.js';
+
+/** @import { Api, Task } from './api.js' */
+/** @import { Session } from './session.js' */
+/** @import { Tabs } from './tabs.js' */
+
+/** Long enough to read it; then the line is free again. */
+const RECOVERED_NOTE_MS = 5_000;
+const CANCEL_TRIES_MAX = 3;
+/** Coming back to the tab more often than this does not look for new tasks again. */
+const LOOK_AGAIN_MS = 10_000;
+
+export class Home {
+  #section = byId('home', HTMLElement);
+  #work = byId('work', HTMLElement);
+  #form = byId('start', HTMLFormElement);
+  #startTitle = byId('start-title', HTMLElement);
+  #count = byId('count', HTMLInputElement);
+  #countProblem = byId('count-problem', HTMLElement);
+  #startButton = byId('start-button', HTMLButtonElement);
+  #startNote = byId('start-note', HTMLElement);
+  #taskCard = byId('task', HTMLElement);
+  #taskTitle = byId('task-title', HTMLElement);
+  #cancelButton = byId('cancel', HTMLButtonElement);
+  #againButton = byId('again', HTMLButtonElement);
+  #itemsButton = byId('see-items', HTMLButtonElement);
+  #moreButton = byId('history-more', HTMLButtonElement);
+  #confirm = byId('confirm-cancel', HTMLDialogElement);
+  #confirmText = byId('confirm-text', HTMLElement);
+  #confirmProblem = byId('confirm-problem', HTMLElement);
+  #confirmYes = byId('confirm-yes', HTMLButtonElement);
+
+  /** The task in the card. @type {Task | null} */ #task = null;
+  /** @type {Follower | null} */ #follower = null;
+  /** Counts sign-ins, so that an answer that comes after a sign-out is not shown to whoever is next. */
+  #visit = 0;
+  #isHere = false;
+  #lookedAt = 0;
+  #api;
+  #tabs;
+  #onSessionEnded;
+  #view;
+  #details;
+  #history;
+  #submitter;
+
+  /** @param {{ api: Api, session: Session, tabs: Tabs, onSessionEnded: () => void }} parts */
+  constructor({ api, session, tabs, onSessionEnded }) {
+    this.#api = api;
+    this.#tabs = tabs;
+    this.#onSessionEnded = onSessionEnded;
+    this.#view = new TaskView(() => session.serverNow());
+    this.#details = new Details(api, (error) => this.#checkSession(error));
+    this.#history = new History(api, (task) => this.#details.open(task));
+    this.#submitter = new Submitter({
+      submit: (count, key) => api.submit(count, key),
+      isRetryable,
+      retryAfterOf,
+      sleep: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
+      random: Math.random,
+      newKey: newIdempotencyKey,
+      onRetry: () => setText(this.#startNote, 'No answer yet. Trying again; it cannot start twice.'),
+    });
+    this.#listen();
+  }
+
+  /** Shows what this user has going on. @param {{ takeFocus: boolean }} options whether the person has just come from a form */
+  async enter({ takeFocus }) {
+    const visit = ++this.#visit;
+    this.#isHere = true;
+    this.#section.hidden = false;
+    this.#work.setAttribute('aria-busy', 'true');
+    const active = await this.#look(visit);
+    if (visit !== this.#visit) return;
+    this.#work.removeAttribute('aria-busy');
+    if (active) this.#follow(active.task_id, active, 0);
+    else this.#showForm();
+    if (takeFocus) (active ? this.#taskTitle : this.#startTitle).focus();
+  }
+
+  /** Stops everything and forgets what was shown. */
+  leave() {
+    this.#visit += 1;
+    this.#isHere = false;
+    this.#section.hidden = true;
+    this.#stopFollowing();
+    this.#taskCard.hidden = this.#form.hidden = true;
+    this.#confirm.close();
+    this.#details.close();
+    this.#history.clear();
+  }
+
+  #listen() {
+    this.#form.addEventListener('submit', (event) => {
+      event.preventDefault();
+      void this.#start();
+    });
+    this.#count.addEventListener('input', () => this.#validate());
+    for (const chip of this.#form.querySelectorAll('.chip')) {
+      chip.addEventListener('click', () => {
+        this.#count.value = /** @type {HTMLButtonElement} */ (chip).value;
+        this.#validate();
+      });
+    }
+    this.#cancelButton.addEventListener('click', () => this.#askToCancel());
+    this.#confirmYes.addEventListener('click', () => void this.#cancel());
+    byId('confirm-no', HTMLButtonElement).addEventListener('click', () => this.#confirm.close());
+    this.#againButton.addEventListener('click', () => {
+      this.#showForm();
+      this.#count.select();
+      this.#count.focus();
+    });
+    this.#itemsButton.addEventListener('click', () => this.#task && this.#details.open(this.#task));
+    this.#moreButton.addEventListener('click', () => void this.#loadOlder());
+    // A task may have been started in another tab, or by another program of the same user.
+    this.#tabs.on('task-started', () => void this.#lookAgain());
+    document.addEventListener('visibilitychange', () => {
+      if (!document.hidden && Date.now() - this.#lookedAt > LOOK_AGAIN_MS) void this.#lookAgain();
+    });
+  }
+
+  // Starting
+
+  /** @returns {number | null} the number of items where it is fine, else null and the problem is shown */
+  #validate() {
+    const { count, problem } = words.parseCount(this.#count.value);
+    setProblem(this.#count, this.#countProblem, problem ?? '');
+    setText(this.#startNote, '');
+    return count;
+  }
+
+  async #start() {
+    if (isBusy(this.#startButton)) return;
+    const count = this.#validate();
+    if (count === null) {
+      this.#count.focus();
+      return;
+    }
+    const visit = this.#visit;
+    this.#setStarting(true);
+    try {
+      const { taskId, wasBusy, retryAfterMs } = await this.#submitter.start(count);
+      if (visit !== this.#visit) return;
+      this.#tabs.post('task-started', { taskId });
+      if (wasBusy) await this.#followBusy(taskId, visit);
+      else this.#follow(taskId, queuedTask(taskId, count), pollDelayMs(retryAfterMs));
+      this.#taskTitle.focus();
+    } catch (error) {
+      if (visit === this.#visit) this.#showStartError(error);
+    } finally {
+      this.#setStarting(false);
+    }
+  }
+
+  /** @param {boolean} starting */
+  #setStarting(starting) {
+    setBusy(this.#startButton, starting);
+    setText(this.#startButton, starting ? 'Starting …' : 'Start');
+    this.#count.readOnly = starting;
+  }
+
+  /** @param {string} taskId @param {number} visit */
+  async #followBusy(taskId, visit) {
+    const { task } = await this.#api.status(taskId, null, new AbortController().signal);
+    if (visit !== this.#visit || !task) return;
+    this.#follow(taskId, task, 0);
+    this.#view.note('You already have a task running, so no second one was started. This is the one.');
+  }
+
+  /** @param {unknown} error */
+  #showStartError(error) {
+    if (this.#checkSession(error)) return;
+    const fields = error instanceof ApiError ? error.fields : {};
+    if (fields.number_of_items) {
+      setText(this.#startNote, '');
+      setProblem(this.#count, this.#countProblem, fields.number_of_items.join(' '));
+      this.#count.focus();
+    } else if (isRetryable(error)) {
+      setText(this.#startNote, `${words.apiProblem(error)} It is not known whether the task has started. Press Start again: it cannot start twice.`);
+    } else {
+      setText(this.#startNote, `${words.apiProblem(error)} The task was not started.`);
+    }
+  }
+
+  #showForm() {
+    this.#stopFollowing();
+    this.#taskCard.hidden = true;
+    this.#form.hidden = false;
+    setText(this.#startNote, '');
+  }
+
+  // Following
+
+  /** @param {string} taskId @param {Task} known @param {number} firstPollAfterMs */
+  #follow(taskId, known, firstPollAfterMs) {
+    this.#stopFollowing();
+    this.#form.hidden = true;
+    this.#taskCard.hidden = false;
+    this.#showTask(known, firstPollAfterMs);
+    this.#follower = new Follower({
+      fetchStatus: (etag, signal) => this.#api.status(taskId, etag, signal),
+      onTask: (task, pollAfterMs) => this.#showTask(task, pollAfterMs),
+      onTrouble: ({ error, failures }) => this.#showTrouble(error, failures),
+      onRecovered: () => this.#showRecovered(),
+      onLost: (error) => this.#showLost(error),
+      isRetryable,
+      retryAfterOf,
+      clock: { now: () => Date.now(), setTimeout: (callback, ms) => setTimeout(callback, ms), clearTimeout: (timer) => clearTimeout(timer) },
+      random: Math.random,
+      surroundings: {
+        isHidden: () => document.hidden,
+        onVisibilityChange: (callback) => subscribe(document, 'visibilitychange', callback),
+        onOnline: (callback) => subscribe(window, 'online', callback),
+      },
+    }, firstPollAfterMs);
+  }
+
+  #stopFollowing() {
+    this.#follower?.stop();
+    this.#follower = null;
+    this.#task = null;
+    this.#view.clear();
+  }
+
+  /** @param {Task} task @param {number | null} pollAfterMs */
+  #showTask(task, pollAfterMs) {
+    this.#task = task;
+    this.#view.show(task, pollAfterMs);
+    this.#history.update(task);
+    const hasEnded = isTerminal(task);
+    const hadFocus = document.activeElement === this.#cancelButton || this.#confirm.open;
+    if (hasEnded) this.#confirm.close();
+    this.#cancelButton.hidden = hasEnded;
+    this.#againButton.hidden = !hasEnded;
+    this.#itemsButton.hidden = !hasEnded || task.count_done_items + task.count_failed_items === 0;
+    // The button under the keyboard has gone; the next thing to do takes its place.
+    if (hasEnded && hadFocus) this.#againButton.focus();
+  }
+
+  /** @param {unknown} error @param {number} failures */
+  #showTrouble(error, failures) {
+    this.#view.showTrouble();
+    if (failures === 1) this.#view.note(`${words.apiProblem(error)} Your task goes on; this page catches up by itself.`);
+  }
+
+  #showRecovered() {
+    const text = 'Connected again.';
+    this.#view.note(text);
+    setTimeout(() => this.#view.unnote(text), RECOVERED_NOTE_MS);
+  }
+
+  /** @param {unknown} error */
+  #showLost(error) {
+    if (this.#checkSession(error)) return;
+    this.#showForm();
+    const isGone = error instanceof ApiError && error.status === 404;
+    setText(this.#startNote, isGone ? 'The task you were watching no longer exists.' : `${words.apiProblem(error)} The task cannot be followed.`);
+  }
+
+  // Cancelling
+
+  #askToCancel() {
+    if (!this.#task) return;
+    const { count_done_items: done, number_of_items: total } = this.#task;
+    setText(this.#confirmText, `${words.number(done)} of ${words.items(total)} are done and will be kept. The rest will not run, and the task cannot be resumed.`);
+    setText(this.#confirmProblem, '');
+    this.#confirm.showModal();
+  }
+
+  async #cancel() {
+    const task = this.#task;
+    if (!task || isBusy(this.#confirmYes)) return;
+    const visit = this.#visit;
+    setBusy(this.#confirmYes, true);
+    try {
+      const cancelled = await this.#sendCancel(task.task_id);
+      if (visit !== this.#visit || this.#task?.task_id !== task.task_id) return;
+      this.#follower?.stop();
+      this.#showTask(cancelled, null);
+    } catch (error) {
+      if (visit !== this.#visit || this.#checkSession(error)) return;
+      if (error instanceof ApiError && error.status === 409) {
+        this.#confirm.close();
+        this.#view.note('The task had ended before it could be cancelled.');
+        this.#follower?.pollNow();
+      } else {
+        setText(this.#confirmProblem, `${words.apiProblem(error)} The task was not cancelled, as far as is known.`);
+      }
+    } finally {
+      setBusy(this.#confirmYes, false);
+    }
+  }
+
+  /** Cancelling twice does no more than once, so a lost answer is simply asked for again. @param {string} taskId @returns {Promise<Task>} */
+  async #sendCancel(taskId) {
+    for (let failures = 1; ; failures += 1) {
+      try {
+        return await this.#api.cancel(taskId);
+      } catch (error) {
+        if (!isRetryable(error) || failures === CANCEL_TRIES_MAX) throw error;
+        await new Promise((resolve) => setTimeout(resolve, backoffMs(failures, Math.random, retryAfterOf(error))));
+      }
+    }
+  }
+
+  // Looking back
+
+  /**
+   * Loads the newest tasks, however long it takes; the form does not wait for more than the first try.
+   *
+   * @param {number} visit
+   * @param {number} [failures] so far
+   * @returns {Promise<Task | undefined>} the active task
+   */
+  async #look(visit, failures = 0) {
+    this.#lookedAt = Date.now();
+    try {
+      const active = await this.#history.load();
+      if (visit !== this.#visit) return;
+      this.#history.note('');
+      return active;
+    } catch (error) {
+      if (visit !== this.#visit || this.#checkSession(error)) return;
+      this.#history.note(`${words.apiProblem(error)} Your tasks could not be loaded.`);
+      if (isRetryable(error)) {
+        setTimeout(() => visit === this.#visit && void this.#lookAgain(failures + 1), backoffMs(failures + 1, Math.random, retryAfterOf(error)));
+      }
+    }
+  }
+
+  /** Looks for a task that this tab does not know of yet. @param {number} [failures] so far */
+  async #lookAgain(failures = 0) {
+    if (!this.#isHere) return;
+    const visit = this.#visit;
+    const active = await this.#look(visit, failures);
+    // What the person is busy with here comes first: a result being read, a number being sent.
+    const isFree = this.#task === null && !isBusy(this.#startButton);
+    if (active && visit === this.#visit && isFree) this.#follow(active.task_id, active, 0);
+  }
+
+  async #loadOlder() {
+    if (isBusy(this.#moreButton)) return;
+    const visit = this.#visit;
+    setBusy(this.#moreButton, true);
+    try {
+      await this.#history.loadOlder();
+    } catch (error) {
+      if (visit === this.#visit && !this.#checkSession(error)) this.#history.note(`${words.apiProblem(error)} Older tasks could not be loaded.`);
+    } finally {
+      setBusy(this.#moreButton, false);
+    }
+  }
+
+  /** @param {unknown} error @returns {boolean} whether it meant that nobody is signed in any more */
+  #checkSession(error) {
+    if (!(error instanceof SessionEnded)) return false;
+    if (this.#isHere) this.#onSessionEnded();
+    return true;
+  }
+}
+
+/** @param {unknown} error @returns {boolean} */
+function isRetryable(error) {
+  return (error instanceof ApiError || error instanceof CognitoError) && error.isRetryable;
+}
+
+/** @param {unknown} error @returns {number | null} */
+function retryAfterOf(error) {
+  return error instanceof ApiError ? error.retryAfterMs : null;
+}
+
+/** What is known of a task that has just been accepted. @param {string} taskId @param {number} count @returns {Task} */
+function queuedTask(taskId, count) {
+  return {
+    task_id: taskId,
+    task_status: 'QUEUED',
+    done_percentage: 0,
+    count_done_items: 0,
+    count_failed_items: 0,
+    number_of_items: count,
+    created_at: null,
+    started_at: null,
+    finished_at: null,
+    eta_seconds: null,
+    error: null,
+  };
+}
+
+/** @param {EventTarget} target @param {string} type @param {() => void} callback @returns {() => void} */
+function subscribe(target, type, callback) {
+  target.addEventListener(type, callback);
+  return () => target.removeEventListener(type, callback);
+}

@@ -1,0 +1,33 @@
+// When to try again after something failed. Pure, so that the tests can pin every number.
+
+/** The first wait after a failure; it doubles with every further one. */
+const FIRST_WAIT_MS = 1_000;
+/** A page that someone is looking at must never seem dead for longer than this. */
+const WAIT_MS_MAX = 30_000;
+
+/**
+ * How long to wait after the `failures`-th failure in a row.
+ *
+ * Half of the wait is random: after an outage all open pages would otherwise
+ * come back in the same instant and cause the next one.
+ *
+ * @param {number} failures how many tries have failed in a row, from 1
+ * @param {() => number} random yields 0 ≤ x < 1
+ * @param {number | null} [retryAfterMs] what the server asked for; never undercut
+ * @returns {number} milliseconds
+ */
+export function backoffMs(failures, random, retryAfterMs = null) {
+  const ceiling = Math.min(WAIT_MS_MAX, FIRST_WAIT_MS * 2 ** (failures - 1));
+  return Math.max(ceiling / 2 + (ceiling / 2) * random(), retryAfterMs ?? 0);
+}
+
+/**
+ * Reads a `Retry-After` header, which is whole seconds in this API.
+ *
+ * @param {string | null} header
+ * @returns {number | null} milliseconds, or null where there is nothing usable
+ */
+export function parseRetryAfter(header) {
+  if (header === null || !/^\d{1,6}$/.test(header.trim())) return null;
+  return Number(header) * 1_000;
+}

@@ -1,0 +1,121 @@
+// The two forms that lead in: username and password, and choosing a new password.
+
+import { announce, byId, isBusy, setBusy, setProblem, setText } from './dom.js';
+import { signInProblem } from './words.js';
+
+/** @import { Session } from './session.js' */
+
+export class SignIn {
+  #section = byId('sign-in', HTMLElement);
+  #lead = byId('sign-in-lead', HTMLElement);
+  #username = byId('sign-in-username', HTMLInputElement);
+  #password = byId('sign-in-password', HTMLInputElement);
+  #problem = byId('sign-in-problem', HTMLElement);
+  #newSection = byId('new-password', HTMLElement);
+  #newUsername = byId('new-password-username', HTMLInputElement);
+  #newPassword = byId('new-password-password', HTMLInputElement);
+  #newProblem = byId('new-password-problem', HTMLElement);
+  /** @type {((newPassword: string) => Promise<void>) | null} */ #finish = null;
+  #session;
+  #onSignedIn;
+
+  /** @param {Session} session @param {() => void} onSignedIn */
+  constructor(session, onSignedIn) {
+    this.#session = session;
+    this.#onSignedIn = onSignedIn;
+    onSubmit('sign-in-form', () => this.#signIn());
+    onSubmit('new-password-form', () => this.#saveNewPassword());
+    byId('new-password-back', HTMLButtonElement).addEventListener('click', () => this.show());
+    for (const toggle of document.querySelectorAll('.toggle')) toggle.addEventListener('click', () => togglePassword(toggle));
+  }
+
+  /** @param {string} [lead] why signing in is asked for */
+  show(lead = 'Start long-running tasks and watch them to the end.') {
+    this.hide();
+    setText(this.#lead, lead);
+    this.#section.hidden = false;
+    this.#username.focus();
+  }
+
+  /** Hides both forms and forgets what was typed. */
+  hide() {
+    this.#section.hidden = this.#newSection.hidden = true;
+    this.#password.value = this.#newPassword.value = '';
+    setProblem(this.#password, this.#problem, '');
+    setProblem(this.#newPassword, this.#newProblem, '');
+    this.#finish = null;
+  }
+
+  async #signIn() {
+    const username = this.#username.value.trim();
+    const password = this.#password.value;
+    if (username === '' || password === '') {
+      setText(this.#problem, username === '' ? 'Enter your username.' : 'Enter your password.');
+      (username === '' ? this.#username : this.#password).focus();
+      return;
+    }
+    setText(this.#problem, '');
+    try {
+      const finish = await this.#session.signIn(username, password);
+      if (finish) this.#askForNewPassword(username, finish);
+      else this.#onSignedIn();
+    } catch (error) {
+      setText(this.#problem, signInProblem(error));
+      this.#password.select();
+      this.#password.focus();
+    }
+  }
+
+  /** @param {string} username @param {(newPassword: string) => Promise<void>} finish */
+  #askForNewPassword(username, finish) {
+    this.hide();
+    this.#finish = finish;
+    this.#newUsername.value = username;
+    this.#newSection.hidden = false;
+    this.#newPassword.focus();
+    announce('Choose a new password to go on.');
+  }
+
+  async #saveNewPassword() {
+    if (this.#newPassword.value === '') {
+      setProblem(this.#newPassword, this.#newProblem, 'Enter a new password.');
+      this.#newPassword.focus();
+      return;
+    }
+    setProblem(this.#newPassword, this.#newProblem, '');
+    try {
+      await this.#finish?.(this.#newPassword.value);
+      this.#onSignedIn();
+    } catch (error) {
+      setProblem(this.#newPassword, this.#newProblem, signInProblem(error));
+      this.#newPassword.focus();
+    }
+  }
+}
+
+/**
+ * Handles a form by script alone; the page's policy lets no form be sent anywhere. A form whose
+ * last submit is still under way does not start another one.
+ *
+ * @param {string} id
+ * @param {() => Promise<void>} handle
+ */
+function onSubmit(id, handle) {
+  const form = byId(id, HTMLFormElement);
+  const button = /** @type {HTMLButtonElement} */ (form.querySelector('[type=submit]'));
+  form.addEventListener('submit', async (event) => {
+    event.preventDefault();
+    if (isBusy(button)) return;
+    setBusy(button, true);
+    await handle().finally(() => setBusy(button, false));
+  });
+}
+
+/** @param {Element} toggle */
+function togglePassword(toggle) {
+  const input = byId(toggle.getAttribute('aria-controls') ?? '', HTMLInputElement);
+  const isShown = input.type === 'password';
+  input.type = isShown ? 'text' : 'password';
+  toggle.setAttribute('aria-pressed', String(isShown));
+  setText(toggle, isShown ? 'Hide' : 'Show');
+}

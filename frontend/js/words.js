@@ -1,0 +1,182 @@
+// Everything the page says that depends on data: numbers, times and sentences.
+
+import { ApiError } from './api.js';
+import { CognitoError } from './session.js';
+
+/** @import { Task, TaskStatus } from './api.js' */
+
+const numbers = new Intl.NumberFormat('en');
+const timeOfDay = new Intl.DateTimeFormat('en-GB', { hour: '2-digit', minute: '2-digit' });
+const dayOfYear = new Intl.DateTimeFormat('en-GB', { day: 'numeric', month: 'short' });
+const dayAndYear = new Intl.DateTimeFormat('en-GB', { day: 'numeric', month: 'short', year: 'numeric' });
+
+/** @type {Record<TaskStatus, string>} */
+export const STATE_WORDS = {
+  QUEUED: 'Waiting to start',
+  PROCESSING: 'Running',
+  SUCCESS: 'Finished',
+  FAILED: 'Failed',
+  CANCELLED: 'Cancelled',
+};
+
+/** @param {number} count @returns {string} */
+export function number(count) {
+  return numbers.format(count);
+}
+
+/** @param {number} count @returns {string} "1 item", "100 items" */
+export function items(count) {
+  return count === 1 ? '1 item' : `${number(count)} items`;
+}
+
+/** @param {number} ms @returns {string} a length of time as precise as a person cares for */
+export function duration(ms) {
+  const seconds = Math.max(0, Math.floor(ms / 1_000));
+  if (seconds < 60) return `${seconds} s`;
+  const minutes = Math.floor(seconds / 60);
+  if (minutes < 60) return `${minutes} min ${String(seconds % 60).padStart(2, '0')} s`;
+  const hours = Math.floor(minutes / 60);
+  if (hours < 24) return `${hours} h ${String(minutes % 60).padStart(2, '0')} min`;
+  return `${Math.floor(hours / 24)} d ${hours % 24} h`;
+}
+
+/**
+ * An estimate is rounded up, and coarser the longer it is: a countdown that promises seconds
+ * and then stops is worse than none.
+ *
+ * @param {number | null} ms
+ * @returns {string}
+ */
+export function timeLeft(ms) {
+  if (ms === null) return '–';
+  const seconds = Math.ceil(ms / 1_000);
+  if (seconds <= 0) return 'any moment';
+  if (seconds <= 5) return 'a few seconds';
+  if (seconds <= 55) return `about ${Math.ceil(seconds / 5) * 5} s`;
+  const minutes = Math.ceil(seconds / 60);
+  if (minutes < 60) return `about ${minutes} min`;
+  const quarters = Math.ceil(minutes / 15);
+  const rest = (quarters % 4) * 15;
+  return `about ${Math.floor(quarters / 4)} h${rest ? ` ${rest} min` : ''}`;
+}
+
+/** @param {string} timestamp RFC 3339 @param {Date} [now] @returns {string} "Today, 14:03" in local time */
+export function moment(timestamp, now = new Date()) {
+  const then = new Date(timestamp);
+  const yesterday = new Date(now);
+  yesterday.setDate(now.getDate() - 1);
+  const time = timeOfDay.format(then);
+  if (then.toDateString() === now.toDateString()) return `Today, ${time}`;
+  if (then.toDateString() === yesterday.toDateString()) return `Yesterday, ${time}`;
+  return `${(then.getFullYear() === now.getFullYear() ? dayOfYear : dayAndYear).format(then)}, ${time}`;
+}
+
+/**
+ * How long a task ran, or has been running until `now`; null while it waits.
+ *
+ * @param {Task} task
+ * @param {number} now the server's time
+ * @returns {number | null}
+ */
+export function elapsedMs(task, now) {
+  const start = task.started_at ?? (task.finished_at && task.created_at);
+  if (!start) return null;
+  return Math.max(0, (task.finished_at ? Date.parse(task.finished_at) : now) - Date.parse(start));
+}
+
+/** What has come of a task and what to do next, in a sentence or two. @param {Task} task @returns {string} */
+export function outcome(task) {
+  const { task_status: status, count_done_items: done, count_failed_items: failed, number_of_items: total } = task;
+  switch (status) {
+    case 'QUEUED':
+      return 'Your task is in the queue and starts by itself. You can close this page and come back.';
+    case 'PROCESSING':
+      return 'You can close this page. The work goes on, and you can come back to watch.';
+    case 'SUCCESS':
+      return total === 1 ? 'The item is done.' : `All ${items(total)} are done.`;
+    case 'CANCELLED':
+      return `You cancelled this task after ${number(done)} of ${items(total)}. What was done is kept; start a new task when you are ready.`;
+    case 'FAILED':
+      if (task.error) return `${sentence(task.error)} Done so far: ${number(done)} of ${items(total)}.`;
+      return `${items(failed)} of ${number(total)} failed. See which and why, then start a new task.`;
+  }
+}
+
+/** What a screen reader hears when a task has ended. @param {Task} task @returns {string} */
+export function ending(task) {
+  return `${STATE_WORDS[task.task_status]}. ${outcome(task)}`;
+}
+
+/**
+ * Which of the few announcements is due: a screen reader must not read out every poll.
+ *
+ * @param {number} before percentage
+ * @param {number} now percentage
+ * @returns {number | null} the milestone passed between the two
+ */
+export function milestone(before, now) {
+  return [75, 50, 25].find((mark) => before < mark && now >= mark) ?? null;
+}
+
+/**
+ * A number of items as typed, or what is wrong with it. The upper limit is the server's to know.
+ *
+ * @param {string} typed
+ * @returns {{ count: number, problem: null } | { count: null, problem: string }}
+ */
+export function parseCount(typed) {
+  const text = typed.trim();
+  if (text === '') return { count: null, problem: 'Enter how many items to process.' };
+  if (!/^[+-]?\d+$/.test(text)) return { count: null, problem: 'Enter a whole number, such as 100.' };
+  const count = Number(text);
+  if (count < 1) return { count: null, problem: 'Enter 1 or more.' };
+  if (!Number.isSafeInteger(count)) return { count: null, problem: 'That is too large a number.' };
+  return { count, problem: null };
+}
+
+/** @param {unknown} error from signing in @returns {string} */
+export function signInProblem(error) {
+  if (!(error instanceof CognitoError)) return 'Something went wrong on this page. Reload it and try again.';
+  switch (error.code) {
+    case 'Network':
+      return 'The sign-in service cannot be reached. Check your connection and try again.';
+    case 'NotAuthorizedException':
+      if (/attempts exceeded/i.test(error.message)) return 'Too many wrong passwords. Wait a few minutes, then try again.';
+      if (/disabled/i.test(error.message)) return 'This account is disabled. Ask whoever manages it.';
+      if (/session|expired/i.test(error.message)) return 'That took too long. Sign in again from the start.';
+      return 'The username or the password is wrong.';
+    case 'UserNotFoundException':
+      return 'There is no user with this name.';
+    case 'UserNotConfirmedException':
+      return 'This account is not confirmed yet. Ask whoever manages it.';
+    case 'PasswordResetRequiredException':
+      return 'This password has to be reset first. Ask whoever manages the account.';
+    case 'InvalidPasswordException':
+    case 'PasswordHistoryPolicyViolationException':
+      return sentence(error.message.replace(/^Password did not conform with policy: */i, '') || 'This password is not allowed.');
+    case 'TooManyRequestsException':
+    case 'LimitExceededException':
+      return 'Too many tries at once. Wait a minute, then try again.';
+    case 'UnsupportedChallenge':
+      return `This account asks for a further step that this page does not offer (${error.message}).`;
+    case 'InternalErrorException':
+      return 'The sign-in service has a problem. Try again in a moment.';
+    default:
+      return sentence(error.message || `Sign-in failed (${error.code}).`);
+  }
+}
+
+/** @param {unknown} error from the API @returns {string} why there was no answer, short */
+export function apiProblem(error) {
+  if (error instanceof ApiError && error.status === 429) return 'Too many requests at once.';
+  if (error instanceof ApiError && error.status >= 500) return 'The server has a problem.';
+  if (error instanceof ApiError && error.status > 0) return sentence(error.message);
+  if (!navigator.onLine) return 'You are offline.';
+  return 'The server cannot be reached.';
+}
+
+/** @param {string} text @returns {string} with a capital in front and a full stop behind */
+function sentence(text) {
+  const trimmed = text.trim();
+  return trimmed.charAt(0).toUpperCase() + trimmed.slice(1) + (/[.!?…]$/.test(trimmed) ? '' : '.');
+}
