@@ -1,1 +1,288 @@
-//! AWS in process.
+//! `DynamoDB` and SQS in process, behind the AWS SDK's own HTTP connector. For tests only.
+//!
+//! The clients under test are the real `aws_sdk_*` clients: they serialise real requests, sign
+//! them, retry them and parse real answers. Only the wire is replaced. `DynamoDB` is dynoxide, which
+//! evaluates the very expressions that AWS will; SQS is a list of what was sent.
+//!
+//! Between the two sits [`Faults`]: it sees every call before it is made and may have it crash its
+//! caller, fail, time out, or take effect without the caller ever learning of it.
+
+mod dynamodb;
+mod sqs;
+
+use std::fmt;
+use std::future::pending;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_credential_types::Credentials;
+use aws_credential_types::provider::SharedCredentialsProvider;
+use aws_smithy_runtime_api::client::http::{
+    HttpConnector, HttpConnectorFuture, SharedHttpConnector, http_client_fn,
+};
+use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
+use aws_smithy_runtime_api::client::result::ConnectorError;
+use aws_smithy_types::body::SdkBody;
+use serde_json::{Value, json};
+
+pub use dynamodb::{TABLE, Table};
+pub use sqs::{QUEUE_URL, Sent};
+
+/// A call as it leaves a client.
+#[derive(Clone, Debug)]
+pub struct Call {
+    /// Who makes it: the name given to [`EmbeddedAws::config`].
+    pub caller: String,
+    /// What it calls, such as `UpdateItem`.
+    pub operation: String,
+    /// The request's body.
+    pub body: Value,
+}
+
+/// What happens to a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// It succeeds, or fails on its own account.
+    None,
+    /// Its caller dies before making it: it has no effect, and never returns.
+    CrashBefore,
+    /// Its caller dies after making it: it takes effect, and never returns.
+    CrashAfter,
+    /// It takes effect, but the connection breaks before the answer arrives.
+    LostAnswer,
+    /// The connection cannot be made.
+    Unreachable,
+    /// It is refused because its caller, the table or the queue is over its limit.
+    Throttled,
+    /// It is refused because of a concurrent transaction; where that cannot be, throttled.
+    Conflict,
+    /// It does not return for the given time, and takes effect only then.
+    Late(Duration),
+    /// It is answered only after the given time, but takes effect at once.
+    Slow(Duration),
+}
+
+/// Decides what happens to each call.
+pub trait Faults: Send + Sync {
+    /// The fate of `call`, which is about to be made.
+    fn decide(&self, call: &Call) -> Fault;
+}
+
+/// Nothing ever goes wrong.
+struct NoFaults;
+
+impl Faults for NoFaults {
+    fn decide(&self, _: &Call) -> Fault {
+        Fault::None
+    }
+}
+
+/// A `DynamoDB` table and an SQS queue in process.
+#[derive(Clone)]
+pub struct EmbeddedAws {
+    table: Table,
+    sent: Arc<Mutex<Vec<Sent>>>,
+    calls: Arc<Mutex<Vec<String>>>,
+    faults: Arc<dyn Faults>,
+}
+
+impl fmt::Debug for EmbeddedAws {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EmbeddedAws").finish_non_exhaustive()
+    }
+}
+
+impl Default for EmbeddedAws {
+    fn default() -> Self {
+        Self::with_faults(NoFaults)
+    }
+}
+
+impl EmbeddedAws {
+    /// An empty table and an empty queue, whose callers suffer these faults.
+    pub fn with_faults(faults: impl Faults + 'static) -> Self {
+        Self {
+            table: Table::new(),
+            sent: Arc::default(),
+            calls: Arc::default(),
+            faults: Arc::new(faults),
+        }
+    }
+
+    /// The configuration of a client that calls this instead of AWS, under the name `caller`.
+    /// Retries and timeouts are the SDK's until the caller sets its own.
+    #[must_use]
+    pub fn config(&self, caller: &str) -> SdkConfig {
+        let connector = SharedHttpConnector::new(Connector {
+            aws: self.clone(),
+            caller: caller.to_owned(),
+        });
+        let credentials = Credentials::new("embedded", "embedded", None, None, "embedded");
+        SdkConfig::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .region(Region::from_static("us-east-1"))
+            .credentials_provider(SharedCredentialsProvider::new(credentials))
+            .http_client(http_client_fn(move |_, _| connector.clone()))
+            .build()
+    }
+
+    /// The table, for looking at it and for preparing it.
+    #[must_use]
+    pub fn table(&self) -> &Table {
+        &self.table
+    }
+
+    /// Takes what was sent to the queue since the last time.
+    #[must_use]
+    pub fn take_sent(&self) -> Vec<Sent> {
+        std::mem::take(&mut *lock(&self.sent))
+    }
+
+    /// Takes the operations called since the last time, in order, the SDK's own retries included.
+    #[must_use]
+    pub fn take_calls(&self) -> Vec<String> {
+        std::mem::take(&mut *lock(&self.calls))
+    }
+
+    /// Lets the call take effect.
+    fn carry_out(&self, call: &Call) -> Answer {
+        lock(&self.calls).push(call.operation.clone());
+        match call.operation.as_str() {
+            "SendMessage" | "SendMessageBatch" => {
+                let (answer, sent) = sqs::send(call);
+                lock(&self.sent).extend(sent);
+                answer
+            }
+            _ => self.table.call(&call.operation, &call.body),
+        }
+    }
+}
+
+/// A test that panicked with the lock held has failed already; the data is still good to look at.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// An HTTP status and a JSON body.
+pub(crate) struct Answer {
+    status: u16,
+    body: Value,
+}
+
+impl Answer {
+    pub(crate) fn ok(body: Value) -> Self {
+        Self { status: 200, body }
+    }
+
+    pub(crate) fn error(kind: &str, message: &str) -> Self {
+        Self {
+            status: 400,
+            body: json!({"__type": kind, "message": message}),
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Connector {
+    aws: EmbeddedAws,
+    caller: String,
+}
+
+impl HttpConnector for Connector {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        let call = Call {
+            caller: self.caller.clone(),
+            // `DynamoDB_20120810.GetItem`, `AmazonSQS.SendMessage`
+            operation: request
+                .headers()
+                .get("x-amz-target")
+                .and_then(|target| target.split('.').next_back())
+                .unwrap_or_default()
+                .to_owned(),
+            body: request
+                .body()
+                .bytes()
+                .and_then(|bytes| serde_json::from_slice(bytes).ok())
+                .unwrap_or_default(),
+        };
+        let aws = self.aws.clone();
+        HttpConnectorFuture::new(async move { suffer(&aws, call).await })
+    }
+}
+
+/// Makes the call suffer its fate.
+async fn suffer(aws: &EmbeddedAws, call: Call) -> Result<HttpResponse, ConnectorError> {
+    let broken = |what: &str| Err(ConnectorError::io(what.to_owned().into()));
+    match aws.faults.decide(&call) {
+        Fault::None => respond(&aws.carry_out(&call)),
+        Fault::CrashBefore => pending().await,
+        Fault::CrashAfter => {
+            aws.carry_out(&call);
+            pending().await
+        }
+        Fault::LostAnswer => {
+            aws.carry_out(&call);
+            broken("the answer was lost")
+        }
+        Fault::Unreachable => broken("unreachable"),
+        Fault::Throttled => respond(&throttled(&call)),
+        Fault::Conflict => respond(&conflict(&call)),
+        Fault::Late(delay) => {
+            // The request is on its way whether or not the client still waits for the answer.
+            let aws = aws.clone();
+            let on_its_way = tokio::spawn(async move {
+                tokio::time::sleep(delay).await;
+                aws.carry_out(&call)
+            });
+            match on_its_way.await {
+                Ok(answer) => respond(&answer),
+                Err(_) => broken("the request was lost"),
+            }
+        }
+        Fault::Slow(delay) => {
+            let answer = aws.carry_out(&call);
+            tokio::time::sleep(delay).await;
+            respond(&answer)
+        }
+    }
+}
+
+fn throttled(call: &Call) -> Answer {
+    let kind = match call.operation.as_str() {
+        "SendMessage" | "SendMessageBatch" => "com.amazonaws.sqs#RequestThrottled",
+        _ => "com.amazonaws.dynamodb.v20120810#ProvisionedThroughputExceededException",
+    };
+    Answer::error(kind, "over the limit")
+}
+
+fn conflict(call: &Call) -> Answer {
+    let namespace = "com.amazonaws.dynamodb.v20120810";
+    match call.operation.as_str() {
+        "TransactWriteItems" => {
+            let actions = call.body["TransactItems"].as_array().map_or(0, Vec::len);
+            let mut reasons = vec![json!({"Code": "None"}); actions];
+            reasons[0] = json!({"Code": "TransactionConflict", "Message": "conflict"});
+            let mut answer = Answer::error(
+                &format!("{namespace}#TransactionCanceledException"),
+                "Transaction cancelled",
+            );
+            answer.body["CancellationReasons"] = Value::Array(reasons);
+            answer
+        }
+        "UpdateItem" | "PutItem" | "DeleteItem" => Answer::error(
+            &format!("{namespace}#TransactionConflictException"),
+            "Transaction is ongoing for the item",
+        ),
+        _ => throttled(call),
+    }
+}
+
+fn respond(answer: &Answer) -> Result<HttpResponse, ConnectorError> {
+    let response = http::Response::builder()
+        .status(answer.status)
+        .header("content-type", "application/x-amz-json-1.0")
+        .body(SdkBody::from(answer.body.to_string()))
+        .map_err(|error| ConnectorError::other(error.into(), None))?;
+    HttpResponse::try_from(response).map_err(|error| ConnectorError::other(error.into(), None))
+}

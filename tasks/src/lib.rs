@@ -1,1 +1,19 @@
-//! The domain.
+//! The domain of Longhaul and its two AWS adapters.
+//!
+//! Read [`task`] for what a task is and may become, then [`store`] for how `DynamoDB` is made to
+//! guarantee it. [`chunk`] is the arithmetic of splitting a task; [`queue`] is the message that
+//! tells a worker where to look. [`api`] speaks the HTTP contract. The rest is plumbing.
+//!
+//! The rule that holds it together: *the conditional expression is the guard, the message is only a
+//! hint*. Losing, repeating, delaying or reordering messages, and crashing between any two calls,
+//! may cost time, never correctness.
+
+pub mod api;
+pub mod aws;
+pub mod chunk;
+pub mod config;
+pub mod host;
+pub mod queue;
+pub mod store;
+pub mod task;
+pub mod telemetry;

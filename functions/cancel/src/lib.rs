@@ -1,1 +1,65 @@
-//! Handler.
+//! `DELETE /api/tuned-long-running-task/{task_id}/`: calls a task off.
+//!
+//! One transaction ends the task and frees its user, who can submit again at once. The workers are
+//! not told; their next write fails, and they stop.
+
+use lambda_http::{Body, Request, Response};
+use tasks::api::{self, ApiError, TaskView};
+use tasks::config::{ConfigError, Environment};
+use tasks::store::{Cancellation, Store};
+
+/// What the function is configured with.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The table's name.
+    pub table_name: String,
+}
+
+impl Config {
+    /// Reads the process's environment.
+    ///
+    /// # Errors
+    ///
+    /// When a variable is missing or malformed.
+    pub fn from_env() -> Result<Self, ConfigError> {
+        Environment::read(|environment| Self {
+            table_name: environment.text("TABLE_NAME"),
+        })
+    }
+}
+
+/// The function.
+#[derive(Clone, Debug)]
+pub struct Cancel {
+    store: Store,
+}
+
+impl Cancel {
+    /// The function with what it needs.
+    #[must_use]
+    pub fn new(store: Store) -> Self {
+        Self { store }
+    }
+
+    /// Answers a request.
+    pub async fn handle(&self, request: &Request) -> Response<Body> {
+        self.cancel(request)
+            .await
+            .unwrap_or_else(ApiError::into_response)
+    }
+
+    async fn cancel(&self, request: &Request) -> Result<Response<Body>, ApiError> {
+        let user = api::user(request)?;
+        let task_id = api::task_id(request)?;
+        let task = self.store.known_task(&user, task_id).await?;
+        let task = task.ok_or(ApiError::NotFound)?;
+        match self.store.cancel(&task).await? {
+            Cancellation::Cancelled(task) => {
+                let view = TaskView::new(&task, self.store.host().now());
+                Ok(api::success(view))
+            }
+            Cancellation::Ended(_) => Err(ApiError::Finished),
+            Cancellation::Missing => Err(ApiError::NotFound),
+        }
+    }
+}

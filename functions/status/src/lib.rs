@@ -1,1 +1,157 @@
-//! Handler.
+//! The three reads: a task, a user's tasks, and a task's items.
+//!
+//! The function may read and nothing else. A task is looked up under its user's key, so somebody
+//! else's task is not found rather than refused, and costs what a missing one costs.
+
+use http::{Method, StatusCode, header};
+use lambda_http::{Body, Request, RequestExt, Response};
+use serde_json::json;
+use tasks::api::{self, ApiError, TaskView};
+use tasks::chunk::ItemIndex;
+use tasks::config::{ConfigError, Environment};
+use tasks::store::{ItemOutcome, Store};
+use tasks::task::{Task, TaskId, UserId};
+
+const TASKS_DEFAULT: u16 = 20;
+const TASKS_MAX: u16 = 100;
+const ITEMS_DEFAULT: u16 = 100;
+const ITEMS_MAX: u16 = 1000;
+
+/// What the function is configured with.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The table's name.
+    pub table_name: String,
+}
+
+impl Config {
+    /// Reads the process's environment.
+    ///
+    /// # Errors
+    ///
+    /// When a variable is missing or malformed.
+    pub fn from_env() -> Result<Self, ConfigError> {
+        Environment::read(|environment| Self {
+            table_name: environment.text("TABLE_NAME"),
+        })
+    }
+}
+
+/// The function.
+#[derive(Clone, Debug)]
+pub struct StatusReader {
+    store: Store,
+}
+
+impl StatusReader {
+    /// The function with what it needs.
+    #[must_use]
+    pub fn new(store: Store) -> Self {
+        Self { store }
+    }
+
+    /// Answers a request.
+    pub async fn handle(&self, request: &Request) -> Response<Body> {
+        self.read(request)
+            .await
+            .unwrap_or_else(ApiError::into_response)
+    }
+
+    async fn read(&self, request: &Request) -> Result<Response<Body>, ApiError> {
+        let user = api::user(request)?;
+        if request.method() != Method::GET {
+            return Err(ApiError::NotFound);
+        }
+        let names_a_task = request
+            .path_parameters_ref()
+            .is_some_and(|parameters| parameters.first("task_id").is_some());
+        if !names_a_task {
+            return self.list(request, &user).await;
+        }
+        let task = self.find(&user, api::task_id(request)?).await?;
+        let path = request.raw_http_path();
+        if path.trim_end_matches('/').ends_with("/items") {
+            self.items(request, &task).await
+        } else {
+            Ok(self.status(request, &task))
+        }
+    }
+
+    async fn find(&self, user: &UserId, task_id: TaskId) -> Result<Task, ApiError> {
+        let task = self.store.known_task(user, task_id).await?;
+        task.ok_or(ApiError::NotFound)
+    }
+
+    fn status(&self, request: &Request, task: &Task) -> Response<Body> {
+        let now = self.store.host().now();
+        // Weak: the estimate may differ between two answers, what was counted cannot.
+        let etag = format!("W/\"{}\"", task.version);
+        let known = request.headers().get(header::IF_NONE_MATCH);
+        let unchanged = known
+            .and_then(|value| value.to_str().ok())
+            .is_some_and(|tags| tags.split(',').any(|tag| tag.trim() == etag));
+        let mut response = if unchanged {
+            let mut response = Response::new(Body::Empty);
+            *response.status_mut() = StatusCode::NOT_MODIFIED;
+            response
+        } else {
+            api::success(TaskView::new(task, now))
+        };
+        api::set(&mut response, header::ETAG, &etag);
+        // May be kept, but must be asked about: that is what the tag is for.
+        api::set(&mut response, header::CACHE_CONTROL, "private, no-cache");
+        api::set_retry_after(&mut response, task, now);
+        response
+    }
+
+    async fn list(&self, request: &Request, user: &UserId) -> Result<Response<Body>, ApiError> {
+        let limit = api::limit(request, TASKS_DEFAULT, TASKS_MAX)?;
+        let after = api::cursor::<TaskId>(request)?;
+        let page = self.store.tasks(user, limit.into(), after).await?;
+        let now = self.store.host().now();
+        let tasks: Vec<_> = page
+            .entries
+            .iter()
+            .map(|task| TaskView::new(task, now))
+            .collect();
+        Ok(api::success(json!({
+            "tasks": tasks,
+            "next_cursor": page.next.map(|task_id| task_id.to_string()),
+        })))
+    }
+
+    async fn items(&self, request: &Request, task: &Task) -> Result<Response<Body>, ApiError> {
+        let limit = api::limit(request, ITEMS_DEFAULT, ITEMS_MAX)?;
+        let after = api::cursor::<ItemIndex>(request)?;
+        let outcome = match api::query(request, "outcome") {
+            None => None,
+            Some("done") => Some(ItemOutcome::Done),
+            Some("failed") => Some(ItemOutcome::Failed),
+            Some(other) => {
+                let message = format!("\"{other}\" is not a valid choice.");
+                return Err(ApiError::field("outcome", message));
+            }
+        };
+        let page = self
+            .store
+            .items(task.task_id, limit.into(), after, outcome)
+            .await?;
+        let items: Vec<_> = page
+            .entries
+            .iter()
+            .map(|item| {
+                json!({
+                    "index": item.index,
+                    "name": item.name,
+                    "description": item.description,
+                    "outcome": item.outcome.as_str(),
+                    "error": item.error,
+                })
+            })
+            .collect();
+        Ok(api::success(json!({
+            "items": items,
+            "next_cursor": page.next.map(|index| index.to_string()),
+        })))
+    }
+}

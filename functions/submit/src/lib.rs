@@ -1,1 +1,199 @@
-//! Handler.
+//! `POST /api/tuned-long-running-task/`: accepts a task, if its user has none that is active.
+//!
+//! Everything that can be decided without AWS is decided first. Then one conditional transaction
+//! makes the task durable; from there on the answer is 200, whatever becomes of the message: a task
+//! whose message was not sent is found and dispatched by the sweeper.
+
+pub mod request;
+
+use std::time::Duration;
+
+use http::{StatusCode, header};
+use lambda_http::{Body, Request, Response};
+use serde_json::json;
+use tasks::api::{self, ApiError};
+use tasks::config::{ConfigError, Environment};
+use tasks::queue::{Message, Queue};
+use tasks::store::{Consistency, SeenLock, Store, StoreError, Submission};
+use tasks::task::{IdempotencyKey, Status, Task, TaskId, Terms};
+use tasks::telemetry;
+
+/// How often a submit looks at the lock again because it moved between looking and writing.
+const ROUNDS_MAX: usize = 4;
+
+/// How long a replayed submit tells its client to wait: it asks for a task whose state is not read.
+const REPLAY_RETRY_AFTER: Duration = Duration::from_secs(1);
+
+/// What the function is configured with.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The table's name.
+    pub table_name: String,
+    /// The queue's address.
+    pub queue_url: String,
+    /// The largest task that is accepted, in items.
+    pub items_max: u64,
+    /// The terms of every new task.
+    pub terms: Terms,
+}
+
+impl Config {
+    /// Reads the process's environment.
+    ///
+    /// # Errors
+    ///
+    /// When a variable is missing or malformed.
+    pub fn from_env() -> Result<Self, ConfigError> {
+        Environment::read(|environment| Self {
+            table_name: environment.text("TABLE_NAME"),
+            queue_url: environment.text("QUEUE_URL"),
+            items_max: environment.number("MAX_ITEMS", 1..=1_000_000_000),
+            terms: Terms {
+                chunk_items: environment.number("CHUNK_ITEMS", 1..=1_000_000),
+                lease: environment.seconds("LEASE_SECONDS", 1.0..=3600.0),
+                retention: environment.days("RETENTION_DAYS", 1..=3650),
+                uniqueness: environment.uniqueness("UNIQUENESS"),
+            },
+        })
+    }
+}
+
+/// The function.
+#[derive(Clone, Debug)]
+pub struct Submit {
+    store: Store,
+    queue: Queue,
+    items_max: u64,
+    terms: Terms,
+}
+
+impl Submit {
+    /// The function with what it needs.
+    #[must_use]
+    pub fn new(store: Store, queue: Queue, items_max: u64, terms: Terms) -> Self {
+        Self {
+            store,
+            queue,
+            items_max,
+            terms,
+        }
+    }
+
+    /// Answers a request.
+    pub async fn handle(&self, request: &Request) -> Response<Body> {
+        self.submit(request)
+            .await
+            .unwrap_or_else(ApiError::into_response)
+    }
+
+    async fn submit(&self, request: &Request) -> Result<Response<Body>, ApiError> {
+        let user = api::user(request)?;
+        let key = request::idempotency_key(request)?;
+        let wanted = request::parse(request, self.items_max)?;
+        let task = Task::new(self.store.host(), user, wanted, &self.terms);
+
+        match self.store_task(&task, key.as_ref()).await? {
+            Decision::Accepted => {
+                self.dispatch(&task).await;
+                let mut response = accepted(task.task_id);
+                api::set_retry_after(&mut response, &task, self.store.host().now());
+                Ok(response)
+            }
+            Decision::Replayed(task_id) => {
+                let mut response = accepted(task_id);
+                api::set(&mut response, "idempotency-replayed", "true");
+                let seconds = REPLAY_RETRY_AFTER.as_secs().to_string();
+                api::set(&mut response, header::RETRY_AFTER, &seconds);
+                Ok(response)
+            }
+            Decision::KeyReused => Err(ApiError::KeyReused),
+            Decision::Busy(holder) => Ok(self.busy(&holder)),
+        }
+    }
+
+    /// Stores the task, taking over a lock that nobody alive holds.
+    async fn store_task(
+        &self,
+        task: &Task,
+        key: Option<&IdempotencyKey>,
+    ) -> Result<Decision, StoreError> {
+        let mut submission = self.store.submit(task, key, SeenLock::Free).await?;
+        for _ in 1..ROUNDS_MAX {
+            let holder_id = match submission {
+                Submission::Accepted => return Ok(Decision::Accepted),
+                Submission::Replayed(task_id) => return Ok(Decision::Replayed(task_id)),
+                Submission::KeyReused => return Ok(Decision::KeyReused),
+                Submission::Busy(holder_id) => holder_id,
+                Submission::Raced => {
+                    submission = self.store.submit(task, key, SeenLock::Free).await?;
+                    continue;
+                }
+            };
+            let holder = self
+                .store
+                .task(&task.user, holder_id, Consistency::Strong)
+                .await?;
+            let seen = match holder {
+                Some(ref holder) if holder.is_abandoned(self.store.host().now()) => {
+                    SeenLock::Abandoned(holder)
+                }
+                Some(holder) if holder.status.is_open() => return Ok(Decision::Busy(holder)),
+                _ => SeenLock::Left(holder_id),
+            };
+            tracing::warn!(task_id = %holder_id, "taking over the lock of a task that is gone");
+            submission = self.store.submit(task, key, seen).await?;
+        }
+        let cause = "the lock kept moving while it was looked at";
+        Err(StoreError::Conflict(cause.into()))
+    }
+
+    /// Sends the task to the workers. A failure is logged and nothing else: the task is durable, and
+    /// the sweeper dispatches what nobody works on.
+    async fn dispatch(&self, task: &Task) {
+        let message = Message {
+            user: task.user.clone(),
+            task_id: task.task_id,
+            chunks: (0..task.chunks.len()).collect(),
+            hops: 0,
+        };
+        if let Err(error) = self.queue.send(&message).await {
+            tracing::warn!(
+                task_id = %task.task_id,
+                error = telemetry::chain(&error),
+                "the first message may not have been sent; the sweeper will see to it"
+            );
+        }
+    }
+
+    fn busy(&self, holder: &Task) -> Response<Body> {
+        let body = json!({
+            "success": true,
+            "message": "There is an active request",
+            "data": {"task_id": holder.task_id},
+        });
+        let mut response = api::respond(StatusCode::CREATED, &body);
+        api::set(
+            &mut response,
+            header::LOCATION,
+            &api::location(holder.task_id),
+        );
+        api::set_retry_after(&mut response, holder, self.store.host().now());
+        response
+    }
+}
+
+/// What becomes of a submit.
+enum Decision {
+    Accepted,
+    Replayed(TaskId),
+    KeyReused,
+    /// This task is active.
+    Busy(Task),
+}
+
+fn accepted(task_id: TaskId) -> Response<Body> {
+    let data = json!({"task_id": task_id, "task_status": Status::Queued.as_str()});
+    let mut response = api::success(data);
+    api::set(&mut response, header::LOCATION, &api::location(task_id));
+    response
+}

@@ -1,1 +1,184 @@
-//! Handler.
+//! Runs every minute and finds the open tasks that nobody works on.
+//!
+//! Workers die, messages get lost and sends fail without a trace; none of it is compensated where it
+//! happens. Here it is made good, in one place: whatever state a crash left behind, the task itself
+//! shows it, and [`Task::diagnose`] says what to do. Every write is guarded by the version that was
+//! read, so a sweep never overwrites a task that moved.
+
+use std::time::Duration;
+
+use tasks::chunk::ChunkIndex;
+use tasks::config::{ConfigError, Environment};
+use tasks::queue::{Message, Queue, QueueError};
+use tasks::store::{Consistency, OPEN_SHARDS, Store, StoreError};
+use tasks::task::{Diagnosis, Task, TaskId, UserId};
+use tasks::telemetry;
+
+/// How many due tasks of a shard one sweep looks at. The rest is as due a minute later.
+const TASKS_PER_SHARD_MAX: i32 = 100;
+
+/// What the function is configured with.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The table's name.
+    pub table_name: String,
+    /// The queue's address.
+    pub queue_url: String,
+    /// When a task counts as stalled, and as hopeless.
+    pub patience: Patience,
+}
+
+impl Config {
+    /// Reads the process's environment.
+    ///
+    /// # Errors
+    ///
+    /// When a variable is missing or malformed.
+    pub fn from_env() -> Result<Self, ConfigError> {
+        Environment::read(|environment| Self {
+            table_name: environment.text("TABLE_NAME"),
+            queue_url: environment.text("QUEUE_URL"),
+            patience: Patience {
+                lease: environment.seconds("LEASE_SECONDS", 1.0..=3600.0),
+                dispatches_max: environment.number("MAX_DISPATCHES", 1..=1000),
+            },
+        })
+    }
+}
+
+/// When a task counts as stalled, and as hopeless.
+#[derive(Clone, Copy, Debug)]
+pub struct Patience {
+    /// How long a dispatched task has to show a sign of life; longer with every dispatch.
+    pub lease: Duration,
+    /// How often a task is dispatched again without getting anywhere.
+    pub dispatches_max: u32,
+}
+
+/// A task could not be seen to; the next sweep will.
+#[derive(Debug, thiserror::Error)]
+pub enum SweepError {
+    /// The table did not do what was asked of it.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The task was noted as dispatched, but its message may not have been sent.
+    #[error(transparent)]
+    Queue(#[from] QueueError),
+}
+
+/// What a sweep did, in tasks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Swept {
+    /// Looked at.
+    pub seen: u32,
+    /// Sent to the queue again.
+    pub dispatched: u32,
+    /// Brought to an end: complete, or hopeless.
+    pub ended: u32,
+    /// Left for the next sweep because of an error.
+    pub errors: u32,
+}
+
+/// The function.
+#[derive(Clone, Debug)]
+pub struct Sweeper {
+    store: Store,
+    queue: Queue,
+    patience: Patience,
+}
+
+impl Sweeper {
+    /// The function with what it needs.
+    #[must_use]
+    pub fn new(store: Store, queue: Queue, patience: Patience) -> Self {
+        Self {
+            store,
+            queue,
+            patience,
+        }
+    }
+
+    /// Looks at every task that is due. An error with one does not keep it from the others.
+    pub async fn sweep(&self) -> Swept {
+        let mut swept = Swept::default();
+        for shard in 0..OPEN_SHARDS {
+            let due = match self.store.due_tasks(shard, TASKS_PER_SHARD_MAX).await {
+                Ok(due) => due,
+                Err(error) => {
+                    let error = telemetry::chain(&error);
+                    tracing::error!(shard, error, "the open tasks cannot be listed");
+                    swept.errors += 1;
+                    continue;
+                }
+            };
+            for (user, task_id) in due {
+                swept.seen += 1;
+                if let Err(error) = self.look_at(&user, task_id, &mut swept).await {
+                    let error = telemetry::chain(&error);
+                    tracing::error!(%task_id, error, "the task is left for the next sweep");
+                    swept.errors += 1;
+                }
+            }
+        }
+        swept
+    }
+
+    async fn look_at(
+        &self,
+        user: &UserId,
+        task_id: TaskId,
+        swept: &mut Swept,
+    ) -> Result<(), SweepError> {
+        let Some(task) = self.store.task(user, task_id, Consistency::Strong).await? else {
+            return Ok(());
+        };
+        let now = self.store.host().now();
+        match task.diagnose(now, self.patience.dispatches_max) {
+            Diagnosis::Closed => {}
+            Diagnosis::Alive(until) => {
+                // Should it fail, the task has moved, and is looked at again in a minute.
+                self.store.look_again(&task, until).await?;
+            }
+            Diagnosis::Complete(outcome) => {
+                if self.store.finish(&task, &outcome).await? {
+                    tracing::warn!(%task_id, "finished a complete task for a worker that did not");
+                    swept.ended += 1;
+                }
+            }
+            Diagnosis::Hopeless(outcome) => {
+                if self.store.give_up(&task, &outcome).await? {
+                    tracing::error!(%task_id, "gave up a task");
+                    swept.ended += 1;
+                }
+            }
+            Diagnosis::Stalled(chunks) => {
+                if self.dispatch(&task, chunks).await? {
+                    swept.dispatched += 1;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn dispatch(&self, task: &Task, chunks: Vec<ChunkIndex>) -> Result<bool, SweepError> {
+        let lease = task.dispatch_lease(self.patience.lease);
+        let until = self.store.host().now().after(lease);
+        if !self.store.dispatch(task, until).await? {
+            return Ok(false);
+        }
+        tracing::warn!(
+            task_id = %task.task_id,
+            dispatches = task.dispatches + 1,
+            chunks = chunks.len(),
+            "a task has stalled; dispatching it again"
+        );
+        let message = Message {
+            user: task.user.clone(),
+            task_id: task.task_id,
+            chunks,
+            hops: 0,
+        };
+        self.queue.send(&message).await?;
+        Ok(true)
+    }
+}

@@ -1,1 +1,292 @@
-//! Handler.
+//! Takes messages from the queue and works on the chunks they name.
+//!
+//! A message says where there may be work; the table says whether there is. So a message that comes
+//! twice, late, or for a task that has ended costs one conditional write and does nothing.
+//!
+//! Why each step is safe to crash in:
+//!
+//! 1. *Fan out* (a message for many chunks): read the task, send one message for each chunk that
+//!    waits, go on with the first. A crash lets the message return; its copies find chunks claimed.
+//! 2. *Claim* one chunk. A crash leaves it held until its lease runs out; the sweeper sees that.
+//! 3. *Work* ([`slice`](mod@slice)): settle items, store their rows, move the cursor. A crash loses what is
+//!    behind the cursor and no more.
+//! 4. *Finish*, if the stored task shows every chunk complete. A crash leaves a complete task that is
+//!    still open; whoever looks at it next, a returning message or the sweeper, finishes it.
+//! 5. *Continue*, if time is up: let go of the chunk, **then** send the next message, **then**
+//!    acknowledge this one. A crash in between lets this message return and claim the chunk.
+
+pub mod item;
+mod slice;
+
+use std::collections::HashMap;
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent};
+use tasks::chunk::{ChunkIndex, Owner};
+use tasks::config::{ConfigError, Environment};
+use tasks::queue::{MalformedMessage, Message, Queue, QueueError};
+use tasks::store::{Claim, Consistency, Store, StoreError};
+use tasks::task::{ATTEMPTS_MAX, Outcome, Task};
+use tasks::telemetry;
+use tokio::task::JoinSet;
+use tracing::Instrument;
+
+use crate::item::{Item, ItemError, Processed};
+use crate::slice::{End, Slice};
+
+/// How often a task's work may be handed on from message to message: at a slice of 60 s, 69 days of
+/// one chunk. Lambda's own recursion detection is off for this function, so this is the brake.
+pub const HOPS_MAX: u32 = 100_000;
+
+/// What the function is configured with.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The table's name.
+    pub table_name: String,
+    /// The queue's address.
+    pub queue_url: String,
+    /// How the work is done.
+    pub pace: Pace,
+    /// What the items need.
+    pub items: item::Settings,
+}
+
+impl Config {
+    /// Reads the process's environment.
+    ///
+    /// # Errors
+    ///
+    /// When a variable is missing or malformed.
+    pub fn from_env() -> Result<Self, ConfigError> {
+        Environment::read(|environment| Self {
+            table_name: environment.text("TABLE_NAME"),
+            queue_url: environment.text("QUEUE_URL"),
+            pace: Pace {
+                items_in_flight: environment.number("ITEMS_IN_FLIGHT", 1..=10_000),
+                lease: environment.seconds("LEASE_SECONDS", 1.0..=3600.0),
+                progress_interval: environment.milliseconds("PROGRESS_INTERVAL_MS", 0..=60_000),
+                slice: environment.seconds("SLICE_SECONDS", 1.0..=840.0),
+            },
+            items: item::Settings::read(environment),
+        })
+    }
+}
+
+/// How the work is done.
+#[derive(Clone, Copy, Debug)]
+pub struct Pace {
+    /// How many items of a chunk are processed at a time.
+    pub items_in_flight: usize,
+    /// How long a worker may be silent before it counts as dead.
+    pub lease: Duration,
+    /// How long progress waits to be saved together.
+    pub progress_interval: Duration,
+    /// How long a worker stays with a chunk before others get their turn.
+    pub slice: Duration,
+}
+
+/// A message could not be dealt with; it is reported as failed and comes again.
+#[derive(Debug, thiserror::Error)]
+pub enum WorkError {
+    /// Not a message of ours.
+    #[error(transparent)]
+    Malformed(#[from] MalformedMessage),
+    /// The table did not do what was asked of it.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The next message could not be sent.
+    #[error(transparent)]
+    Queue(#[from] QueueError),
+}
+
+type Processing = Pin<Box<dyn Future<Output = Result<Processed, ItemError>> + Send>>;
+
+/// What is done with an item: [`item::process_item`], or what a test puts in its place.
+pub type Process = Arc<dyn Fn(Item) -> Processing + Send + Sync>;
+
+/// The function.
+#[derive(Clone)]
+pub struct Worker {
+    store: Store,
+    queue: Queue,
+    pace: Pace,
+    process: Process,
+}
+
+impl fmt::Debug for Worker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Worker")
+            .field("pace", &self.pace)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Worker {
+    /// The function with what it needs.
+    #[must_use]
+    pub fn new(store: Store, queue: Queue, pace: Pace, process: Process) -> Self {
+        Self {
+            store,
+            queue,
+            pace,
+            process,
+        }
+    }
+
+    /// Deals with a batch of messages, all at once and each on its own: one that fails, even one
+    /// whose handling panics, is reported alone and does not take the others with it.
+    ///
+    /// `time_left` is how long the invocation may still take.
+    pub async fn handle(&self, event: SqsEvent, time_left: Duration) -> SqsBatchResponse {
+        let mut records = JoinSet::new();
+        let mut message_ids = HashMap::new();
+        for record in event.records {
+            let worker = self.clone();
+            let body = record.body.unwrap_or_default();
+            let handle = records.spawn(async move { worker.work(&body, time_left).await });
+            message_ids.insert(handle.id(), record.message_id.unwrap_or_default());
+        }
+        let mut response = SqsBatchResponse::default();
+        while let Some(ended) = records.join_next_with_id().await {
+            let (id, error) = match ended {
+                Ok((_, Ok(()))) => continue,
+                Ok((id, Err(error))) => (id, telemetry::chain(&error)),
+                Err(panic) => (panic.id(), panic.to_string()),
+            };
+            let message_id = message_ids.remove(&id).unwrap_or_default();
+            tracing::error!(message_id, error, "a message failed and will come again");
+            response.add_failure(message_id);
+        }
+        response
+    }
+
+    /// Deals with one message. `Ok` acknowledges it.
+    ///
+    /// # Errors
+    ///
+    /// [`WorkError`]: the message has to come again.
+    pub async fn work(&self, body: &str, time_left: Duration) -> Result<(), WorkError> {
+        let message = Message::parse(body)?;
+        let span = tracing::info_span!("work", task_id = %message.task_id);
+        async {
+            let Some(chunk) = self.fan_out(&message).await? else {
+                return Ok(());
+            };
+            self.work_on(&message, chunk, time_left).await
+        }
+        .instrument(span)
+        .await
+    }
+
+    /// Sends the message's chunks on, one message each, but for the first that waits for a worker:
+    /// that one is returned.
+    async fn fan_out(&self, message: &Message) -> Result<Option<ChunkIndex>, WorkError> {
+        if let [only] = message.chunks[..] {
+            return Ok(Some(only));
+        }
+        let task = self
+            .store
+            .task(&message.user, message.task_id, Consistency::Strong)
+            .await?;
+        let Some(task) = task.filter(|task| task.status.is_open()) else {
+            return Ok(None);
+        };
+        if let Some(outcome) = task.outcome() {
+            self.store.finish(&task, &outcome).await?;
+            return Ok(None);
+        }
+        let mut waiting = task.claimable_chunks(self.store.host().now());
+        waiting.retain(|chunk| message.chunks.contains(chunk));
+        let Some((&first, rest)) = waiting.split_first() else {
+            return Ok(None);
+        };
+        let messages: Vec<_> = rest.iter().map(|&chunk| message.for_chunk(chunk)).collect();
+        self.queue.send_all(&messages).await?;
+        Ok(Some(first))
+    }
+
+    async fn work_on(
+        &self,
+        message: &Message,
+        chunk: ChunkIndex,
+        time_left: Duration,
+    ) -> Result<(), WorkError> {
+        let host = self.store.host();
+        let owner = Owner::new(host.random());
+        let until = host.now().after(self.pace.lease);
+        let claim = self
+            .store
+            .claim(&message.user, message.task_id, chunk, &owner, until)
+            .await?;
+        let task = match claim {
+            Claim::Claimed(task) => task,
+            Claim::Refused(task) => {
+                tracing::debug!(chunk, "nothing to do");
+                return self.finish_if_complete(&task).await;
+            }
+            Claim::Missing => return Ok(()),
+        };
+        if task.chunks[chunk].attempts > ATTEMPTS_MAX {
+            return self.give_up_on_item(&task, chunk).await;
+        }
+
+        let slice = Slice::new(self, task, chunk, owner, time_left);
+        match slice.run().await? {
+            End::Complete(task) => self.finish_if_complete(&task).await,
+            End::Lost => {
+                tracing::info!(chunk, "the chunk is no longer ours, or the task has ended");
+                Ok(())
+            }
+            End::Released(task) => self.hand_on(message, &task, chunk).await,
+        }
+    }
+
+    async fn finish_if_complete(&self, task: &Task) -> Result<(), WorkError> {
+        if let Some(outcome) = task.outcome().filter(|_| task.status.is_open())
+            && self.store.finish(task, &outcome).await?
+        {
+            tracing::info!(status = outcome.status().as_str(), "the task has ended");
+        }
+        Ok(())
+    }
+
+    /// Lets the next message carry the work on, now that the chunk is free for whoever gets it.
+    async fn hand_on(
+        &self,
+        message: &Message,
+        task: &Task,
+        chunk: ChunkIndex,
+    ) -> Result<(), WorkError> {
+        if message.hops >= HOPS_MAX {
+            let reason = format!("The work was handed on {HOPS_MAX} times and is still not done.");
+            self.store.finish(task, &Outcome::failed(reason)).await?;
+            return Ok(());
+        }
+        let next = Message {
+            hops: message.hops + 1,
+            ..message.for_chunk(chunk)
+        };
+        self.queue.send(&next).await?;
+        Ok(())
+    }
+
+    /// Ends a task one of whose items takes down every worker that tries it. After the first attempt
+    /// a chunk is worked on one item at a time, so the item at the cursor is the one.
+    async fn give_up_on_item(&self, task: &Task, chunk: ChunkIndex) -> Result<(), WorkError> {
+        let index = task.plan().range(chunk).start + task.chunks[chunk].cursor;
+        let outcome = Outcome::failed(format!(
+            "Item {index} could not be processed: its worker did not survive it, {ATTEMPTS_MAX} times in a row."
+        ));
+        tracing::error!(
+            chunk,
+            index,
+            "an item kills its workers; giving the task up"
+        );
+        self.store.finish(task, &outcome).await?;
+        Ok(())
+    }
+}

@@ -1,0 +1,26 @@
+//! The process around [`Submit`].
+
+use lambda_http::{Error, Request, run, service_fn};
+use submit::{Config, Submit};
+use tasks::host::Host;
+use tasks::queue::Queue;
+use tasks::store::Store;
+use tasks::{aws, telemetry};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Error> {
+    telemetry::init();
+    let config = Config::from_env()?;
+    let aws = aws::config().await?;
+    let store = Store::new(
+        aws_sdk_dynamodb::Client::new(&aws),
+        config.table_name,
+        Host::system(),
+    );
+    let queue = Queue::new(aws_sdk_sqs::Client::new(&aws), config.queue_url);
+    let submit = &Submit::new(store, queue, config.items_max, config.terms);
+    run(service_fn(|request: Request| async move {
+        Ok::<_, Error>(submit.handle(&request).await)
+    }))
+    .await
+}

@@ -1,0 +1,27 @@
+//! The process around [`Sweeper`].
+
+use lambda_runtime::{Error, LambdaEvent, run, service_fn};
+use sweeper::{Config, Sweeper};
+use tasks::{aws, host::Host, queue::Queue, store::Store, telemetry};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Error> {
+    telemetry::init();
+    let config = Config::from_env()?;
+    let aws = aws::config().await?;
+    let dynamodb = aws_sdk_dynamodb::Client::new(&aws);
+    let store = Store::new(dynamodb, config.table_name, Host::system());
+    let queue = Queue::new(aws_sdk_sqs::Client::new(&aws), config.queue_url);
+    let sweeper = &Sweeper::new(store, queue, config.patience);
+    // The event says only that it is time.
+    run(service_fn(|_: LambdaEvent<IgnoredEvent>| async move {
+        let swept = sweeper.sweep().await;
+        tracing::info!(?swept, "swept");
+        Ok::<_, Error>(())
+    }))
+    .await
+}
+
+/// Any event at all.
+#[derive(serde::Deserialize)]
+struct IgnoredEvent {}

@@ -1,0 +1,84 @@
+//! The work itself: **this is the file to replace.**
+//!
+//! Longhaul calls [`process_item`] once for every item of a task, many at a time, and keeps count.
+//! Make it do what your items need; everything else can stay as it is. What it may rely on:
+//!
+//! - It runs *at least* once for each item. A worker that dies, or loses its lease, leaves its
+//!   unfinished items to another, so processing an item twice must do no harm. What is stored and
+//!   counted is the result of one run, whichever stored its own first.
+//! - Items of a task run concurrently (`ITEMS_IN_FLIGHT`), on one thread: wait with `.await`, and
+//!   hand long computations to `tokio::task::spawn_blocking`.
+//! - [`ItemError::Retryable`] is tried again a few times, a moment later. [`ItemError::Permanent`]
+//!   is not. Either way the task goes on, and ends as failed if an item did. So is a panic.
+//! - When the task is cancelled, or the invocation's time is up, the future is dropped at an
+//!   `.await`.
+//! - It must finish well within the function's timeout (`WorkerTimeoutSeconds` in the template).
+//!
+//! State that is worth keeping between items, such as a client or a connection pool, belongs into
+//! [`Settings`], which is made once when the function starts.
+
+use std::time::Duration;
+
+use tasks::chunk::ItemIndex;
+use tasks::config::Environment;
+use tasks::task::{TaskId, UserId};
+
+/// What there is to process.
+#[derive(Clone, Debug)]
+pub struct Item {
+    /// Whose task it is part of.
+    pub user: UserId,
+    /// The task it is part of.
+    pub task_id: TaskId,
+    /// Which item of the task, from 0.
+    pub index: ItemIndex,
+}
+
+/// What processing an item yields: it is stored and shown in the list of the task's items.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Processed {
+    /// A short name.
+    pub name: String,
+    /// Anything worth saying, up to a few kilobytes.
+    pub description: String,
+}
+
+/// Why an item could not be processed, in a sentence that its user may read.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ItemError {
+    /// It may work in a moment.
+    #[error("{0}")]
+    Retryable(String),
+    /// It never will.
+    #[error("{0}")]
+    Permanent(String),
+}
+
+/// What [`process_item`] is configured with.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// How long an item takes.
+    pub item_duration: Duration,
+}
+
+impl Settings {
+    /// Reads the part of the environment that concerns items.
+    pub fn read(environment: &mut Environment) -> Self {
+        Self {
+            item_duration: environment.seconds("ITEM_SECONDS", 0.0..=600.0),
+        }
+    }
+}
+
+/// Processes one item. The sample waits, and then names it.
+///
+/// # Errors
+///
+/// The sample has none.
+pub async fn process_item(item: Item, settings: &Settings) -> Result<Processed, ItemError> {
+    tokio::time::sleep(settings.item_duration).await;
+    Ok(Processed {
+        name: format!("Item {}", item.index),
+        description: format!("Description {}", item.index),
+    })
+}

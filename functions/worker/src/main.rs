@@ -1,0 +1,33 @@
+//! The process around [`Worker`].
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use aws_lambda_events::event::sqs::SqsEvent;
+use lambda_runtime::{Error, LambdaEvent, run, service_fn};
+use tasks::{aws, host::Host, queue::Queue, store::Store, telemetry};
+use worker::{Config, Process, Worker, item};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Error> {
+    telemetry::init();
+    let config = Config::from_env()?;
+    let aws = aws::config().await?;
+    let dynamodb = aws_sdk_dynamodb::Client::new(&aws);
+    let store = Store::new(dynamodb, config.table_name, Host::system());
+    let queue = Queue::new(aws_sdk_sqs::Client::new(&aws), config.queue_url);
+    let settings = Arc::new(config.items);
+    let process: Process = Arc::new(move |item| {
+        let settings = Arc::clone(&settings);
+        Box::pin(async move { item::process_item(item, &settings).await })
+    });
+    let worker = &Worker::new(store, queue, config.pace, process);
+    run(service_fn(|event: LambdaEvent<SqsEvent>| async move {
+        let deadline = event.context.deadline();
+        let time_left = deadline
+            .duration_since(SystemTime::now())
+            .unwrap_or_default();
+        Ok::<_, Error>(worker.handle(event.payload, time_left).await)
+    }))
+    .await
+}

@@ -1,0 +1,311 @@
+//! One worker's stay with one chunk: from the claim until the chunk is complete, or time is up, or
+//! somebody else has taken over.
+//!
+//! Items run concurrently and finish in any order, but are committed in order: the rows of a run of
+//! settled items first, then the cursor past them. So one number says how far the chunk is, and a
+//! row always exists for what is counted.
+
+use std::collections::{BTreeMap, HashMap};
+use std::time::Duration;
+
+use tasks::aws::CALL_SECONDS_MAX;
+use tasks::chunk::{ChunkIndex, ItemIndex, Owner};
+use tasks::host::Host;
+use tasks::store::{Advance, Hold, ItemOutcome, ItemRow, Step, StoreError};
+use tasks::task::Task;
+use tokio::task::{Id, JoinError, JoinSet};
+use tokio::time::Instant;
+
+use crate::item::{Item, ItemError};
+use crate::{Process, Worker};
+
+/// How many settled items may wait to be saved, beyond those in flight: an item that takes long must
+/// not let the others run ahead without end, because whatever is not saved is lost in a crash.
+const UNSAVED_MAX: usize = 200;
+
+/// So many items in a row are saved without waiting for the progress interval.
+const SAVED_AT_ONCE: usize = 100;
+
+/// How often an item is tried before a retryable error counts.
+const ITEM_ATTEMPTS_MAX: u32 = 3;
+
+/// How long an item waits before it is tried again; doubles each time.
+const ITEM_RETRY_WAIT: Duration = Duration::from_millis(200);
+
+/// A task whose many chunks are at work at once writes its one row from many workers. Beyond this
+/// number of chunks each saves less often, so that the row is written at most 20 times a second,
+/// far below what one partition of the table takes.
+const CHUNKS_AT_FULL_RATE: usize = 10;
+
+/// How a stay ends.
+pub(crate) enum End {
+    /// Every item of the chunk is settled and saved.
+    Complete(Task),
+    /// Time is up; what is done is saved and the chunk is free again.
+    Released(Task),
+    /// The chunk is somebody else's now, or the task has ended.
+    Lost,
+}
+
+pub(crate) struct Slice<'a> {
+    worker: &'a Worker,
+    /// The task as the last write returned it.
+    task: Task,
+    chunk: ChunkIndex,
+    owner: Owner,
+    /// The first item of the chunk, and the one after its last.
+    start: ItemIndex,
+    end: ItemIndex,
+    /// How many items of the chunk are saved, and how many of those failed.
+    cursor: u64,
+    failed: u64,
+    /// The next item to start.
+    next: ItemIndex,
+    in_flight: JoinSet<ItemRow>,
+    indexes: HashMap<Id, ItemIndex>,
+    /// Items that are settled but not saved.
+    settled: BTreeMap<ItemIndex, ItemRow>,
+    items_in_flight_max: usize,
+    save_every: Duration,
+    saved_at: Instant,
+    /// No item is started any more from here on…
+    stop_at: Instant,
+    /// …and none is waited for from here on.
+    leave_at: Instant,
+}
+
+impl<'a> Slice<'a> {
+    pub(crate) fn new(
+        worker: &'a Worker,
+        task: Task,
+        chunk: ChunkIndex,
+        owner: Owner,
+        time_left: Duration,
+    ) -> Self {
+        let now = Instant::now();
+        let range = task.plan().range(chunk);
+        let stored = &task.chunks[chunk];
+        let (cursor, failed) = (stored.cursor, stored.failed);
+        // After a failed attempt, one item at a time and each saved at once: if one of them kills
+        // the worker, the cursor points at it.
+        let careful = stored.attempts > 1;
+        let pace = worker.pace;
+        let rate = task.chunks.len().div_ceil(CHUNKS_AT_FULL_RATE).max(1);
+        let save_every = pace.progress_interval * u32::try_from(rate).unwrap_or(u32::MAX);
+        let leave_at = now + time_left.saturating_sub(CALL_SECONDS_MAX.min(time_left / 4));
+        Self {
+            worker,
+            chunk,
+            owner,
+            start: range.start,
+            end: range.end,
+            cursor,
+            failed,
+            next: range.start + cursor,
+            in_flight: JoinSet::new(),
+            indexes: HashMap::new(),
+            settled: BTreeMap::new(),
+            items_in_flight_max: if careful { 1 } else { pace.items_in_flight },
+            // Never so rarely that the lease could run out in between.
+            save_every: if careful {
+                Duration::ZERO
+            } else {
+                save_every.min(pace.lease / 3)
+            },
+            saved_at: now,
+            stop_at: leave_at.min(now + pace.slice),
+            leave_at,
+            task,
+        }
+    }
+
+    /// Works until the chunk is complete, time is up or the chunk is lost.
+    ///
+    /// Dropping the future ends all items in flight.
+    pub(crate) async fn run(mut self) -> Result<End, StoreError> {
+        loop {
+            self.start_items();
+            let complete = self.ready() == self.remaining();
+            let now = Instant::now();
+            let over = now >= self.leave_at || (now >= self.stop_at && self.in_flight.is_empty());
+            if complete || over {
+                return self.leave(complete).await;
+            }
+            if self.is_save_due(now) && !self.save(self.keep()).await? {
+                return Ok(End::Lost);
+            }
+            let wake_at = self.wake_at();
+            tokio::select! {
+                biased;
+                Some(ended) = self.in_flight.join_next_with_id() => self.settle(ended),
+                () = tokio::time::sleep_until(wake_at) => {}
+            }
+        }
+    }
+
+    fn start_items(&mut self) {
+        let may_start = Instant::now() < self.stop_at;
+        while may_start
+            && self.next < self.end
+            && self.in_flight.len() < self.items_in_flight_max
+            && self.settled.len() < UNSAVED_MAX
+        {
+            let item = Item {
+                user: self.task.user.clone(),
+                task_id: self.task.task_id,
+                index: self.next,
+            };
+            let process = self.worker.process.clone();
+            let host = self.worker.store.host().clone();
+            let handle = self.in_flight.spawn(settle_item(item, process, host));
+            self.indexes.insert(handle.id(), self.next);
+            self.next += 1;
+        }
+    }
+
+    fn settle(&mut self, ended: Result<(Id, ItemRow), JoinError>) {
+        let row = match ended {
+            Ok((id, row)) => {
+                self.indexes.remove(&id);
+                row
+            }
+            // Nothing aborts an item but the end of the slice, so this is a panic. It says nothing
+            // about the others.
+            Err(panic) => match self.indexes.remove(&panic.id()) {
+                Some(index) => failed(index, "Processing the item panicked."),
+                None => return,
+            },
+        };
+        self.settled.insert(row.index, row);
+    }
+
+    /// How many items are still to be saved.
+    fn remaining(&self) -> usize {
+        usize::try_from(self.end - self.start - self.cursor).unwrap_or(usize::MAX)
+    }
+
+    /// How many items could be saved now: the settled ones that follow the cursor without a gap.
+    fn ready(&self) -> usize {
+        let first = self.start + self.cursor;
+        let in_order = self.settled.keys().zip(first..);
+        in_order
+            .take_while(|(settled, expected)| *settled == expected)
+            .count()
+    }
+
+    fn is_save_due(&self, now: Instant) -> bool {
+        let ready = self.ready();
+        let waited = now.duration_since(self.saved_at);
+        ready >= SAVED_AT_ONCE
+            || (ready > 0 && waited >= self.save_every)
+            // Nothing to save, but a sign of life.
+            || waited >= self.worker.pace.lease / 3
+    }
+
+    /// When there is something to do even if no item ends before.
+    fn wake_at(&self) -> Instant {
+        let patience = if self.ready() > 0 {
+            self.save_every
+        } else {
+            self.worker.pace.lease / 3
+        };
+        let turn = if Instant::now() < self.stop_at {
+            self.stop_at
+        } else {
+            self.leave_at
+        };
+        (self.saved_at + patience).min(turn)
+    }
+
+    fn keep(&self) -> Hold {
+        let now = self.worker.store.host().now();
+        Hold::Until(now.after(self.worker.pace.lease))
+    }
+
+    fn let_go(&self) -> Hold {
+        let now = self.worker.store.host().now();
+        Hold::Released(now.after(self.worker.pace.lease))
+    }
+
+    async fn leave(mut self, complete: bool) -> Result<End, StoreError> {
+        if !self.save(self.let_go()).await? {
+            return Ok(End::Lost);
+        }
+        Ok(if complete {
+            End::Complete(self.task)
+        } else {
+            End::Released(self.task)
+        })
+    }
+
+    /// Saves what is ready, rows first. Returns whether the chunk is still ours.
+    async fn save(&mut self, hold: Hold) -> Result<bool, StoreError> {
+        let first = self.start + self.cursor;
+        let after = first + self.ready() as u64;
+        let later = self.settled.split_off(&after);
+        let rows: Vec<_> = std::mem::replace(&mut self.settled, later)
+            .into_values()
+            .collect();
+        let store = &self.worker.store;
+        let retention = Duration::from_secs(self.task.retention_seconds);
+        let recorded = store
+            .record_items(self.task.task_id, &rows, retention)
+            .await?;
+        let is_failed = |row: &&ItemRow| row.outcome == ItemOutcome::Failed;
+        let step = Step {
+            from: self.cursor,
+            to: self.cursor + recorded.len() as u64,
+            failed: self.failed + recorded.iter().filter(is_failed).count() as u64,
+        };
+        let advance = store
+            .advance(&self.task, self.chunk, &self.owner, step, hold)
+            .await?;
+        match advance {
+            Advance::Saved(task) => {
+                self.task = task;
+                self.cursor = step.to;
+                self.failed = step.failed;
+                self.saved_at = Instant::now();
+                Ok(true)
+            }
+            Advance::Lost => Ok(false),
+        }
+    }
+}
+
+/// Processes an item, again if that may help, and says what became of it.
+async fn settle_item(item: Item, process: Process, host: Host) -> ItemRow {
+    let index = item.index;
+    let mut wait = ITEM_RETRY_WAIT;
+    let mut attempt = 1;
+    loop {
+        match process(item.clone()).await {
+            Ok(processed) => {
+                return ItemRow {
+                    index,
+                    name: processed.name,
+                    description: processed.description,
+                    outcome: ItemOutcome::Done,
+                    error: None,
+                };
+            }
+            Err(ItemError::Retryable(reason)) if attempt < ITEM_ATTEMPTS_MAX => {
+                tracing::debug!(index, attempt, reason, "an item is tried again");
+                tokio::time::sleep(host.jitter(wait)).await;
+                wait *= 2;
+                attempt += 1;
+            }
+            Err(error) => return failed(index, &error.to_string()),
+        }
+    }
+}
+
+fn failed(index: ItemIndex, reason: &str) -> ItemRow {
+    ItemRow {
+        index,
+        name: format!("Item {index}"),
+        description: String::new(),
+        outcome: ItemOutcome::Failed,
+        error: Some(tasks::task::shortened(reason.to_owned())),
+    }
+}

@@ -1,0 +1,252 @@
+//! The HTTP contract: the envelope, the headers, and which error is which answer.
+//!
+//! Outside, an error is one of a few stable messages. What caused it goes to the log, here and
+//! nowhere else.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use http::{HeaderValue, StatusCode, header};
+use lambda_http::{Body, Request, RequestExt, Response, request::RequestContext};
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use crate::host::Timestamp;
+use crate::store::StoreError;
+use crate::task::{Task, TaskId, UserId};
+use crate::telemetry;
+
+/// Where the tasks live. Every route exists with and without a trailing slash.
+pub const TASKS_PATH: &str = "/api/tuned-long-running-task/";
+
+/// What a field of a request did wrong, in the words of the contract; by field.
+pub type FieldErrors = BTreeMap<String, Vec<String>>;
+
+/// Every way in which a request can fail.
+#[derive(Debug, thiserror::Error)]
+pub enum ApiError {
+    /// A field is missing or has a wrong value.
+    #[error("invalid request")]
+    Invalid(FieldErrors),
+    /// The request as such cannot be read; says why.
+    #[error("{0}")]
+    Malformed(String),
+    /// The caller is not known. API Gateway refuses such requests itself.
+    #[error("Authentication credentials were not provided.")]
+    Unauthorized,
+    /// There is no such task, or it is somebody else's: the answer is the same to the byte.
+    #[error("Task not found")]
+    NotFound,
+    /// The task has ended in a way that cancelling cannot change.
+    #[error("Task is already finished")]
+    Finished,
+    /// The body is larger than accepted.
+    #[error("Request body is too large. The limit is {limit_bytes} bytes.")]
+    TooLarge {
+        /// How large it may be.
+        limit_bytes: usize,
+    },
+    /// The body is not JSON by its own account.
+    #[error("Unsupported media type \"{0}\" in request.")]
+    UnsupportedMediaType(String),
+    /// The idempotency key belongs to a request with another body.
+    #[error("Idempotency-Key was already used with a different request body")]
+    KeyReused,
+    /// The store could not do it, now or at all.
+    #[error("Service temporarily unavailable, please try again")]
+    Store(#[from] StoreError),
+}
+
+impl ApiError {
+    /// An error of one field.
+    #[must_use]
+    pub fn field(name: &str, message: impl Into<String>) -> Self {
+        Self::Invalid(BTreeMap::from([(name.to_owned(), vec![message.into()])]))
+    }
+
+    fn status(&self) -> StatusCode {
+        match self {
+            Self::Invalid(_) | Self::Malformed(_) => StatusCode::BAD_REQUEST,
+            Self::Unauthorized => StatusCode::UNAUTHORIZED,
+            Self::NotFound => StatusCode::NOT_FOUND,
+            Self::Finished => StatusCode::CONFLICT,
+            Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::UnsupportedMediaType(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::KeyReused => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::Store(_) => StatusCode::SERVICE_UNAVAILABLE,
+        }
+    }
+
+    /// The answer; logs what the caller is not told.
+    #[must_use]
+    pub fn into_response(self) -> Response<Body> {
+        let status = self.status();
+        let message = match &self {
+            Self::Invalid(fields) => json!(fields),
+            other => json!(other.to_string()),
+        };
+        let body = json!({"success": false, "message": message});
+        let mut response = respond(status, &body);
+        if let Self::Store(error) = &self {
+            if error.is_transient() {
+                tracing::warn!(
+                    error = telemetry::chain(error),
+                    "the store is not available"
+                );
+            } else {
+                tracing::error!(error = telemetry::chain(error), "the store refuses");
+            }
+            set(&mut response, header::RETRY_AFTER, "1");
+        }
+        response
+    }
+}
+
+/// The caller: the `sub` claim that API Gateway's authorizer verified. Headers and bodies have no
+/// say in it.
+///
+/// # Errors
+///
+/// [`ApiError::Unauthorized`] when the request did not come through the authorizer.
+pub fn user(request: &Request) -> Result<UserId, ApiError> {
+    let Some(RequestContext::ApiGatewayV2(context)) = request.request_context_ref() else {
+        return Err(ApiError::Unauthorized);
+    };
+    let authorizer = context.authorizer.as_ref();
+    let claims = authorizer.and_then(|authorizer| authorizer.jwt.as_ref());
+    claims
+        .and_then(|jwt| jwt.claims.get("sub"))
+        .and_then(|sub| UserId::from_claim(sub))
+        .ok_or(ApiError::Unauthorized)
+}
+
+/// The task that the path names.
+///
+/// # Errors
+///
+/// [`ApiError::NotFound`] when it cannot be an id: no task has it.
+pub fn task_id(request: &Request) -> Result<TaskId, ApiError> {
+    let parameters = request.path_parameters_ref();
+    parameters
+        .and_then(|parameters| parameters.first("task_id"))
+        .and_then(|text| text.parse().ok())
+        .ok_or(ApiError::NotFound)
+}
+
+/// A number from the query string: `default` when it is absent, an error of its field when it is
+/// not a number from 1 to `max`.
+///
+/// # Errors
+///
+/// [`ApiError::Invalid`].
+pub fn limit(request: &Request, default: u16, max: u16) -> Result<u16, ApiError> {
+    let Some(text) = query(request, "limit") else {
+        return Ok(default);
+    };
+    let message = match text.parse::<i64>() {
+        Err(_) => "A valid integer is required.".to_owned(),
+        Ok(..1) => "Ensure this value is greater than or equal to 1.".to_owned(),
+        Ok(number) => match u16::try_from(number) {
+            Ok(limit) if limit <= max => return Ok(limit),
+            _ => format!("Ensure this value is less than or equal to {max}."),
+        },
+    };
+    Err(ApiError::field("limit", message))
+}
+
+/// Where a listing is to continue, read as whatever the listing's cursor is.
+///
+/// # Errors
+///
+/// [`ApiError::Invalid`] when it is not a cursor that this listing gave out.
+pub fn cursor<T: std::str::FromStr>(request: &Request) -> Result<Option<T>, ApiError> {
+    let parse = |text: &str| {
+        text.parse()
+            .map_err(|_| ApiError::field("cursor", "Invalid cursor"))
+    };
+    query(request, "cursor").map(parse).transpose()
+}
+
+/// A parameter of the query string.
+#[must_use]
+pub fn query<'a>(request: &'a Request, name: &str) -> Option<&'a str> {
+    request.query_string_parameters_ref()?.first(name)
+}
+
+/// A task as the contract shows it.
+#[derive(Clone, Debug, Serialize)]
+pub struct TaskView {
+    task_id: TaskId,
+    task_status: &'static str,
+    done_percentage: u64,
+    count_done_items: u64,
+    number_of_items: u64,
+    count_failed_items: u64,
+    created_at: String,
+    started_at: Option<String>,
+    finished_at: Option<String>,
+    eta_seconds: Option<u64>,
+    error: Option<String>,
+}
+
+impl TaskView {
+    /// The view of `task` at this time.
+    #[must_use]
+    pub fn new(task: &Task, now: Timestamp) -> Self {
+        let progress = task.progress();
+        let rounded_up = |left: Duration| left.as_secs() + u64::from(left.subsec_nanos() > 0);
+        Self {
+            task_id: task.task_id,
+            task_status: task.status.as_str(),
+            done_percentage: progress.percentage,
+            count_done_items: progress.done,
+            number_of_items: task.number_of_items,
+            count_failed_items: progress.failed,
+            created_at: task.created_at.to_string(),
+            started_at: task.started_at.map(|time| time.to_string()),
+            finished_at: task.finished_at.map(|time| time.to_string()),
+            eta_seconds: task.time_left(now).map(rounded_up),
+            error: task.error.clone(),
+        }
+    }
+}
+
+/// A task's path.
+#[must_use]
+pub fn location(task_id: TaskId) -> String {
+    format!("{TASKS_PATH}{task_id}/")
+}
+
+/// Success with this data.
+#[must_use]
+pub fn success(data: impl Serialize) -> Response<Body> {
+    respond(StatusCode::OK, &json!({"success": true, "data": data}))
+}
+
+/// A JSON body with the headers that every answer has.
+#[must_use]
+pub fn respond(status: StatusCode, body: &Value) -> Response<Body> {
+    let mut response = Response::new(Body::Text(body.to_string()));
+    *response.status_mut() = status;
+    set(&mut response, header::CONTENT_TYPE, "application/json");
+    set(&mut response, header::CACHE_CONTROL, "no-store");
+    response
+}
+
+/// Says when to look again, in whole seconds, while there is something to wait for.
+pub fn set_retry_after(response: &mut Response<Body>, task: &Task, now: Timestamp) {
+    if let Some(interval) = task.polling_interval(now) {
+        set(
+            response,
+            header::RETRY_AFTER,
+            &interval.as_secs().max(1).to_string(),
+        );
+    }
+}
+
+/// Sets a header whose value is made of visible ASCII characters.
+pub fn set(response: &mut Response<Body>, name: impl header::IntoHeaderName, value: &str) {
+    if let Ok(value) = HeaderValue::from_str(value) {
+        response.headers_mut().insert(name, value);
+    }
+}

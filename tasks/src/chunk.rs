@@ -1,0 +1,147 @@
+//! How a task is split into chunks, and what is known of each.
+//!
+//! Pure arithmetic: no clock, no AWS. A chunk is a contiguous range of items that one worker at a
+//! time processes. Its items run concurrently but are committed in order, so that one number, the
+//! cursor, says everything about how far it is.
+
+use std::ops::Range;
+
+use serde::{Deserialize, Serialize};
+
+use crate::host::Timestamp;
+
+/// A task has at most this many chunks, whatever its size: they all live in one `DynamoDB` item, and
+/// each costs about 70 bytes of every progress write.
+pub const CHUNKS_MAX: u64 = 100;
+
+/// Which chunk of a task, counted from 0.
+pub type ChunkIndex = usize;
+
+/// Which item of a task, counted from 0 across all chunks.
+pub type ItemIndex = u64;
+
+/// Identifies one claim of a chunk: drawn at random by the worker for each claim, so that no two
+/// claims ever share one and "is it still mine?" is a comparison for equality.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Owner(String);
+
+impl Owner {
+    /// The owner that the random number `random` stands for.
+    #[must_use]
+    pub fn new(random: u64) -> Self {
+        Self(format!("{random:016x}"))
+    }
+
+    /// The text that is stored.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// What the store knows of a chunk. The item range it covers follows from [`Plan`].
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Chunk {
+    /// How many of the chunk's items are settled, done or failed. Only ever grows.
+    pub cursor: u64,
+    /// How many of the settled items failed.
+    pub failed: u64,
+    /// The claim under which the chunk was last worked on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub owner: Option<Owner>,
+    /// Until when the owner holds the chunk; zero when nobody does and a message is on its way.
+    pub lease_until: Timestamp,
+    /// How often the chunk was claimed since its cursor last moved. A number that grows is the
+    /// trace of an item that takes its worker down with it.
+    pub attempts: u32,
+}
+
+/// How a task's items are spread over chunks. Fixed when the task is created and stored with it,
+/// so a change of configuration cannot move the borders of a running task.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Plan {
+    items: u64,
+    chunk_items: u64,
+}
+
+impl Plan {
+    /// Splits `items` into chunks of `chunk_items`, or larger ones where that would make more than
+    /// [`CHUNKS_MAX`].
+    #[must_use]
+    pub fn new(items: u64, chunk_items: u64) -> Self {
+        Self {
+            items,
+            chunk_items: chunk_items.max(items.div_ceil(CHUNKS_MAX)).max(1),
+        }
+    }
+
+    /// The number of items in the whole task.
+    #[must_use]
+    pub fn items(self) -> u64 {
+        self.items
+    }
+
+    /// The number of items in every chunk but the last, which may be shorter.
+    #[must_use]
+    pub fn chunk_items(self) -> u64 {
+        self.chunk_items
+    }
+
+    /// The number of chunks, 1 to [`CHUNKS_MAX`] for a task that has items.
+    #[must_use]
+    pub fn chunks(self) -> usize {
+        usize::try_from(self.items.div_ceil(self.chunk_items)).unwrap_or(usize::MAX)
+    }
+
+    /// The items that `chunk` covers; empty when there is no such chunk.
+    #[must_use]
+    pub fn range(self, chunk: ChunkIndex) -> Range<ItemIndex> {
+        let start = (chunk as u64)
+            .saturating_mul(self.chunk_items)
+            .min(self.items);
+        start..start.saturating_add(self.chunk_items).min(self.items)
+    }
+
+    /// The number of items in `chunk`.
+    #[must_use]
+    pub fn size(self, chunk: ChunkIndex) -> u64 {
+        let range = self.range(chunk);
+        range.end - range.start
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn chunks_cover_every_item_once_and_stay_within_the_limit() {
+        for items in [1, 2, 99, 100, 101, 9_999, 10_000, 10_001, 1_000_000_007] {
+            for chunk_items in [1, 7, 100, 10_000] {
+                let plan = Plan::new(items, chunk_items);
+                assert!(
+                    plan.chunks() as u64 <= CHUNKS_MAX,
+                    "{items} by {chunk_items}"
+                );
+                let mut next = 0;
+                for chunk in 0..plan.chunks() {
+                    let range = plan.range(chunk);
+                    assert_eq!(range.start, next);
+                    assert!(!range.is_empty());
+                    next = range.end;
+                }
+                assert_eq!(next, items);
+                assert_eq!(plan.size(plan.chunks()), 0);
+            }
+        }
+    }
+
+    #[test]
+    fn a_stored_plan_reads_back_as_it_was() {
+        for items in [1, 100, 101, 12_345, 5_000_000] {
+            let plan = Plan::new(items, 100);
+            assert_eq!(Plan::new(items, plan.chunk_items()), plan);
+        }
+    }
+}

@@ -1,0 +1,152 @@
+//! Reads a function's configuration from its environment, once, at start.
+//!
+//! All missing and malformed variables are reported together: whoever deploys should not have to
+//! mend them one by one.
+
+use std::fmt::Display;
+use std::ops::RangeInclusive;
+use std::str::FromStr;
+use std::time::Duration;
+
+use crate::task::Uniqueness;
+
+/// A function cannot start with this environment.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the environment is incomplete or wrong: {}", .0.join("; "))]
+pub struct ConfigError(Vec<String>);
+
+/// The environment while it is read.
+pub struct Environment<'a> {
+    lookup: &'a dyn Fn(&str) -> Option<String>,
+    problems: Vec<String>,
+}
+
+impl Environment<'_> {
+    /// Reads the process's environment into what `read` makes of it.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`], naming every variable that is missing or malformed.
+    pub fn read<T>(read: impl FnOnce(&mut Environment) -> T) -> Result<T, ConfigError> {
+        Self::read_from(&|name| std::env::var(name).ok(), read)
+    }
+
+    /// Reads variables that `lookup` knows into what `read` makes of them.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::read`].
+    pub fn read_from<T>(
+        lookup: &dyn Fn(&str) -> Option<String>,
+        read: impl FnOnce(&mut Environment) -> T,
+    ) -> Result<T, ConfigError> {
+        let mut environment = Environment {
+            lookup,
+            problems: vec![],
+        };
+        let value = read(&mut environment);
+        if environment.problems.is_empty() {
+            Ok(value)
+        } else {
+            Err(ConfigError(environment.problems))
+        }
+    }
+
+    /// A variable that must not be empty.
+    pub fn text(&mut self, name: &str) -> String {
+        match (self.lookup)(name).filter(|value| !value.is_empty()) {
+            Some(value) => value,
+            None => self.problem(format!("{name} is missing")),
+        }
+    }
+
+    /// A number within `range`.
+    pub fn number<T>(&mut self, name: &str, range: RangeInclusive<T>) -> T
+    where
+        T: FromStr + PartialOrd + Display + Default,
+    {
+        let text = self.text(name);
+        match text.parse() {
+            Ok(value) if range.contains(&value) => value,
+            _ if text.is_empty() => T::default(),
+            _ => self.problem(format!(
+                "{name} is {text:?}, not a number from {} to {}",
+                range.start(),
+                range.end()
+            )),
+        }
+    }
+
+    /// A duration in seconds, possibly a fraction.
+    pub fn seconds(&mut self, name: &str, range: RangeInclusive<f64>) -> Duration {
+        Duration::from_secs_f64(self.number(name, range))
+    }
+
+    /// A duration in whole milliseconds.
+    pub fn milliseconds(&mut self, name: &str, range: RangeInclusive<u64>) -> Duration {
+        Duration::from_millis(self.number(name, range))
+    }
+
+    /// A duration in whole days.
+    pub fn days(&mut self, name: &str, range: RangeInclusive<u64>) -> Duration {
+        Duration::from_secs(self.number(name, range) * 24 * 60 * 60)
+    }
+
+    /// What a user may have one of at a time: `user` or `request`.
+    pub fn uniqueness(&mut self, name: &str) -> Uniqueness {
+        match self.text(name).as_str() {
+            "user" | "" => Uniqueness::User,
+            "request" => Uniqueness::Request,
+            other => {
+                self.problem::<()>(format!("{name} is {other:?}, not \"user\" or \"request\""));
+                Uniqueness::User
+            }
+        }
+    }
+
+    fn problem<T: Default>(&mut self, problem: String) -> T {
+        self.problems.push(problem);
+        T::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(variables: &[(&str, &str)]) -> Result<(String, u64, Duration), ConfigError> {
+        let lookup = |name: &str| {
+            let found = variables.iter().find(|(known, _)| *known == name);
+            found.map(|(_, value)| (*value).to_owned())
+        };
+        Environment::read_from(&lookup, |environment| {
+            (
+                environment.text("TABLE_NAME"),
+                environment.number("MAX_ITEMS", 1..=1000),
+                environment.seconds("ITEM_SECONDS", 0.0..=900.0),
+            )
+        })
+    }
+
+    #[test]
+    fn a_complete_environment_is_read() {
+        let variables = [
+            ("TABLE_NAME", "tasks"),
+            ("MAX_ITEMS", "10"),
+            ("ITEM_SECONDS", "0.5"),
+        ];
+        let expected = ("tasks".into(), 10, Duration::from_millis(500));
+        assert_eq!(read(&variables), Ok(expected));
+    }
+
+    #[test]
+    fn all_problems_are_reported_together() {
+        let error = read(&[("MAX_ITEMS", "0"), ("ITEM_SECONDS", "soon")]).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "the environment is incomplete or wrong: TABLE_NAME is missing; \
+             MAX_ITEMS is \"0\", not a number from 1 to 1000; \
+             ITEM_SECONDS is \"soon\", not a number from 0 to 900"
+        );
+    }
+}

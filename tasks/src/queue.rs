@@ -1,0 +1,205 @@
+//! The message that tells a worker where to look, and how it is sent.
+//!
+//! A message is a hint: it may be lost, repeated, delayed or reordered, and says nothing that the
+//! table does not know better. So it carries no state, only an address.
+
+use aws_sdk_sqs::Client;
+use aws_sdk_sqs::error::{DisplayErrorContext, SdkError};
+use aws_sdk_sqs::types::SendMessageBatchRequestEntry;
+use serde::{Deserialize, Serialize};
+
+use crate::chunk::ChunkIndex;
+use crate::task::{TaskId, UserId, hex_of_sha256};
+
+/// How many messages one `SendMessageBatch` takes (Amazon SQS quotas).
+const BATCH_MESSAGES_MAX: usize = 10;
+
+/// How often the entries that a batch refused are sent again.
+const BATCH_ATTEMPTS_MAX: usize = 3;
+
+/// "There is work on these chunks of this task."
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Message {
+    /// Whose task it is: the other half of the task's key.
+    pub user: UserId,
+    /// The task.
+    pub task_id: TaskId,
+    /// The chunks that need a worker, at least one. The receiver works on the first and sends the
+    /// rest on, one message each.
+    pub chunks: Vec<ChunkIndex>,
+    /// How often the work has been handed on from one message to the next.
+    #[serde(default)]
+    pub hops: u32,
+}
+
+impl Message {
+    /// Reads a message's body.
+    ///
+    /// # Errors
+    ///
+    /// When the body is not a message, or names no chunk: somebody else wrote it, or another
+    /// version did. It is evidence, and belongs in the dead-letter queue.
+    pub fn parse(body: &str) -> Result<Self, MalformedMessage> {
+        let message: Self = serde_json::from_str(body).map_err(MalformedMessage::Json)?;
+        if message.chunks.is_empty() {
+            return Err(MalformedMessage::NoChunk);
+        }
+        Ok(message)
+    }
+
+    /// The same work for one chunk only.
+    #[must_use]
+    pub fn for_chunk(&self, chunk: ChunkIndex) -> Self {
+        Self {
+            chunks: vec![chunk],
+            ..self.clone()
+        }
+    }
+
+    /// The message group: one per user. A digest, because a group id must have at most 128 visible
+    /// characters, and a user's id may have others.
+    fn group(&self) -> String {
+        hex_of_sha256(self.user.as_str())
+    }
+
+    fn body(&self) -> Result<String, QueueError> {
+        serde_json::to_string(self).map_err(|error| QueueError(error.into()))
+    }
+}
+
+/// A message body that is not one of ours.
+#[derive(Debug, thiserror::Error)]
+pub enum MalformedMessage {
+    /// Not the JSON that was expected.
+    #[error("the message is not understood")]
+    Json(#[source] serde_json::Error),
+    /// The list of chunks is empty.
+    #[error("the message names no chunk")]
+    NoChunk,
+}
+
+/// A message could not be sent, or nobody knows whether it was. Trying again is always right: a
+/// second copy does no harm.
+#[derive(Debug, thiserror::Error)]
+#[error("the message could not be sent")]
+pub struct QueueError(#[source] Box<dyn std::error::Error + Send + Sync>);
+
+impl<E, R> From<SdkError<E, R>> for QueueError
+where
+    SdkError<E, R>: std::error::Error + Send + Sync + 'static,
+{
+    fn from(error: SdkError<E, R>) -> Self {
+        // The SDK's own `Display` says only "service error"; the context names the cause.
+        let context = DisplayErrorContext(&error).to_string();
+        Self(context.into())
+    }
+}
+
+/// The queue between those who have work and the workers.
+#[derive(Clone, Debug)]
+pub struct Queue {
+    client: Client,
+    url: String,
+}
+
+impl Queue {
+    /// The queue at `url`.
+    #[must_use]
+    pub fn new(client: Client, url: impl Into<String>) -> Self {
+        Self {
+            client,
+            url: url.into(),
+        }
+    }
+
+    /// Sends one message. Messages of one user form a group, which makes the queue fair: a user
+    /// with many messages does not make the others wait (Amazon SQS fair queues).
+    ///
+    /// # Errors
+    ///
+    /// [`QueueError`] when the message was not sent, or may not have been.
+    pub async fn send(&self, message: &Message) -> Result<(), QueueError> {
+        self.client
+            .send_message()
+            .queue_url(&self.url)
+            .message_group_id(message.group())
+            .message_body(message.body()?)
+            .send()
+            .await?;
+        Ok(())
+    }
+
+    /// Sends many messages, ten to a call.
+    ///
+    /// # Errors
+    ///
+    /// [`QueueError`] when at least one of them was not sent, or may not have been.
+    pub async fn send_all(&self, messages: &[Message]) -> Result<(), QueueError> {
+        for batch in messages.chunks(BATCH_MESSAGES_MAX) {
+            self.send_batch(batch).await?;
+        }
+        Ok(())
+    }
+
+    async fn send_batch(&self, messages: &[Message]) -> Result<(), QueueError> {
+        let mut pending = Vec::with_capacity(messages.len());
+        for (id, message) in messages.iter().enumerate() {
+            pending.push(
+                SendMessageBatchRequestEntry::builder()
+                    .id(id.to_string())
+                    .message_group_id(message.group())
+                    .message_body(message.body()?)
+                    .build()
+                    .map_err(|error| QueueError(error.into()))?,
+            );
+        }
+        let mut refusal = String::new();
+        for _ in 0..BATCH_ATTEMPTS_MAX {
+            let answer = self
+                .client
+                .send_message_batch()
+                .queue_url(&self.url)
+                .set_entries(Some(pending.clone()))
+                .send()
+                .await?;
+            // A batch that succeeds as a call may still have refused some of its entries.
+            let Some(first) = answer.failed().first() else {
+                return Ok(());
+            };
+            refusal = format!("{}: {}", first.code(), first.message().unwrap_or_default());
+            pending.retain(|entry| {
+                answer
+                    .failed()
+                    .iter()
+                    .any(|failed| failed.id() == entry.id())
+            });
+        }
+        Err(QueueError(refusal.into()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_a_message_is_refused() {
+        for body in [
+            "",
+            "{}",
+            "null",
+            "[]",
+            r#"{"user":"u","task_id":"x","chunks":[0]}"#,
+        ] {
+            assert!(
+                matches!(Message::parse(body), Err(MalformedMessage::Json(_))),
+                "{body}"
+            );
+        }
+        let empty = r#"{"user":"u","task_id":"0192f0c1-0000-7000-8000-000000000000","chunks":[]}"#;
+        assert!(matches!(
+            Message::parse(empty),
+            Err(MalformedMessage::NoChunk)
+        ));
+    }
+}

@@ -1,0 +1,1303 @@
+//! The table: every key, every condition, every `DynamoDB` call.
+//!
+//! This is where the protocol is kept. A function may crash between any two calls, answers may be
+//! lost and messages may come twice; whatever happens, a write takes effect only if its condition
+//! holds *at that moment*, and the conditions are chosen so that this is enough. Each method says
+//! what it relies on and what a crash before and after it leaves behind.
+//!
+//! One table, keyed by `pk` and `sk`:
+//!
+//! | item | `pk` | `sk` | holds |
+//! |---|---|---|---|
+//! | lock | `USER#<sub>` | `LOCK`, or `LOCK#<request digest>` | `task_id` of the open task |
+//! | task | `USER#<sub>` | `TASK#<task id>` | [`Task`], field by field; while open also `open_shard`, `check_at` |
+//! | key | `USER#<sub>` | `KEY#<digest>` | `task_id`, `digest` of the request, `expires_at` |
+//! | item | `TASK#<task id>` | `ITEM#<index>` | [`ItemRow`], `expires_at` |
+//!
+//! The sparse index `open-tasks` (`open_shard`, `check_at`) lists the open tasks by when the sweeper
+//! should look at them. Progress writes leave both attributes alone, so they cost nothing there.
+//!
+//! In expressions `#name` stands for the attribute `name`: many of the names are reserved words.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
+use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
+use aws_sdk_dynamodb::types::{
+    AttributeValue, BatchStatementErrorCodeEnum, BatchStatementRequest, Delete, Put, ReturnValue,
+    ReturnValuesOnConditionCheckFailure, TransactWriteItem, Update,
+};
+use serde::{Deserialize, Serialize};
+
+use crate::chunk::{ChunkIndex, ItemIndex, Owner};
+use crate::host::{Host, Timestamp};
+use crate::task::{IdempotencyKey, Outcome, RequestDigest, Status, Task, TaskId, UserId};
+
+/// The index of open tasks.
+const OPEN_TASKS: &str = "open-tasks";
+
+/// Over how many partitions the open tasks are spread in the index.
+pub const OPEN_SHARDS: u32 = 8;
+
+/// How many statements one `BatchExecuteStatement` takes (Amazon `DynamoDB` quotas).
+const STATEMENTS_MAX: usize = 25;
+
+/// How often a write that lost against a concurrent transaction is tried. The waits double from
+/// [`CONFLICT_WAIT`], about 1.5 s in all.
+const CONFLICT_ATTEMPTS_MAX: u32 = 7;
+const CONFLICT_WAIT: Duration = Duration::from_millis(25);
+
+type Row = HashMap<String, AttributeValue>;
+
+/// Why the table could not be read or written.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// Others kept writing the same items. Nothing was written.
+    #[error("concurrent transactions kept getting in the way")]
+    Conflict(#[source] Cause),
+    /// The table or the account is at its limit. Nothing was written.
+    #[error("the table is throttled")]
+    Throttled(#[source] Cause),
+    /// No answer, or none that tells what happened. The write may or may not have taken effect.
+    #[error("the table did not answer")]
+    Unavailable(#[source] Cause),
+    /// The call itself is wrong: a missing permission, a missing table, a malformed expression.
+    #[error("the table refused the call")]
+    Rejected(#[source] Cause),
+    /// What is stored is not what this version of the code writes.
+    #[error("a stored item is not understood")]
+    Corrupt(#[source] Cause),
+}
+
+type Cause = Box<dyn std::error::Error + Send + Sync>;
+
+impl StoreError {
+    /// Whether the same call may succeed later.
+    #[must_use]
+    pub fn is_transient(&self) -> bool {
+        matches!(
+            self,
+            Self::Conflict(_) | Self::Throttled(_) | Self::Unavailable(_)
+        )
+    }
+}
+
+impl From<serde_dynamo::Error> for StoreError {
+    fn from(error: serde_dynamo::Error) -> Self {
+        Self::Corrupt(error.into())
+    }
+}
+
+impl<E, R> From<SdkError<E, R>> for StoreError
+where
+    E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
+    R: std::fmt::Debug + Send + Sync + 'static,
+{
+    fn from(error: SdkError<E, R>) -> Self {
+        let kind = match &error {
+            SdkError::ServiceError(service) => match service.err().code() {
+                Some("TransactionConflictException" | "TransactionInProgressException") => {
+                    Self::Conflict
+                }
+                Some(
+                    "ProvisionedThroughputExceededException"
+                    | "ThrottlingException"
+                    | "RequestLimitExceeded",
+                ) => Self::Throttled,
+                Some("InternalServerError" | "InternalServerErrorException") | None => {
+                    Self::Unavailable
+                }
+                Some(_) => Self::Rejected,
+            },
+            SdkError::ConstructionFailure(_) => Self::Rejected,
+            _ => Self::Unavailable,
+        };
+        kind(error.into())
+    }
+}
+
+/// What a submit saw of the lock when it last looked, and now bets on.
+#[derive(Clone, Copy, Debug)]
+pub enum SeenLock<'a> {
+    /// There is none.
+    Free,
+    /// This task holds it, but does not exist or has ended.
+    Left(TaskId),
+    /// This task holds it and is open, but everybody has abandoned it.
+    Abandoned(&'a Task),
+}
+
+/// How a submit ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Submission {
+    /// Lock, task and key are stored.
+    Accepted,
+    /// This task already answers the same request under the same key.
+    Replayed(TaskId),
+    /// The key belongs to another request.
+    KeyReused,
+    /// This task holds the lock.
+    Busy(TaskId),
+    /// Something moved between looking and writing. Look again.
+    Raced,
+}
+
+/// How an attempt to claim a chunk ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Claim {
+    /// The chunk is mine; the task as it is now.
+    Claimed(Task),
+    /// Somebody else holds the chunk, or the task has ended; the task as it is now.
+    Refused(Task),
+    /// There is no such task.
+    Missing,
+}
+
+/// How an attempt to save progress ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Advance {
+    /// It is saved; the task as it is now.
+    Saved(Task),
+    /// The chunk is no longer mine or the task has ended: stop.
+    Lost,
+}
+
+/// How an attempt to cancel a task ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Cancellation {
+    /// It is cancelled, now or already before.
+    Cancelled(Task),
+    /// It had ended otherwise.
+    Ended(Status),
+    /// There is no such task.
+    Missing,
+}
+
+/// Whether a read must see every write that was acknowledged before it. Eventually consistent reads
+/// cost half and see almost all of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Consistency {
+    /// May miss the latest writes.
+    Eventual,
+    /// Misses nothing.
+    Strong,
+}
+
+/// What becomes of a chunk when progress is saved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hold {
+    /// The worker keeps it until this time, unless it renews.
+    Until(Timestamp),
+    /// The worker lets go of it; the task counts as alive until this time, in which a message has
+    /// to bring the next worker.
+    Released(Timestamp),
+}
+
+/// A new position of a chunk's cursor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Step {
+    /// The cursor as this worker last saved or claimed it.
+    pub from: u64,
+    /// The cursor from now on.
+    pub to: u64,
+    /// How many of the items before `to` failed.
+    pub failed: u64,
+}
+
+/// A settled item: what became of it, for good.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ItemRow {
+    /// Which item.
+    pub index: ItemIndex,
+    /// What processing it yielded, or its bare name when it failed.
+    pub name: String,
+    /// What processing it yielded; empty when it failed.
+    pub description: String,
+    /// Done or failed.
+    pub outcome: ItemOutcome,
+    /// Why it failed, in a sentence.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+}
+
+/// Whether an item could be processed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ItemOutcome {
+    /// It was processed.
+    Done,
+    /// It was given up.
+    Failed,
+}
+
+impl ItemOutcome {
+    /// The name in the contract and in the table.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+/// One page of a listing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Page<T, C> {
+    /// The entries, in order.
+    pub entries: Vec<T>,
+    /// Where the next page begins: after this entry. `None` on the last page.
+    pub next: Option<C>,
+}
+
+#[derive(Deserialize)]
+struct LockRow {
+    task_id: TaskId,
+}
+
+#[derive(Deserialize)]
+struct KeyRow {
+    task_id: TaskId,
+    digest: RequestDigest,
+}
+
+#[derive(Deserialize)]
+struct KeyOfTask {
+    pk: String,
+    sk: String,
+}
+
+/// The table and how to use it.
+#[derive(Clone, Debug)]
+pub struct Store {
+    client: Client,
+    table: String,
+    host: Host,
+}
+
+/// Submitting: the lock, the task and the key come into being together or not at all.
+impl Store {
+    /// Stores a new task, the user's lock and the idempotency key, if the lock is as it was `seen`
+    /// and the key is new.
+    ///
+    /// All of it is one transaction, so a crash before it leaves nothing and a crash after it leaves
+    /// a task that the sweeper will dispatch. An abandoned task is failed in the same transaction,
+    /// guarded by its version: if it moved at all since it was read, it is not abandoned.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`]; after [`StoreError::Unavailable`] the task may exist.
+    pub async fn submit(
+        &self,
+        task: &Task,
+        key: Option<&IdempotencyKey>,
+        seen: SeenLock<'_>,
+    ) -> Result<Submission, StoreError> {
+        let now = self.host.now();
+        let holder = match seen {
+            SeenLock::Free => None,
+            SeenLock::Left(task_id) => Some(task_id),
+            SeenLock::Abandoned(task) => Some(task.task_id),
+        };
+        let mut lock = address(&lock_key(&task.user, &task.lock));
+        lock.insert("task_id".into(), text(task.task_id));
+        let lock = match holder {
+            None => self.put(
+                lock,
+                &[guard("lock is free", "attribute_not_exists(#pk)")],
+                vec![],
+            ),
+            Some(holder) => self.put(
+                lock,
+                &[guard("lock is as seen", "#task_id = :holder")],
+                vec![(":holder", text(holder))],
+            ),
+        };
+
+        let mut row: Row = serde_dynamo::to_item(task)?;
+        row.extend(address(&task_key(&task.user, task.task_id)));
+        row.insert("open_shard".into(), text(open_shard(task.task_id)));
+        row.insert("check_at".into(), number(task.lease_until.0));
+        // No condition: nobody else can have drawn the same id.
+        let mut actions = vec![lock?, self.put(row, &[], vec![])?];
+
+        if let Some(key) = key {
+            let mut row = address(&(user_pk(&task.user), format!("KEY#{}", key.digest())));
+            row.insert("task_id".into(), text(task.task_id));
+            row.insert("digest".into(), text(task.digest.as_str()));
+            let expires_at = now.after(IdempotencyKey::REMEMBERED).seconds();
+            row.insert("expires_at".into(), number(expires_at));
+            // Time to live deletes late, up to days: an expired key counts as absent.
+            let new = "(attribute_not_exists(#pk) OR #expires_at < :now_seconds)";
+            actions.push(self.put(
+                row,
+                &[guard("key is new", new)],
+                vec![(":now_seconds", number(now.seconds()))],
+            )?);
+        }
+        if let SeenLock::Abandoned(old) = seen {
+            let outcome = Outcome::failed("The task stopped, and its user began another one.");
+            actions.push(Self::end(old, &outcome, &[SEEN], now).into_action(&self.table)?);
+        }
+
+        let verdicts = match self.transact(actions).await? {
+            Transaction::Committed => return Ok(Submission::Accepted),
+            Transaction::Refused(verdicts) => verdicts,
+        };
+        // The key speaks first: a repeated submit gets its first answer, whoever holds the lock now.
+        if let (Some(_), Some(Verdict::Refused(Some(row)))) = (key, verdicts.get(2)) {
+            let stored: KeyRow = serde_dynamo::from_item(row.clone())?;
+            return Ok(if stored.digest == task.digest {
+                Submission::Replayed(stored.task_id)
+            } else {
+                Submission::KeyReused
+            });
+        }
+        if let Some(Verdict::Refused(Some(row))) = verdicts.first() {
+            let stored: LockRow = serde_dynamo::from_item(row.clone())?;
+            return Ok(Submission::Busy(stored.task_id));
+        }
+        Ok(Submission::Raced)
+    }
+}
+
+/// Working: a chunk is claimed, moved on step by step, and the last step ends the task.
+impl Store {
+    /// Takes a chunk for `owner` until `until`, if the task is open and nobody holds the chunk.
+    ///
+    /// A crash after this leaves the chunk held until the lease runs out; then anyone may claim it.
+    /// If the answer is lost and the call repeated, the stored owner shows that the claim was mine.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`]; after [`StoreError::Unavailable`] the chunk may be claimed.
+    pub async fn claim(
+        &self,
+        user: &UserId,
+        task_id: TaskId,
+        chunk: ChunkIndex,
+        owner: &Owner,
+        until: Timestamp,
+    ) -> Result<Claim, StoreError> {
+        let write = Write::to(task_key(user, task_id))
+            .set("#status = :processing")
+            .set("#started_at = if_not_exists(#started_at, :now)")
+            .set(&format!("#chunks[{chunk}].#owner = :owner"))
+            .set(&format!("#chunks[{chunk}].#lease_until = :until"))
+            .set(&format!(
+                "#chunks[{chunk}].#attempts = #chunks[{chunk}].#attempts + :one"
+            ))
+            .set("#lease_until = :until")
+            .only_if(OPEN)
+            .only_if(guard(
+                "chunk is free",
+                format!("#chunks[{chunk}].#lease_until < :now"),
+            ))
+            .value(":processing", text(Status::Processing.as_str()))
+            .value(":owner", text(owner.as_str()))
+            .value(":until", number(until.0))
+            .value(":now", number(self.host.now().0))
+            .statuses();
+        match self.update(write).await? {
+            Ok(task) => Ok(Claim::Claimed(task)),
+            Err(Some(task)) if task.status.is_open() && task.is_held_by(chunk, owner) => {
+                Ok(Claim::Claimed(task))
+            }
+            Err(Some(task)) => Ok(Claim::Refused(task)),
+            Err(None) => Ok(Claim::Missing),
+        }
+    }
+
+    /// Stores what became of items, first writer wins, and returns what is stored.
+    ///
+    /// An item may be processed twice, by a worker that lost its lease without noticing and by its
+    /// successor. Whoever stores first decides; the other adopts it. So a row never changes, and
+    /// counts made from what this returns agree with the rows.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`]; some of the rows may be stored.
+    pub async fn record_items(
+        &self,
+        task_id: TaskId,
+        items: &[ItemRow],
+        retention: Duration,
+    ) -> Result<Vec<ItemRow>, StoreError> {
+        let expires_at = self.host.now().after(retention);
+        let mut recorded = Vec::with_capacity(items.len());
+        for batch in items.chunks(STATEMENTS_MAX) {
+            let mut pending: Vec<&ItemRow> = batch.iter().collect();
+            let mut attempt = 0;
+            while !pending.is_empty() {
+                let mut refusal = None;
+                let mut answers = self
+                    .insert(task_id, &pending, expires_at)
+                    .await?
+                    .into_iter();
+                let mut refused = Vec::new();
+                for item in pending {
+                    match answers.next() {
+                        Some(Ok(row)) => recorded.push(row.unwrap_or_else(|| item.clone())),
+                        Some(Err(error)) if error.is_transient() => {
+                            refused.push(item);
+                            refusal = Some(error);
+                        }
+                        Some(Err(error)) => return Err(error),
+                        None => {
+                            let cause = "an answer is missing from the batch";
+                            return Err(StoreError::Corrupt(cause.into()));
+                        }
+                    }
+                }
+                pending = refused;
+                if let Some(error) = refusal {
+                    self.wait_or_give_up(&mut attempt, error).await?;
+                }
+            }
+        }
+        recorded.sort_by_key(|item| item.index);
+        Ok(recorded)
+    }
+
+    /// One batch of inserts. For each: stored (`None`), stored before as this row, or refused.
+    async fn insert(
+        &self,
+        task_id: TaskId,
+        items: &[&ItemRow],
+        expires_at: Timestamp,
+    ) -> Result<Vec<Result<Option<ItemRow>, StoreError>>, StoreError> {
+        // PartiQL, because its INSERT is conditional by itself and comes in batches: 25 conditional
+        // writes for the price of a call, where `BatchWriteItem` cannot have conditions and a
+        // transaction costs twice the capacity.
+        let mut statements = Vec::with_capacity(items.len());
+        for item in items {
+            let mut row: Row = serde_dynamo::to_item(item)?;
+            row.extend(address(&item_key(task_id, item.index)));
+            row.insert("expires_at".into(), number(expires_at.seconds()));
+            let (fields, values): (Vec<_>, Vec<_>) = row.into_iter().unzip();
+            let fields: Vec<_> = fields.iter().map(|name| format!("'{name}': ?")).collect();
+            let statement = BatchStatementRequest::builder()
+                .statement(format!(
+                    "INSERT INTO \"{}\" VALUE {{{}}}",
+                    self.table,
+                    fields.join(", ")
+                ))
+                .set_parameters(Some(values))
+                .return_values_on_condition_check_failure(
+                    ReturnValuesOnConditionCheckFailure::AllOld,
+                );
+            statements.push(statement.build().map_err(rejected)?);
+        }
+        let answer = self
+            .client
+            .batch_execute_statement()
+            .set_statements(Some(statements))
+            .send()
+            .await?;
+        let mut results = Vec::with_capacity(items.len());
+        for (item, response) in items.iter().zip(answer.responses()) {
+            let Some(error) = response.error() else {
+                results.push(Ok(None));
+                continue;
+            };
+            let cause = format!(
+                "{}: {}",
+                error
+                    .code()
+                    .map_or("no code", BatchStatementErrorCodeEnum::as_str),
+                error.message().unwrap_or_default()
+            );
+            results.push(match error.code() {
+                Some(
+                    BatchStatementErrorCodeEnum::DuplicateItem
+                    | BatchStatementErrorCodeEnum::ConditionalCheckFailed,
+                ) => match error.item() {
+                    Some(row) => serde_dynamo::from_item(row.clone()).map_err(Into::into),
+                    None => self.item(task_id, item.index).await,
+                },
+                Some(BatchStatementErrorCodeEnum::TransactionConflict) => {
+                    Err(StoreError::Conflict(cause.into()))
+                }
+                Some(
+                    BatchStatementErrorCodeEnum::ThrottlingError
+                    | BatchStatementErrorCodeEnum::ProvisionedThroughputExceeded
+                    | BatchStatementErrorCodeEnum::RequestLimitExceeded,
+                ) => Err(StoreError::Throttled(cause.into())),
+                Some(BatchStatementErrorCodeEnum::InternalServerError) => {
+                    Err(StoreError::Unavailable(cause.into()))
+                }
+                _ => Err(StoreError::Rejected(cause.into())),
+            });
+        }
+        Ok(results)
+    }
+
+    async fn item(&self, task_id: TaskId, index: ItemIndex) -> Result<Option<ItemRow>, StoreError> {
+        let key = item_key(task_id, index);
+        let row = self.get(key, Consistency::Strong).await?;
+        Ok(row.map(serde_dynamo::from_item).transpose()?)
+    }
+
+    /// Moves a chunk's cursor, if the task is at work, the chunk is still this owner's and the
+    /// cursor is where the owner left it. A step that goes nowhere renews the lease.
+    ///
+    /// The condition on the cursor makes counting exact: of two writers that saw the same cursor one
+    /// fails, and a write that was delayed on its way finds the cursor gone. The condition on the
+    /// owner keeps a worker that lost its lease from writing at all. If the answer is lost and the
+    /// call repeated, the stored cursor shows that the step was mine.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`]; after [`StoreError::Unavailable`] the step may be saved.
+    pub async fn advance(
+        &self,
+        task: &Task,
+        chunk: ChunkIndex,
+        owner: &Owner,
+        step: Step,
+        hold: Hold,
+    ) -> Result<Advance, StoreError> {
+        let (held_until, alive_until) = match hold {
+            Hold::Until(time) => (time, time),
+            Hold::Released(time) => (Timestamp::default(), time),
+        };
+        let mut write = Write::to(task_key(&task.user, task.task_id))
+            .set(&format!("#chunks[{chunk}].#cursor = :to"))
+            .set(&format!("#chunks[{chunk}].#failed = :failed"))
+            .set(&format!("#chunks[{chunk}].#lease_until = :held"))
+            .set("#lease_until = :alive")
+            .only_if(PROCESSING)
+            .only_if(guard("owner", format!("#chunks[{chunk}].#owner = :owner")))
+            .only_if(guard("cursor", format!("#chunks[{chunk}].#cursor = :from")))
+            .value(":from", number(step.from))
+            .value(":to", number(step.to))
+            .value(":failed", number(step.failed))
+            .value(":owner", text(owner.as_str()))
+            .value(":held", number(held_until.0))
+            .value(":alive", number(alive_until.0))
+            .statuses();
+        if step.to > step.from {
+            // Getting somewhere is what attempts and dispatches are there to bring about.
+            write = write
+                .set(&format!("#chunks[{chunk}].#attempts = :zero"))
+                .set("#dispatches = :zero");
+        }
+        match self.update(write).await? {
+            Ok(task) => Ok(Advance::Saved(task)),
+            Err(Some(stored))
+                if stored.status == Status::Processing
+                    && stored.is_held_by(chunk, owner)
+                    && stored.chunks[chunk].cursor == step.to =>
+            {
+                Ok(Advance::Saved(stored))
+            }
+            Err(_) => Ok(Advance::Lost),
+        }
+    }
+
+    /// Ends an open task and frees its user, if the task is still open.
+    ///
+    /// The lock needs no condition of its own: while a task is open the lock is its own, because
+    /// whoever takes the lock over ends the task in the same transaction.
+    ///
+    /// Returns whether it was this call that ended the task.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`]; after [`StoreError::Unavailable`] the task may have ended.
+    pub async fn finish(&self, task: &Task, outcome: &Outcome) -> Result<bool, StoreError> {
+        self.finish_if(task, outcome, &[OPEN]).await
+    }
+
+    /// The same, only if the task is exactly as it was seen: for those who conclude from what they
+    /// do *not* see that it is dead.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::finish`].
+    pub async fn give_up(&self, task: &Task, outcome: &Outcome) -> Result<bool, StoreError> {
+        self.finish_if(task, outcome, &[SEEN]).await
+    }
+
+    async fn finish_if(
+        &self,
+        task: &Task,
+        outcome: &Outcome,
+        guards: &[Guard],
+    ) -> Result<bool, StoreError> {
+        let end = Self::end(task, outcome, guards, self.host.now());
+        let actions = vec![end.into_action(&self.table)?, self.delete_lock(task)?];
+        Ok(matches!(
+            self.transact(actions).await?,
+            Transaction::Committed
+        ))
+    }
+
+    fn end(task: &Task, outcome: &Outcome, guards: &[Guard], now: Timestamp) -> Write {
+        let mut write = Write::to(task_key(&task.user, task.task_id))
+            .set("#status = :ended")
+            .ended_at(now)
+            .value(":ended", text(outcome.status().as_str()))
+            .value(":seen", number(task.version))
+            .statuses();
+        if let Some(error) = outcome.error() {
+            write = write.set("#error = :error").value(":error", text(error));
+        }
+        for guard in guards {
+            write = write.only_if(guard.clone());
+        }
+        write
+    }
+
+    fn delete_lock(&self, task: &Task) -> Result<TransactWriteItem, StoreError> {
+        let delete = Delete::builder()
+            .table_name(&self.table)
+            .set_key(Some(address(&lock_key(&task.user, &task.lock))))
+            .build()
+            .map_err(rejected)?;
+        Ok(TransactWriteItem::builder().delete(delete).build())
+    }
+}
+
+/// Calling a task off.
+impl Store {
+    /// Ends an open task as cancelled and frees its user at once. Workers notice at their next
+    /// write, whose condition then fails.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`]; after [`StoreError::Unavailable`] the task may be cancelled.
+    pub async fn cancel(&self, task: &Task) -> Result<Cancellation, StoreError> {
+        let write = Write::to(task_key(&task.user, task.task_id))
+            .set("#status = :cancelled")
+            .ended_at(self.host.now())
+            .only_if(OPEN)
+            .value(":cancelled", text(Status::Cancelled.as_str()))
+            .statuses();
+        let actions = vec![write.into_action(&self.table)?, self.delete_lock(task)?];
+        self.transact(actions).await?;
+        // Committed or refused: the task has ended now, and reading it tells how.
+        let stored = self
+            .task(&task.user, task.task_id, Consistency::Strong)
+            .await?;
+        Ok(match stored {
+            None => Cancellation::Missing,
+            Some(task) if task.status == Status::Cancelled => Cancellation::Cancelled(task),
+            Some(task) => Cancellation::Ended(task.status),
+        })
+    }
+}
+
+/// Sweeping: finding what nobody works on.
+impl Store {
+    /// Open tasks of one shard that are due for a look, the longest overdue first, as the index
+    /// shows them: possibly moved or ended since.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`].
+    pub async fn due_tasks(
+        &self,
+        shard: u32,
+        limit: i32,
+    ) -> Result<Vec<(UserId, TaskId)>, StoreError> {
+        let (condition, names, values) = expressions(
+            "#open_shard = :shard AND #check_at <= :now",
+            vec![(":shard", text(shard)), (":now", number(self.host.now().0))],
+        );
+        let answer = self
+            .client
+            .query()
+            .table_name(&self.table)
+            .index_name(OPEN_TASKS)
+            .key_condition_expression(condition)
+            .set_expression_attribute_names(names)
+            .set_expression_attribute_values(values)
+            .limit(limit)
+            .send()
+            .await?;
+        let mut due = Vec::new();
+        for row in answer.items() {
+            let key: KeyOfTask = serde_dynamo::from_item(row.clone())?;
+            due.push(key.parse().ok_or_else(|| {
+                StoreError::Corrupt(format!("not the key of a task: {} {}", key.pk, key.sk).into())
+            })?);
+        }
+        Ok(due)
+    }
+
+    /// Moves the time of the next look, if the task is exactly as it was seen.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`].
+    pub async fn look_again(&self, task: &Task, at: Timestamp) -> Result<bool, StoreError> {
+        let write = Write::to(task_key(&task.user, task.task_id))
+            .set("#check_at = :at")
+            .only_if(SEEN)
+            .value(":at", number(at.0))
+            .value(":seen", number(task.version));
+        Ok(self.update(write).await?.is_ok())
+    }
+
+    /// Notes that a stalled task is about to be sent to the queue again and counts as alive until
+    /// `until`, if the task is exactly as it was seen.
+    ///
+    /// This comes before the message is sent: a sweeper that crashes in between has cost the task
+    /// one lease, one that sent first could send without end.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`].
+    pub async fn dispatch(&self, task: &Task, until: Timestamp) -> Result<bool, StoreError> {
+        let write = Write::to(task_key(&task.user, task.task_id))
+            .set("#dispatches = #dispatches + :one")
+            .set("#lease_until = :until")
+            .set("#check_at = :until")
+            .only_if(SEEN)
+            .value(":until", number(until.0))
+            .value(":seen", number(task.version));
+        Ok(self.update(write).await?.is_ok())
+    }
+}
+
+/// Reading.
+impl Store {
+    /// The table `table`, through this client.
+    #[must_use]
+    pub fn new(client: Client, table: impl Into<String>, host: Host) -> Self {
+        Self {
+            client,
+            table: table.into(),
+            host,
+        }
+    }
+
+    /// The machine this store reads the time from.
+    #[must_use]
+    pub fn host(&self) -> &Host {
+        &self.host
+    }
+
+    /// One of the user's tasks; `None` when the user has no task of this id, whoever else may.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`].
+    pub async fn task(
+        &self,
+        user: &UserId,
+        task_id: TaskId,
+        consistency: Consistency,
+    ) -> Result<Option<Task>, StoreError> {
+        let row = self.get(task_key(user, task_id), consistency).await?;
+        Ok(row.map(serde_dynamo::from_item).transpose()?)
+    }
+
+    /// The same, with an eventually consistent read first and a consistent one only on a miss: right
+    /// after a submit the cheap read may not know the task yet.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`].
+    pub async fn known_task(
+        &self,
+        user: &UserId,
+        task_id: TaskId,
+    ) -> Result<Option<Task>, StoreError> {
+        match self.task(user, task_id, Consistency::Eventual).await? {
+            Some(task) => Ok(Some(task)),
+            None => self.task(user, task_id, Consistency::Strong).await,
+        }
+    }
+
+    /// The user's tasks, newest first, from after `after` on.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`].
+    pub async fn tasks(
+        &self,
+        user: &UserId,
+        limit: i32,
+        after: Option<TaskId>,
+    ) -> Result<Page<Task, TaskId>, StoreError> {
+        let (condition, names, values) = expressions(
+            "#pk = :pk AND begins_with(#sk, :prefix)",
+            vec![(":pk", text(user_pk(user))), (":prefix", text("TASK#"))],
+        );
+        let answer = self
+            .client
+            .query()
+            .table_name(&self.table)
+            .key_condition_expression(condition)
+            .set_expression_attribute_names(names)
+            .set_expression_attribute_values(values)
+            .scan_index_forward(false)
+            .consistent_read(true)
+            .limit(limit)
+            .set_exclusive_start_key(after.map(|task_id| address(&task_key(user, task_id))))
+            .send()
+            .await?;
+        let entries: Vec<Task> = serde_dynamo::from_items(answer.items().to_vec())?;
+        let more = answer.last_evaluated_key().is_some();
+        let next = entries.last().filter(|_| more).map(|task| task.task_id);
+        Ok(Page { entries, next })
+    }
+
+    /// The settled items of a task in order, from after `after` on, of one outcome or of any.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`].
+    pub async fn items(
+        &self,
+        task_id: TaskId,
+        limit: usize,
+        after: Option<ItemIndex>,
+        outcome: Option<ItemOutcome>,
+    ) -> Result<Page<ItemRow, ItemIndex>, StoreError> {
+        let mut entries: Vec<ItemRow> = Vec::new();
+        let mut start = after.map(|index| address(&item_key(task_id, index)));
+        loop {
+            let (condition, ..) = expressions("#pk = :pk AND begins_with(#sk, :prefix)", vec![]);
+            let filter = outcome.map(|_| "#outcome = :outcome");
+            let (_, names, values) = expressions(
+                &format!("{condition} {}", filter.unwrap_or_default()),
+                vec![
+                    (":pk", text(format!("TASK#{task_id}"))),
+                    (":prefix", text("ITEM#")),
+                    (":outcome", text(outcome.map_or("", ItemOutcome::as_str))),
+                ],
+            );
+            let answer = self
+                .client
+                .query()
+                .table_name(&self.table)
+                .key_condition_expression(condition)
+                .set_filter_expression(filter.map(Into::into))
+                .set_expression_attribute_names(names)
+                .set_expression_attribute_values(values)
+                // A filter applies after the limit: with one, read whole pages of 1 MB.
+                .set_limit(
+                    outcome
+                        .is_none()
+                        .then(|| i32::try_from(limit + 1).unwrap_or(i32::MAX)),
+                )
+                .set_exclusive_start_key(start)
+                .send()
+                .await?;
+            let page: Vec<ItemRow> = serde_dynamo::from_items(answer.items().to_vec())?;
+            entries.extend(page);
+            start = answer.last_evaluated_key().cloned();
+            if entries.len() > limit || start.is_none() {
+                break;
+            }
+        }
+        let more = entries.len() > limit;
+        entries.truncate(limit);
+        let next = entries.last().filter(|_| more).map(|item| item.index);
+        Ok(Page { entries, next })
+    }
+
+    async fn get(&self, key: Key, consistency: Consistency) -> Result<Option<Row>, StoreError> {
+        let answer = self
+            .client
+            .get_item()
+            .table_name(&self.table)
+            .set_key(Some(address(&key)))
+            .consistent_read(consistency == Consistency::Strong)
+            .send()
+            .await?;
+        Ok(answer.item)
+    }
+}
+
+/// A condition with a name: tests take one away by its name and expect a violation to be found.
+#[derive(Clone, Debug)]
+struct Guard {
+    #[cfg_attr(
+        not(feature = "drop-guards"),
+        expect(dead_code, reason = "named for tests")
+    )]
+    name: &'static str,
+    condition: std::borrow::Cow<'static, str>,
+}
+
+fn guard(name: &'static str, condition: impl Into<std::borrow::Cow<'static, str>>) -> Guard {
+    Guard {
+        name,
+        condition: condition.into(),
+    }
+}
+
+/// The task has not ended.
+const OPEN: Guard = Guard {
+    name: "open",
+    condition: std::borrow::Cow::Borrowed("#status IN (:queued, :processing)"),
+};
+
+/// The task is at work.
+const PROCESSING: Guard = Guard {
+    name: "processing",
+    condition: std::borrow::Cow::Borrowed("#status = :processing"),
+};
+
+/// The task is open and exactly as it was seen; an ended task never has the version of an open one.
+const SEEN: Guard = Guard {
+    name: "seen",
+    condition: std::borrow::Cow::Borrowed("#version = :seen"),
+};
+
+/// The guards that remain in force: all of them, unless a test has taken one away.
+fn in_force(guards: &[Guard]) -> impl Iterator<Item = &Guard> {
+    guards.iter().filter(|guard| {
+        #[cfg(feature = "drop-guards")]
+        return !dropped::is_dropped(guard.name);
+        #[cfg(not(feature = "drop-guards"))]
+        {
+            let _ = guard;
+            true
+        }
+    })
+}
+
+/// For tests only: takes one guard away, to show that it is needed and that its absence is noticed.
+#[cfg(feature = "drop-guards")]
+pub mod dropped {
+    use std::cell::Cell;
+
+    thread_local! {
+        static DROPPED: Cell<Option<&'static str>> = const { Cell::new(None) };
+    }
+
+    /// The name of every guard in this file.
+    pub const GUARDS: [&str; 9] = [
+        "lock is free",
+        "lock is as seen",
+        "key is new",
+        "open",
+        "chunk is free",
+        "processing",
+        "owner",
+        "cursor",
+        "seen",
+    ];
+
+    /// From now on, on this thread, conditions are made without the guard of this name.
+    pub fn set(name: Option<&'static str>) {
+        DROPPED.set(name);
+    }
+
+    pub(super) fn is_dropped(name: &str) -> bool {
+        assert!(GUARDS.contains(&name), "unlisted guard {name}");
+        DROPPED.get() == Some(name)
+    }
+}
+
+fn condition(guards: &[Guard]) -> Option<String> {
+    let conditions: Vec<_> = in_force(guards).map(|guard| &*guard.condition).collect();
+    (!conditions.is_empty()).then(|| conditions.join(" AND "))
+}
+
+/// A change of one task, before it is known whether it goes alone or in a transaction.
+struct Write {
+    key: Key,
+    set: Vec<String>,
+    remove: Vec<String>,
+    guards: Vec<Guard>,
+    values: Vec<(&'static str, AttributeValue)>,
+}
+
+impl Write {
+    /// Every change of a task counts up its version.
+    fn to(key: Key) -> Self {
+        Self {
+            key,
+            set: vec!["#version = #version + :one".into()],
+            remove: vec![],
+            guards: vec![],
+            values: vec![(":one", number(1)), (":zero", number(0))],
+        }
+    }
+
+    fn set(mut self, assignment: &str) -> Self {
+        self.set.push(assignment.into());
+        self
+    }
+
+    fn remove(mut self, path: &str) -> Self {
+        self.remove.push(path.into());
+        self
+    }
+
+    fn only_if(mut self, guard: Guard) -> Self {
+        self.guards.push(guard);
+        self
+    }
+
+    fn value(mut self, name: &'static str, value: AttributeValue) -> Self {
+        self.values.push((name, value));
+        self
+    }
+
+    /// The values that [`OPEN`] and [`PROCESSING`] mention.
+    fn statuses(self) -> Self {
+        self.value(":queued", text(Status::Queued.as_str()))
+            .value(":processing", text(Status::Processing.as_str()))
+    }
+
+    /// What every end of a task brings: the time, the start of its retention, and that the sweeper
+    /// need not look at it any more.
+    fn ended_at(self, now: Timestamp) -> Self {
+        self.set("#finished_at = :now")
+            .set("#expires_at = #retention_seconds + :now_seconds")
+            .remove("#open_shard")
+            .remove("#check_at")
+            .value(":now", number(now.0))
+            .value(":now_seconds", number(now.seconds()))
+    }
+
+    fn update(&self) -> String {
+        let mut update = format!("SET {}", self.set.join(", "));
+        if !self.remove.is_empty() {
+            update.push_str(" REMOVE ");
+            update.push_str(&self.remove.join(", "));
+        }
+        update
+    }
+
+    fn into_action(self, table: &str) -> Result<TransactWriteItem, StoreError> {
+        let update = self.update();
+        let condition = condition(&self.guards);
+        let mentioned = format!("{update} {}", condition.as_deref().unwrap_or_default());
+        let (_, names, values) = expressions(&mentioned, self.values);
+        let action = Update::builder()
+            .table_name(table)
+            .set_key(Some(address(&self.key)))
+            .update_expression(update)
+            .set_condition_expression(condition)
+            .set_expression_attribute_names(names)
+            .set_expression_attribute_values(values)
+            .build()
+            .map_err(rejected)?;
+        Ok(TransactWriteItem::builder().update(action).build())
+    }
+}
+
+/// How a transaction ended.
+enum Transaction {
+    Committed,
+    /// Nothing was written; for each action, what its condition said.
+    Refused(Vec<Verdict>),
+}
+
+enum Verdict {
+    /// It would have been written.
+    Passed,
+    /// Its condition failed; the row as it was, if there was one.
+    Refused(Option<Row>),
+}
+
+/// Carrying writes out.
+impl Store {
+    fn put(
+        &self,
+        row: Row,
+        guards: &[Guard],
+        values: Vec<(&str, AttributeValue)>,
+    ) -> Result<TransactWriteItem, StoreError> {
+        let condition = condition(guards);
+        let (_, names, values) = expressions(condition.as_deref().unwrap_or_default(), values);
+        let put = Put::builder()
+            .table_name(&self.table)
+            .set_item(Some(row))
+            .set_condition_expression(condition)
+            .set_expression_attribute_names(names)
+            .set_expression_attribute_values(values)
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+            .build()
+            .map_err(rejected)?;
+        Ok(TransactWriteItem::builder().put(put).build())
+    }
+
+    /// Updates a task: the task as it is now, or, when the condition failed, as it was.
+    async fn update(&self, write: Write) -> Result<Result<Task, Option<Task>>, StoreError> {
+        let update = write.update();
+        let condition = condition(&write.guards);
+        let mentioned = format!("{update} {}", condition.as_deref().unwrap_or_default());
+        let (_, names, values) = expressions(&mentioned, write.values);
+        let call = self
+            .client
+            .update_item()
+            .table_name(&self.table)
+            .set_key(Some(address(&write.key)))
+            .update_expression(update)
+            .set_condition_expression(condition)
+            .set_expression_attribute_names(names)
+            .set_expression_attribute_values(values)
+            .return_values(ReturnValue::AllNew)
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+        let mut attempt = 0;
+        loop {
+            let error = match call.clone().send().await {
+                Ok(answer) => {
+                    let row = answer.attributes.unwrap_or_default();
+                    return Ok(Ok(serde_dynamo::from_item(row)?));
+                }
+                Err(error) => error,
+            };
+            if let Some(UpdateItemError::ConditionalCheckFailedException(failed)) =
+                error.as_service_error()
+            {
+                let row = failed.item().cloned();
+                return Ok(Err(row.map(serde_dynamo::from_item).transpose()?));
+            }
+            self.wait_or_give_up(&mut attempt, error.into()).await?;
+        }
+    }
+
+    /// Carries actions out together or not at all.
+    async fn transact(&self, actions: Vec<TransactWriteItem>) -> Result<Transaction, StoreError> {
+        let mut attempt = 0;
+        loop {
+            // A fresh token for each request of ours: if the SDK repeats it because the answer was
+            // lost, DynamoDB recognises the repetition and does not write twice.
+            let token = format!("{:016x}{:016x}", self.host.random(), self.host.random());
+            let result = self
+                .client
+                .transact_write_items()
+                .client_request_token(token)
+                .set_transact_items(Some(actions.clone()))
+                .send()
+                .await;
+            let Err(error) = result else {
+                return Ok(Transaction::Committed);
+            };
+            let Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) =
+                error.as_service_error()
+            else {
+                self.wait_or_give_up(&mut attempt, error.into()).await?;
+                continue;
+            };
+            let reasons = cancelled.cancellation_reasons();
+            let has = |code| reasons.iter().any(|reason| reason.code() == Some(code));
+            if has("TransactionConflict") {
+                let conflict = StoreError::Conflict(error.into());
+                self.wait_or_give_up(&mut attempt, conflict).await?;
+            } else if has("ThrottlingError") || has("ProvisionedThroughputExceeded") {
+                return Err(StoreError::Throttled(error.into()));
+            } else if has("ConditionalCheckFailed") {
+                let verdict = |reason: &aws_sdk_dynamodb::types::CancellationReason| {
+                    if reason.code() == Some("ConditionalCheckFailed") {
+                        Verdict::Refused(reason.item().cloned())
+                    } else {
+                        Verdict::Passed
+                    }
+                };
+                return Ok(Transaction::Refused(reasons.iter().map(verdict).collect()));
+            } else {
+                return Err(StoreError::Rejected(error.into()));
+            }
+        }
+    }
+
+    /// After a conflict waits a while and lets the caller try again, a few times; hands any other
+    /// error back at once, since the SDK has already repeated what is worth repeating.
+    async fn wait_or_give_up(
+        &self,
+        attempt: &mut u32,
+        error: StoreError,
+    ) -> Result<(), StoreError> {
+        let repeatable = matches!(error, StoreError::Conflict(_) | StoreError::Throttled(_));
+        if !repeatable || *attempt + 1 >= CONFLICT_ATTEMPTS_MAX {
+            return Err(error);
+        }
+        tokio::time::sleep(self.host.jitter(CONFLICT_WAIT * 2_u32.pow(*attempt))).await;
+        *attempt += 1;
+        Ok(())
+    }
+}
+
+/// A partition key and a sort key.
+type Key = (String, String);
+
+fn user_pk(user: &UserId) -> String {
+    format!("USER#{}", user.as_str())
+}
+
+fn lock_key(user: &UserId, lock: &str) -> Key {
+    (user_pk(user), lock.to_owned())
+}
+
+fn task_key(user: &UserId, task_id: TaskId) -> Key {
+    (user_pk(user), format!("TASK#{task_id}"))
+}
+
+fn item_key(task_id: TaskId, index: ItemIndex) -> Key {
+    // Padded, so that the order of the keys is the order of the items.
+    (format!("TASK#{task_id}"), format!("ITEM#{index:012}"))
+}
+
+impl KeyOfTask {
+    fn parse(&self) -> Option<(UserId, TaskId)> {
+        let user = UserId::from_claim(self.pk.strip_prefix("USER#")?)?;
+        Some((user, self.sk.strip_prefix("TASK#")?.parse().ok()?))
+    }
+}
+
+/// Spreads the open tasks evenly: the last digit of an id is random.
+fn open_shard(task_id: TaskId) -> u32 {
+    let last = task_id.to_string().chars().last();
+    last.and_then(|digit| digit.to_digit(16))
+        .unwrap_or_default()
+        % OPEN_SHARDS
+}
+
+fn address((pk, sk): &Key) -> Row {
+    Row::from([("pk".into(), text(pk)), ("sk".into(), text(sk))])
+}
+
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "references convert as well, and read better"
+)]
+fn text(value: impl ToString) -> AttributeValue {
+    AttributeValue::S(value.to_string())
+}
+
+fn number(value: u64) -> AttributeValue {
+    AttributeValue::N(value.to_string())
+}
+
+fn rejected(error: aws_smithy_types::error::operation::BuildError) -> StoreError {
+    StoreError::Rejected(error.into())
+}
+
+type Names = Option<HashMap<String, String>>;
+type Values = Option<HashMap<String, AttributeValue>>;
+
+/// The names and values that `expression` mentions, and only those: `DynamoDB` refuses others.
+fn expressions(expression: &str, values: Vec<(&str, AttributeValue)>) -> (String, Names, Values) {
+    let words = |sign: char| {
+        expression
+            .split(|c: char| !(c.is_ascii_alphanumeric() || "#:_".contains(c)))
+            .filter(move |word| word.starts_with(sign))
+    };
+    let names: HashMap<_, _> = words('#')
+        .map(|word| (word.to_owned(), word[1..].to_owned()))
+        .collect();
+    let values: HashMap<_, _> = values
+        .into_iter()
+        .filter(|(name, _)| words(':').any(|word| word == *name))
+        .map(|(name, value)| (name.to_owned(), value))
+        .collect();
+    (
+        expression.to_owned(),
+        Some(names).filter(|names| !names.is_empty()),
+        Some(values).filter(|values| !values.is_empty()),
+    )
+}

@@ -1,0 +1,735 @@
+//! What a task is, what it may become, and what its numbers mean.
+//!
+//! Everything here is a pure function of a [`Task`] and a time that is passed in: no clock, no AWS.
+//! This module *decides*; [`crate::store`] *guards* the decision with a condition, because between
+//! reading a task and writing it anything may have happened.
+//!
+//! ```text
+//!             claim            every chunk settled, none failed
+//!  QUEUED ───────────► PROCESSING ───────────► SUCCESS
+//!    │                     │  └──────────────► FAILED   items failed, or nobody could finish it
+//!    └── cancel ───────────┴─────────────────► CANCELLED
+//! ```
+//!
+//! The three states on the right are terminal and never change again.
+
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+use uuid::Uuid;
+
+use crate::chunk::{Chunk, ChunkIndex, Owner, Plan};
+use crate::host::{Host, Timestamp};
+
+/// How long after its lease ran out a task may be taken over by a new one of the same user. It is
+/// the sweeper's interval: the sweeper gets its chance to revive the task first.
+pub const TAKE_OVER_AFTER: Duration = Duration::from_secs(60);
+
+/// How often a chunk may be claimed without its cursor moving. One more, and the item at the cursor
+/// is taken to be what kills its workers. Three allow for a deployment and a lost machine.
+pub const ATTEMPTS_MAX: u32 = 3;
+
+/// A waiting task's lease doubles with every dispatch, this many times at most: a queue that is
+/// merely long must neither be flooded with copies nor have its tasks given up.
+const LEASE_DOUBLINGS_MAX: u32 = 4;
+
+/// A stored error message has at most this many bytes: it is part of every later write.
+const ERROR_BYTES_MAX: usize = 500;
+
+/// Who a task belongs to: the `sub` claim of the caller's verified token, and nothing else.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct UserId(String);
+
+impl UserId {
+    /// The user that an authorizer's `sub` claim names; `None` when it is empty.
+    ///
+    /// A claim may hold any character: it only ever becomes part of a key's value, never of an
+    /// expression.
+    #[must_use]
+    pub fn from_claim(sub: &str) -> Option<Self> {
+        (!sub.is_empty()).then(|| Self(sub.to_owned()))
+    }
+
+    /// The claim's text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Identifies a task: a UUID of version 7, so that ids sort by the time of creation.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct TaskId(Uuid);
+
+impl TaskId {
+    /// A new id for a task that is created now.
+    #[must_use]
+    pub fn new(host: &Host) -> Self {
+        let mut random = [0; 10];
+        random[..8].copy_from_slice(&host.random().to_be_bytes());
+        random[8..].copy_from_slice(&host.random().to_be_bytes()[..2]);
+        Self(uuid::Builder::from_unix_timestamp_millis(host.now().0, &random).into_uuid())
+    }
+}
+
+/// Accepts the canonical form only: 36 characters, lower case, with hyphens. One task has one
+/// address.
+impl FromStr for TaskId {
+    type Err = MalformedTaskId;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let id = Uuid::try_parse(text).map_err(|_| MalformedTaskId)?;
+        if id.hyphenated().to_string() == text {
+            Ok(Self(id))
+        } else {
+            Err(MalformedTaskId)
+        }
+    }
+}
+
+impl fmt::Display for TaskId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.hyphenated().fmt(f)
+    }
+}
+
+impl fmt::Debug for TaskId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// The text is not the canonical form of a UUID.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not a task id")]
+pub struct MalformedTaskId;
+
+/// What a client asked for, validated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Request {
+    /// How many items to process, at least 1.
+    pub number_of_items: u64,
+}
+
+impl Request {
+    /// Stands for the request wherever two have to be compared: equal requests have equal digests.
+    #[must_use]
+    pub fn digest(&self) -> RequestDigest {
+        RequestDigest(hex_of_sha256(&format!(
+            "number_of_items={}",
+            self.number_of_items
+        )))
+    }
+}
+
+/// A digest of the canonical form of a [`Request`].
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct RequestDigest(String);
+
+impl RequestDigest {
+    /// The digest in hexadecimal.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// What a client sends with a submit that it may have to repeat: the same key means the same submit.
+#[derive(Clone, PartialEq, Eq)]
+pub struct IdempotencyKey(String);
+
+impl IdempotencyKey {
+    /// How long a key is remembered.
+    pub const REMEMBERED: Duration = Duration::from_secs(24 * 60 * 60);
+
+    /// How many characters a key may have.
+    pub const LENGTH_MAX: usize = 255;
+
+    /// Reads a header's value; `None` unless it is 1 to [`Self::LENGTH_MAX`] visible ASCII
+    /// characters.
+    #[must_use]
+    pub fn from_header(value: &[u8]) -> Option<Self> {
+        let valid =
+            (1..=Self::LENGTH_MAX).contains(&value.len()) && value.iter().all(u8::is_ascii_graphic);
+        let text = std::str::from_utf8(value).ok().filter(|_| valid)?;
+        Some(Self(text.to_owned()))
+    }
+
+    /// What stands for the key in the table: its own text is the client's business.
+    #[must_use]
+    pub fn digest(&self) -> String {
+        hex_of_sha256(&self.0)
+    }
+}
+
+/// A key may be guessable from other requests of the client: it is not for logs.
+impl fmt::Debug for IdempotencyKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("IdempotencyKey(…)")
+    }
+}
+
+/// The first half of the SHA-256 of `text`, in hexadecimal: 128 bits keep what has to be told apart
+/// apart, and keep keys short.
+pub(crate) fn hex_of_sha256(text: &str) -> String {
+    use std::fmt::Write as _;
+    let digest = Sha256::digest(text.as_bytes());
+    digest.iter().take(16).fold(String::new(), |mut hex, byte| {
+        // Writing to a String cannot fail.
+        let _ = write!(hex, "{byte:02x}");
+        hex
+    })
+}
+
+/// The state of a task, under the names of the HTTP contract.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum Status {
+    /// Accepted; no worker has begun.
+    Queued,
+    /// At least one worker has begun.
+    Processing,
+    /// Every item is done.
+    Success,
+    /// It ended, but not every item is done.
+    Failed,
+    /// Its user called it off.
+    Cancelled,
+}
+
+impl Status {
+    /// The states that may still change, which are the ones that hold the user's lock.
+    pub const OPEN: [Self; 2] = [Self::Queued, Self::Processing];
+
+    /// The name in the contract and in the table.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Queued => "QUEUED",
+            Self::Processing => "PROCESSING",
+            Self::Success => "SUCCESS",
+            Self::Failed => "FAILED",
+            Self::Cancelled => "CANCELLED",
+        }
+    }
+
+    /// Whether the task may still change.
+    #[must_use]
+    pub fn is_open(self) -> bool {
+        Self::OPEN.contains(&self)
+    }
+}
+
+/// How a task ends when its work ends.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// Every item is done.
+    Success,
+    /// Not every item is done; says why in a sentence for the user.
+    Failed(String),
+}
+
+impl Outcome {
+    /// A failure with this reason, cut to what is stored.
+    #[must_use]
+    pub fn failed(reason: impl Into<String>) -> Self {
+        Self::Failed(shortened(reason.into()))
+    }
+
+    /// The terminal state.
+    #[must_use]
+    pub fn status(&self) -> Status {
+        match self {
+            Self::Success => Status::Success,
+            Self::Failed(_) => Status::Failed,
+        }
+    }
+
+    /// The reason, for a failure.
+    #[must_use]
+    pub fn error(&self) -> Option<&str> {
+        match self {
+            Self::Success => None,
+            Self::Failed(reason) => Some(reason),
+        }
+    }
+}
+
+/// Cuts `text` to the size that is stored, at a character's border.
+#[must_use]
+pub fn shortened(mut text: String) -> String {
+    if text.len() > ERROR_BYTES_MAX {
+        text.truncate(text.floor_char_boundary(ERROR_BYTES_MAX));
+        text.push('…');
+    }
+    text
+}
+
+/// How far a task is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Progress {
+    /// Items that are done.
+    pub done: u64,
+    /// Items that failed for good.
+    pub failed: u64,
+    /// `done` as a share of all items, rounded down: 100 only when every item is done.
+    pub percentage: u64,
+}
+
+/// A task as the table holds it. The names of the fields are the names of the attributes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Task {
+    /// The task's id.
+    pub task_id: TaskId,
+    /// Whose task it is.
+    pub user: UserId,
+    /// Its state.
+    pub status: Status,
+    /// How many items it has.
+    pub number_of_items: u64,
+    /// How many items a chunk has; see [`Plan`].
+    pub chunk_items: u64,
+    /// The chunks, by index.
+    pub chunks: Vec<Chunk>,
+    /// Until when the task counts as alive without a further sign of life. Every worker's write
+    /// moves it, and so does every dispatch.
+    pub lease_until: Timestamp,
+    /// How often the sweeper has sent it to the queue again since its cursors last moved.
+    pub dispatches: u32,
+    /// When it was accepted.
+    pub created_at: Timestamp,
+    /// When a worker first claimed a part of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub started_at: Option<Timestamp>,
+    /// When it reached a terminal state.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub finished_at: Option<Timestamp>,
+    /// Why it failed, in a sentence for its user.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+    /// The digest of the request that it answers.
+    pub digest: RequestDigest,
+    /// The sort key of the lock that it holds while it is open.
+    pub lock: String,
+    /// For how many seconds the task and its items are kept after its end.
+    pub retention_seconds: u64,
+    /// Grows with every write: "exactly what was seen" is a comparison of this one number, and so
+    /// is "anything new?" of a client that polls.
+    pub version: u64,
+}
+
+/// What a user may have one of at a time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Uniqueness {
+    /// One open task.
+    User,
+    /// One open task for each different request.
+    Request,
+}
+
+impl Uniqueness {
+    /// The sort key of the lock that a task for `request` holds.
+    #[must_use]
+    pub fn lock(self, request: &Request) -> String {
+        match self {
+            Self::User => "LOCK".into(),
+            Self::Request => format!("LOCK#{}", request.digest().as_str()),
+        }
+    }
+}
+
+/// The terms on which new tasks are accepted. What a running task needs of them is stored with it,
+/// so a change of configuration leaves running tasks alone.
+#[derive(Clone, Debug)]
+pub struct Terms {
+    /// How many items a chunk has, unless that would make too many chunks.
+    pub chunk_items: u64,
+    /// Within what time a worker should have begun.
+    pub lease: Duration,
+    /// How long the task and its items are kept after its end.
+    pub retention: Duration,
+    /// What a user may have one of at a time.
+    pub uniqueness: Uniqueness,
+}
+
+/// What the sweeper finds when it looks at a task, and thereby what it has to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Diagnosis {
+    /// It has ended. Nothing to do.
+    Closed,
+    /// All its work is done, but whoever did the last of it did not live to say so.
+    Complete(Outcome),
+    /// Somebody is at work, or ought to be soon. Look again at the given time.
+    Alive(Timestamp),
+    /// These chunks have lost their worker, or the message that should bring one.
+    Stalled(Vec<ChunkIndex>),
+    /// It was dispatched again and again, and nobody got anywhere.
+    Hopeless(Outcome),
+}
+
+impl Task {
+    /// A task that is accepted now.
+    #[must_use]
+    pub fn new(host: &Host, user: UserId, request: Request, terms: &Terms) -> Self {
+        let now = host.now();
+        let plan = Plan::new(request.number_of_items, terms.chunk_items);
+        Self {
+            task_id: TaskId::new(host),
+            user,
+            status: Status::Queued,
+            number_of_items: request.number_of_items,
+            chunk_items: plan.chunk_items(),
+            chunks: vec![Chunk::default(); plan.chunks()],
+            lease_until: now.after(terms.lease),
+            dispatches: 0,
+            created_at: now,
+            started_at: None,
+            finished_at: None,
+            error: None,
+            lock: terms.uniqueness.lock(&request),
+            digest: request.digest(),
+            retention_seconds: terms.retention.as_secs(),
+            version: 0,
+        }
+    }
+
+    /// How the items are spread over the chunks.
+    #[must_use]
+    pub fn plan(&self) -> Plan {
+        Plan::new(self.number_of_items, self.chunk_items)
+    }
+
+    /// How far it is.
+    #[must_use]
+    pub fn progress(&self) -> Progress {
+        let settled: u64 = self.chunks.iter().map(|chunk| chunk.cursor).sum();
+        let failed: u64 = self.chunks.iter().map(|chunk| chunk.failed).sum();
+        let done = settled.saturating_sub(failed);
+        // 128 bits: a hundred times the number of items may not fit in 64.
+        let percentage = u128::from(done) * 100 / u128::from(self.number_of_items.max(1));
+        Progress {
+            done,
+            failed,
+            percentage: u64::try_from(percentage).unwrap_or(100),
+        }
+    }
+
+    /// Whether every item of `chunk` is settled.
+    #[must_use]
+    pub fn is_chunk_complete(&self, chunk: ChunkIndex) -> bool {
+        self.chunks
+            .get(chunk)
+            .is_none_or(|stored| stored.cursor >= self.plan().size(chunk))
+    }
+
+    /// How the task ends, once every item is settled; `None` before.
+    #[must_use]
+    pub fn outcome(&self) -> Option<Outcome> {
+        if !(0..self.chunks.len()).all(|chunk| self.is_chunk_complete(chunk)) {
+            return None;
+        }
+        let failed = self.progress().failed;
+        Some(if failed == 0 {
+            Outcome::Success
+        } else {
+            Outcome::failed(format!(
+                "{failed} of {} items failed.",
+                self.number_of_items
+            ))
+        })
+    }
+
+    /// Whether `owner` holds `chunk`.
+    #[must_use]
+    pub fn is_held_by(&self, chunk: ChunkIndex, owner: &Owner) -> bool {
+        self.chunks
+            .get(chunk)
+            .is_some_and(|stored| stored.owner.as_ref() == Some(owner))
+    }
+
+    /// The chunks that a worker could take on now: not complete, and held by nobody.
+    #[must_use]
+    pub fn claimable_chunks(&self, now: Timestamp) -> Vec<ChunkIndex> {
+        (0..self.chunks.len())
+            .filter(|&chunk| !self.is_chunk_complete(chunk))
+            .filter(|&chunk| self.chunks[chunk].lease_until < now)
+            .collect()
+    }
+
+    /// How long the settled items took and how long the rest will take at that pace; `None` before
+    /// the first item is settled.
+    fn pace(&self, now: Timestamp) -> Option<(Duration, Duration)> {
+        let progress = self.progress();
+        let settled = progress.done + progress.failed;
+        let elapsed = now.since(self.started_at?);
+        if settled == 0 {
+            return None;
+        }
+        #[expect(clippy::cast_precision_loss, reason = "an estimate needs no 53 bits")]
+        let ratio =
+            (self.number_of_items - settled.min(self.number_of_items)) as f64 / settled as f64;
+        Some((elapsed, elapsed.mul_f64(ratio.min(1e9))))
+    }
+
+    /// The estimated time until the last item is settled: the time the settled ones took,
+    /// stretched to the rest. `None` when the task is not at work or nothing is settled yet.
+    #[must_use]
+    pub fn time_left(&self, now: Timestamp) -> Option<Duration> {
+        (self.status == Status::Processing)
+            .then(|| self.pace(now))
+            .flatten()
+            .map(|(_, left)| left)
+    }
+
+    /// How long a client should wait before it looks again; `None` once the task has ended.
+    ///
+    /// About a twentieth of the task's whole duration, so that a long task costs no more polls than
+    /// a short one and what is shown is at most 5 % old; never past the estimated end; and soon, as
+    /// long as the task is young and nothing is known.
+    #[must_use]
+    pub fn polling_interval(&self, now: Timestamp) -> Option<Duration> {
+        const SHORTEST: Duration = Duration::from_secs(1);
+        const LONGEST: Duration = Duration::from_secs(30);
+        const LONGEST_UNKNOWN: Duration = Duration::from_secs(5);
+        if !self.status.is_open() {
+            return None;
+        }
+        let interval = match self.pace(now) {
+            // 5.5 %: whole percents are shown, and a lag of 5.5 shows as 5.
+            Some((elapsed, left)) => ((elapsed + left) * 55 / 1000).min(left),
+            None => (now.since(self.created_at) / 2).min(LONGEST_UNKNOWN),
+        };
+        Some(interval.clamp(SHORTEST, LONGEST))
+    }
+
+    /// Whether the task's user may have it replaced: it is open, but its lease ran out and the
+    /// sweeper did not revive it either.
+    #[must_use]
+    pub fn is_abandoned(&self, now: Timestamp) -> bool {
+        self.status.is_open() && now > self.lease_until.after(TAKE_OVER_AFTER)
+    }
+
+    /// How long the task may be left alone after it is dispatched once more.
+    #[must_use]
+    pub fn dispatch_lease(&self, lease: Duration) -> Duration {
+        lease * 2_u32.pow(self.dispatches.min(LEASE_DOUBLINGS_MAX))
+    }
+
+    /// What the sweeper has to do about the task. `dispatches_max` is how often it may be sent to
+    /// the queue again without its cursors moving.
+    #[must_use]
+    pub fn diagnose(&self, now: Timestamp, dispatches_max: u32) -> Diagnosis {
+        if !self.status.is_open() {
+            return Diagnosis::Closed;
+        }
+        if let Some(outcome) = self.outcome() {
+            return Diagnosis::Complete(outcome);
+        }
+        let held = |chunk: &ChunkIndex| self.chunks[*chunk].lease_until > Timestamp::default();
+        let claimable = self.claimable_chunks(now);
+        let mut stalled: Vec<_> = claimable.iter().copied().filter(held).collect();
+        if stalled.is_empty() {
+            if self.lease_until > now {
+                return Diagnosis::Alive(self.lease_until);
+            }
+            // Nobody gave a sign of life for a whole lease: whatever messages there were for the
+            // chunks that wait, do not count on them.
+            stalled = claimable;
+        }
+        if stalled.is_empty() {
+            // Every incomplete chunk is held under a lease that has not run out.
+            return Diagnosis::Alive(self.earliest_lease().unwrap_or(now));
+        }
+        if self.dispatches >= dispatches_max {
+            return Diagnosis::Hopeless(Outcome::failed(format!(
+                "No worker made progress, although the task was dispatched {} times.",
+                self.dispatches + 1
+            )));
+        }
+        Diagnosis::Stalled(stalled)
+    }
+
+    /// When the first of the leases on incomplete chunks runs out.
+    fn earliest_lease(&self) -> Option<Timestamp> {
+        (0..self.chunks.len())
+            .filter(|&chunk| !self.is_chunk_complete(chunk))
+            .map(|chunk| self.chunks[chunk].lease_until)
+            .min()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn host() -> Host {
+        Host::new(|| Timestamp(1_000_000), || 7)
+    }
+
+    fn task(number_of_items: u64) -> Task {
+        let terms = Terms {
+            chunk_items: 100,
+            lease: Duration::from_secs(60),
+            retention: Duration::from_secs(86_400),
+            uniqueness: Uniqueness::User,
+        };
+        let user = UserId::from_claim("user").unwrap();
+        Task::new(&host(), user, Request { number_of_items }, &terms)
+    }
+
+    fn at_work(number_of_items: u64, cursors: &[u64]) -> Task {
+        let mut task = task(number_of_items);
+        task.status = Status::Processing;
+        task.started_at = Some(task.created_at);
+        for (chunk, cursor) in task.chunks.iter_mut().zip(cursors) {
+            chunk.cursor = *cursor;
+            chunk.lease_until = task.lease_until;
+        }
+        task
+    }
+
+    fn later(task: &Task, seconds: u64) -> Timestamp {
+        task.created_at.after(Duration::from_secs(seconds))
+    }
+
+    #[test]
+    fn the_percentage_is_100_only_when_every_item_is_done() {
+        assert_eq!(at_work(1000, &[100, 99]).progress().percentage, 19);
+        let mut nearly = at_work(200, &[100, 99]);
+        assert_eq!(nearly.progress().percentage, 99);
+        nearly.chunks[1].cursor = 100;
+        assert_eq!(nearly.progress().percentage, 100);
+        nearly.chunks[1].failed = 1;
+        assert_eq!(nearly.progress().percentage, 99);
+        assert_eq!(nearly.progress().failed, 1);
+    }
+
+    #[test]
+    fn a_task_ends_only_when_every_chunk_is_complete() {
+        assert_eq!(at_work(200, &[100, 99]).outcome(), None);
+        assert_eq!(at_work(200, &[100, 100]).outcome(), Some(Outcome::Success));
+        let mut failing = at_work(200, &[100, 100]);
+        failing.chunks[0].failed = 3;
+        let expected = Outcome::failed("3 of 200 items failed.");
+        assert_eq!(failing.outcome(), Some(expected));
+    }
+
+    #[test]
+    fn time_left_follows_the_pace_so_far() {
+        let task = at_work(100, &[25]);
+        let left = task.time_left(later(&task, 10)).unwrap();
+        assert_eq!(left.as_secs(), 30);
+        assert_eq!(at_work(100, &[0]).time_left(later(&task, 10)), None);
+    }
+
+    #[test]
+    fn a_task_of_200_seconds_is_polled_at_most_20_times_and_is_shown_at_most_5_percent_late() {
+        let mut polls = 0;
+        let (mut now, mut shown_at) = (0.0, 0.0);
+        while now < 200.0 {
+            // One item every two seconds, the first of them settled after two.
+            let mut task = at_work(100, &[]);
+            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+            let settled = (now / 2.0) as u64;
+            task.chunks[0].cursor = settled;
+            let at = task.created_at.after(Duration::from_secs_f64(now));
+            let wait = task.polling_interval(at).unwrap().as_secs_f64().floor();
+            now += wait;
+            polls += 1;
+            assert!(now - shown_at < 12.0, "shown {} s late", now - shown_at);
+            shown_at = now;
+        }
+        assert!(polls <= 20, "{polls} polls");
+    }
+
+    #[test]
+    fn a_finished_task_needs_no_polling() {
+        let mut task = at_work(1, &[1]);
+        task.status = Status::Success;
+        assert_eq!(task.polling_interval(later(&task, 1)), None);
+    }
+
+    #[test]
+    fn an_id_has_one_spelling() {
+        let id = TaskId::new(&host());
+        assert_eq!(id.to_string().parse(), Ok(id));
+        for wrong in [
+            "",
+            "x",
+            "0192F0C1-0000-7000-8000-000000000000",
+            "{0192f0c1-0000-7000-8000-000000000000}",
+            "0192f0c1000070008000000000000000",
+        ] {
+            assert_eq!(wrong.parse::<TaskId>(), Err(MalformedTaskId), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_dead_worker_is_found_when_its_lease_ends_and_not_before() {
+        let task = at_work(200, &[50, 60]);
+        let diagnosis = task.diagnose(later(&task, 59), 10);
+        assert_eq!(diagnosis, Diagnosis::Alive(task.lease_until));
+        let diagnosis = task.diagnose(later(&task, 61), 10);
+        assert_eq!(diagnosis, Diagnosis::Stalled(vec![0, 1]));
+    }
+
+    #[test]
+    fn one_dead_worker_is_found_while_the_others_live() {
+        let mut task = at_work(300, &[50, 60, 0]);
+        task.lease_until = later(&task, 100);
+        task.chunks[1].lease_until = later(&task, 100);
+        task.chunks[2].lease_until = Timestamp::default();
+        let diagnosis = task.diagnose(later(&task, 61), 10);
+        assert_eq!(diagnosis, Diagnosis::Stalled(vec![0]));
+    }
+
+    #[test]
+    fn chunks_that_wait_in_the_queue_are_left_there_until_the_whole_task_stalls() {
+        let mut task = at_work(300, &[50, 60, 0]);
+        task.chunks[2].lease_until = Timestamp::default();
+        let diagnosis = task.diagnose(later(&task, 30), 10);
+        assert_eq!(diagnosis, Diagnosis::Alive(task.lease_until));
+        let waiting = self::task(300);
+        let diagnosis = waiting.diagnose(later(&waiting, 61), 10);
+        assert_eq!(diagnosis, Diagnosis::Stalled(vec![0, 1, 2]));
+    }
+
+    #[test]
+    fn a_task_that_nobody_gets_on_with_is_given_up() {
+        let mut task = task(10);
+        task.dispatches = 10;
+        let diagnosis = task.diagnose(later(&task, 61), 10);
+        assert!(matches!(diagnosis, Diagnosis::Hopeless(_)));
+    }
+
+    #[test]
+    fn work_that_is_done_is_finished_even_if_its_worker_died() {
+        let task = at_work(100, &[100]);
+        let diagnosis = task.diagnose(later(&task, 1), 10);
+        assert_eq!(diagnosis, Diagnosis::Complete(Outcome::Success));
+    }
+
+    #[test]
+    fn a_task_is_abandoned_only_after_the_sweeper_had_its_chance() {
+        let mut task = at_work(100, &[1]);
+        assert!(!task.is_abandoned(later(&task, 119)));
+        assert!(task.is_abandoned(later(&task, 121)));
+        task.status = Status::Failed;
+        assert!(!task.is_abandoned(later(&task, 1000)));
+    }
+
+    #[test]
+    fn a_long_error_is_cut_at_a_characters_border() {
+        let long = "ä".repeat(1000);
+        let Outcome::Failed(reason) = Outcome::failed(long) else {
+            unreachable!()
+        };
+        assert!(reason.len() <= ERROR_BYTES_MAX + '…'.len_utf8());
+    }
+}
