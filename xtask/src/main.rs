@@ -1,3 +1,33 @@
-//! Developer commands.
+//! `cargo xtask`: the commands a developer of Longhaul needs, with nothing to install but Rust and Python.
 
-fn main() {}
+mod aws;
+mod checks;
+mod commands;
+mod deploy;
+mod emulator;
+mod functions;
+mod interrupt;
+mod logs;
+mod page;
+mod places;
+mod process;
+mod stack;
+mod steps;
+mod tools;
+mod users;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+fn main() -> ExitCode {
+    interrupt::watch();
+    match commands::run(commands::Cli::parse()) {
+        Ok(code) => code,
+        Err(error) if error.is::<interrupt::Interrupted>() => interrupt::EXIT_CODE.into(),
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

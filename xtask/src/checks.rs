@@ -1,0 +1,271 @@
+//! `cargo xtask test`: every check and test, in the order in which failures are cheapest to find.
+
+use std::cell::OnceCell;
+use std::fs::{self, File};
+use std::path::Path;
+use std::process::{Command, ExitCode};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use clap::Args;
+
+use crate::aws::Aws;
+use crate::commands::{self, UpOptions};
+use crate::deploy::Settings;
+use crate::interrupt::Interrupted;
+use crate::places::Places;
+use crate::process;
+use crate::stack::Stack;
+use crate::steps::{Steps, seconds};
+use crate::tools;
+
+/// How the template is deployed for tests: quick items, few at a time so that progress has steps to see, and leases
+/// short enough that a test can wait for one to run out.
+const TEST_PARAMETERS: [(&str, &str); 3] = [
+    ("ItemSeconds", "0.4"),
+    ("ItemsInFlight", "2"),
+    ("LeaseSeconds", "6"),
+];
+
+/// A named part of the run. To add one, add a line to [`CHECKS`].
+struct Check {
+    name: &'static str,
+    /// Left out by `--quick`.
+    needs_stack: bool,
+    run: fn(&Run) -> Result<()>,
+}
+
+const CHECKS: [Check; 6] = [
+    Check {
+        name: "format",
+        needs_stack: false,
+        run: format,
+    },
+    Check {
+        name: "clippy",
+        needs_stack: false,
+        run: clippy,
+    },
+    Check {
+        name: "unit and integration tests",
+        needs_stack: false,
+        run: tests_without_stack,
+    },
+    Check {
+        name: "template",
+        needs_stack: false,
+        run: template,
+    },
+    Check {
+        name: "local stack",
+        needs_stack: true,
+        run: local_stack,
+    },
+    Check {
+        name: "end-to-end tests",
+        needs_stack: true,
+        run: tests_with_stack,
+    },
+];
+
+#[derive(Debug, Args)]
+pub(crate) struct Options {
+    /// Leave out what needs a local stack
+    #[arg(long)]
+    quick: bool,
+    /// Run only this check (give it more than once for several)
+    #[arg(long = "only", value_name = "CHECK", value_parser = CHECKS.map(|check| check.name))]
+    only: Vec<String>,
+}
+
+/// What the checks of one run share.
+struct Run {
+    places: Places,
+    /// A state directory of its own: the developer's running stack is not touched.
+    stack_places: Places,
+    stack: OnceCell<Stack>,
+}
+
+/// Runs the checks up to the first failure. The last line printed is `N passed, N failed`.
+pub(crate) fn run(places: &Places, options: &Options) -> Result<ExitCode> {
+    let started = Instant::now();
+    let stack_places = places.with_state(places.shared().join("test"));
+    stack_places.make()?;
+    let lock = File::create(stack_places.state.join("run.lock"))?;
+    if lock.try_lock().is_err() {
+        bail!("another `cargo xtask test` is at work in this checkout");
+    }
+    let run = Run {
+        places: places.clone(),
+        stack_places,
+        stack: OnceCell::new(),
+    };
+    let chosen = CHECKS.iter().filter(|check| {
+        !(options.quick && check.needs_stack)
+            && (options.only.is_empty() || options.only.iter().any(|name| name == check.name))
+    });
+    let outcomes = run.all(chosen);
+    // Whatever happened: nothing that was started may outlive the run.
+    let stopped = commands::stop_quietly(&run.stack_places);
+    summary(&outcomes, started.elapsed());
+    stopped?;
+    match outcomes
+        .into_iter()
+        .find_map(|outcome| outcome.result.err())
+    {
+        None => Ok(ExitCode::SUCCESS),
+        Some(error) if error.is::<Interrupted>() => Err(error),
+        Some(_) => Ok(ExitCode::FAILURE),
+    }
+}
+
+struct Outcome {
+    name: &'static str,
+    elapsed: Duration,
+    result: Result<()>,
+}
+
+impl Run {
+    fn all<'a>(&self, checks: impl Iterator<Item = &'a Check>) -> Vec<Outcome> {
+        let mut outcomes = Vec::new();
+        for check in checks {
+            println!("\n=== {} ===", check.name);
+            let started = Instant::now();
+            let result = (check.run)(self);
+            let failed = result.is_err();
+            if let Err(error) = &result {
+                println!("{error:#}");
+            }
+            println!(
+                "=== {}: {} in {} ===",
+                check.name,
+                if failed { "failed" } else { "passed" },
+                seconds(started.elapsed())
+            );
+            outcomes.push(Outcome {
+                name: check.name,
+                elapsed: started.elapsed(),
+                result,
+            });
+            if failed {
+                break;
+            }
+        }
+        outcomes
+    }
+
+    fn cargo(&self, arguments: &[&str]) -> Command {
+        let mut command = process::cargo(&self.places.root);
+        command.args(arguments);
+        command
+    }
+
+    /// The stack under test; started by the check of that name, or here when only a later check was asked for.
+    fn stack(&self) -> Result<&Stack> {
+        if self.stack.get().is_none() {
+            // A run that was killed may have left one behind.
+            commands::stop_quietly(&self.stack_places)?;
+            let (stack, _) =
+                commands::up(&self.stack_places, &UpOptions::for_tests(&TEST_PARAMETERS))?;
+            return Ok(self.stack.get_or_init(|| stack));
+        }
+        self.stack.get().context("the stack was just looked up")
+    }
+}
+
+fn summary(outcomes: &[Outcome], elapsed: Duration) {
+    println!();
+    for Outcome {
+        name,
+        elapsed,
+        result,
+    } in outcomes
+    {
+        let mark = if result.is_ok() { "✓" } else { "✗" };
+        println!("{mark} {name:<28} {:>12}", seconds(*elapsed));
+    }
+    println!("  {:<28} {:>12}\n", "all", seconds(elapsed));
+    let failed = outcomes
+        .iter()
+        .filter(|outcome| outcome.result.is_err())
+        .count();
+    println!("{} passed, {failed} failed", outcomes.len() - failed);
+}
+
+/// Runs one command with its output shown; its failure is the check's.
+fn succeed(command: &mut Command) -> Result<()> {
+    println!("$ {}", process::describe(command));
+    let status = process::show(command)?;
+    if !status.success() {
+        bail!("{} failed ({status})", process::describe(command));
+    }
+    Ok(())
+}
+
+fn format(run: &Run) -> Result<()> {
+    succeed(&mut run.cargo(&["fmt", "--all", "--check"]))
+}
+
+fn clippy(run: &Run) -> Result<()> {
+    succeed(&mut run.cargo(&[
+        "clippy",
+        "--workspace",
+        "--all-targets",
+        "--locked",
+        "--",
+        "-D",
+        "warnings",
+    ]))
+}
+
+fn tests_without_stack(run: &Run) -> Result<()> {
+    succeed(&mut run.cargo(&["test", "--workspace", "--exclude", "e2e", "--locked"]))
+}
+
+/// Our own reading of the template, then that of cfn-lint.
+fn template(run: &Run) -> Result<()> {
+    tools::install(&run.places, &Steps::new())?;
+    let settings = Settings::read(&run.places)?;
+    // It looks up managed policies when it can; without an account it must not try.
+    let nowhere = Aws::Local {
+        places: run.places.clone(),
+        endpoint: "http://127.0.0.1:9".to_owned(),
+        region: settings.region,
+    };
+    succeed(
+        nowhere
+            .tool("sam")
+            .args(["validate", "--lint", "--template-file"])
+            .arg(run.places.template()),
+    )
+}
+
+fn local_stack(run: &Run) -> Result<()> {
+    let stack = run.stack()?;
+    println!("{} at {}", stack.name, stack.endpoint_url);
+    Ok(())
+}
+
+fn tests_with_stack(run: &Run) -> Result<()> {
+    run.stack()?;
+    let stack_file = run.stack_places.stack_file();
+    let result = succeed(
+        run.cargo(&["test", "--package", "e2e", "--locked"])
+            .env("LONGHAUL_STACK", &stack_file),
+    );
+    if result.is_err() {
+        keep_log(&run.stack_places.emulator_log());
+    }
+    result
+}
+
+/// A failing end-to-end test is explained by the emulator's log as often as not.
+fn keep_log(log: &Path) {
+    if let Ok(text) = fs::read_to_string(log) {
+        println!(
+            "\nThe end of the emulator's log, {}:\n{}",
+            log.display(),
+            process::tail(&text, 40)
+        );
+    }
+}

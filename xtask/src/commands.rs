@@ -1,0 +1,493 @@
+//! The command line, and what each command does.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use anyhow::{Context, Result, bail};
+use clap::{Args, Parser, Subcommand};
+
+use crate::aws::Aws;
+use crate::deploy::{self, Settings};
+use crate::emulator::{self, State};
+use crate::logs::Since;
+use crate::places::Places;
+use crate::stack::{Outputs, Stack};
+use crate::steps::{Steps, seconds};
+use crate::{checks, functions, logs, page, process, tools, users};
+
+/// The user that `up` makes.
+const DEMO_USER: &str = "demo";
+
+/// Runs, tests and looks after Longhaul on this machine.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+pub(crate) struct Cli {
+    /// Where the local stack keeps its state; two stacks with two of these can run side by side
+    #[arg(long, global = true, value_name = "DIRECTORY", env = "LONGHAUL_STATE")]
+    state: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Task,
+}
+
+#[derive(Debug, Subcommand)]
+enum Task {
+    /// Start the stack on this machine, or bring a running one up to date
+    Up(UpOptions),
+    /// Stop the local stack and everything that belongs to it
+    Down,
+    /// Say what runs, where, and since when
+    Status,
+    /// Print what the functions wrote
+    Logs {
+        /// Go on until Ctrl-C
+        #[arg(long, short)]
+        follow: bool,
+    },
+    /// Make a user, or give an existing one a new password
+    CreateUser {
+        name: String,
+        /// Default: a random one, which is printed
+        #[arg(long)]
+        password: Option<String>,
+        /// A stack in your AWS account, with your credentials and region; default: the local stack
+        #[arg(long, value_name = "STACK")]
+        stack: Option<String>,
+    },
+    /// Print a bearer token for the local stack's API
+    Token {
+        #[arg(long, default_value = DEMO_USER)]
+        user: String,
+    },
+    /// Upload frontend/ to a stack in your AWS account
+    UploadPage {
+        #[arg(long, value_name = "STACK")]
+        stack: String,
+    },
+    /// Run the AWS CLI against the local stack
+    Aws {
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true, required = true)]
+        arguments: Vec<String>,
+    },
+    /// Run every check and test; does all of its own set-up
+    Test(checks::Options),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct UpOptions {
+    /// Return when the stack is ready instead of following the functions' logs
+    #[arg(long)]
+    detach: bool,
+    /// Deploy to an emulator that already runs (LocalStack, MiniStack, …) instead of starting one
+    #[arg(long, value_name = "URL")]
+    endpoint: Option<String>,
+    /// Override a parameter of template.yaml
+    #[arg(long = "set", value_name = "PARAMETER=VALUE", value_parser = name_and_value)]
+    set: Vec<(String, String)>,
+    /// Build the functions with optimisations; slower to build, and what AWS gets
+    #[arg(long)]
+    release: bool,
+}
+
+impl UpOptions {
+    /// What the tests start: detached, with these parameters.
+    pub(crate) fn for_tests(set: &[(&str, &str)]) -> Self {
+        let set = set
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect();
+        Self {
+            detach: true,
+            endpoint: None,
+            set,
+            release: false,
+        }
+    }
+}
+
+fn name_and_value(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        _ => Err("expected Parameter=Value".to_owned()),
+    }
+}
+
+/// Runs one command. `Err` is a message for the developer.
+pub(crate) fn run(cli: Cli) -> Result<ExitCode> {
+    let places = Places::find(cli.state)?;
+    match cli.command {
+        Task::Up(options) => up_and_follow(&places, &options),
+        Task::Down => down(&places),
+        Task::Status => Ok(status(&places)),
+        Task::Logs { follow } => {
+            let stack = Stack::load(&places)?;
+            let printed = logs::print(&places, &stack, Since::Beginning, follow);
+            if logs::ended_by_developer(&printed) {
+                Ok(ExitCode::SUCCESS)
+            } else {
+                printed.map(|()| ExitCode::SUCCESS)
+            }
+        }
+        Task::CreateUser {
+            name,
+            password,
+            stack,
+        } => create_user(&places, &name, password, stack.as_deref()),
+        Task::Token { user } => {
+            println!("{}", users::token(&Stack::load(&places)?, &user)?);
+            Ok(ExitCode::SUCCESS)
+        }
+        Task::UploadPage { stack } => upload_page(&places, &stack),
+        Task::Aws { arguments } => {
+            let status = process::show(
+                Stack::load(&places)?
+                    .aws(&places)
+                    .tool("aws")
+                    .args(arguments),
+            )?;
+            Ok(status
+                .code()
+                .and_then(|code| u8::try_from(code).ok())
+                .map_or(ExitCode::FAILURE, ExitCode::from))
+        }
+        Task::Test(options) => checks::run(&places, &options),
+    }
+}
+
+fn up_and_follow(places: &Places, options: &UpOptions) -> Result<ExitCode> {
+    let (stack, started_here) = up(places, options)?;
+    println!("{}", welcome(&stack));
+    if options.detach {
+        println!("\nIt goes on running. Logs: cargo xtask logs --follow   Stop: cargo xtask down");
+        return Ok(ExitCode::SUCCESS);
+    }
+    println!(
+        "\nFollowing the functions' logs. Ctrl-C {}.",
+        if started_here {
+            "stops everything"
+        } else {
+            "ends this view; the stack goes on running"
+        }
+    );
+    let followed = logs::print(places, &stack, Since::Now, true);
+    let lost = !logs::ended_by_developer(&followed)
+        && !matches!(emulator::state(places), State::Running(_));
+    if started_here {
+        println!();
+        stop(places)?;
+    }
+    if lost {
+        bail!(
+            "the emulator has ended by itself; its log is {}",
+            places.emulator_log().display()
+        );
+    }
+    if logs::ended_by_developer(&followed) {
+        Ok(ExitCode::SUCCESS)
+    } else {
+        followed.map(|()| ExitCode::SUCCESS)
+    }
+}
+
+/// Starts or updates the stack. The flag tells whether this call started the emulator, and so has to stop it.
+///
+/// When it fails or is interrupted, what this call started is stopped again.
+pub(crate) fn up(places: &Places, options: &UpOptions) -> Result<(Stack, bool)> {
+    places.make()?;
+    let lock = File::create(places.state.join("up.lock"))?;
+    if lock.try_lock().is_err() {
+        bail!(
+            "another `cargo xtask up` is at work for {}",
+            places.state.display()
+        );
+    }
+    let steps = Steps::new();
+    let settings = Settings::read(places)?;
+    deploy::check_parameters(&places.template(), &options.set)?;
+    tools::install(places, &steps)?;
+    functions::build(places, &steps, options.release)?;
+    let (endpoint, started) = ensure_emulator(places, &steps, options, &settings)?;
+    let stack = fill(places, &steps, options, &settings, endpoint);
+    if stack.is_err() && started {
+        stop_quietly(places)?;
+    }
+    Ok((stack?, started))
+}
+
+/// The URL to deploy to, and whether its emulator was started just now.
+fn ensure_emulator(
+    places: &Places,
+    steps: &Steps,
+    options: &UpOptions,
+    settings: &Settings,
+) -> Result<(String, bool)> {
+    if let Some(endpoint) = &options.endpoint {
+        let endpoint = endpoint.trim_end_matches('/');
+        if !emulator::is_healthy(endpoint) {
+            bail!("no emulator answers at {endpoint}");
+        }
+        return Ok((endpoint.to_owned(), false));
+    }
+    steps.run("start the emulator", |step| {
+        if let State::Running(running) = emulator::state(places) {
+            step.result(format!("already running at {}", running.endpoint_url));
+            return Ok((running.endpoint_url, false));
+        }
+        // Whatever a killed run left behind: processes that no longer answer, and the description of a stack that is gone.
+        emulator::stop(places)?;
+        Stack::forget(places);
+        let emulator = emulator::start(places, step, &settings.region)?;
+        step.result(format!("MiniStack at {}", emulator.endpoint_url));
+        Ok((emulator.endpoint_url, true))
+    })
+}
+
+/// Deploys, makes the demo user, uploads the page, describes it all in `stack.json`.
+fn fill(
+    places: &Places,
+    steps: &Steps,
+    options: &UpOptions,
+    settings: &Settings,
+    endpoint: String,
+) -> Result<Stack> {
+    let aws = Aws::Local {
+        places: places.clone(),
+        endpoint: endpoint.clone(),
+        region: settings.region.clone(),
+    };
+    let before = Stack::load(places)
+        .ok()
+        .filter(|stack| stack.endpoint_url == endpoint);
+    let outputs = deploy::deploy(places, steps, &aws, settings, &options.set)?;
+    let kept = before.filter(|stack| stack.outputs.user_pool_id == outputs.user_pool_id);
+    let password = match &kept {
+        Some(stack) => stack.password.clone(),
+        None => users::random_password()?,
+    };
+    steps.run("make the user, upload the page", |step| {
+        std::thread::scope(|scope| {
+            let user = scope.spawn(|| {
+                if kept.is_some() {
+                    Ok(())
+                } else {
+                    users::create(&aws, &outputs.user_pool_id, DEMO_USER, &password)
+                }
+            });
+            let files = page::upload(places, &aws, &outputs, &settings.region)?;
+            user.join()
+                .unwrap_or_else(|_| bail!("making the user panicked"))?;
+            step.result(format!("user {DEMO_USER}, {files} files"));
+            Ok(())
+        })
+    })?;
+    let passwords = kept.map(|stack| stack.passwords).unwrap_or_default();
+    let stack = Stack {
+        name: settings.stack_name.clone(),
+        region: settings.region.clone(),
+        username: DEMO_USER.to_owned(),
+        passwords: passwords
+            .into_iter()
+            .chain([(DEMO_USER.to_owned(), password.clone())])
+            .collect::<BTreeMap<_, _>>(),
+        password,
+        process_group: match emulator::state(places) {
+            State::Running(emulator) if emulator.endpoint_url == endpoint => {
+                Some(emulator.process_group)
+            }
+            _ => None,
+        },
+        aws_cli: places.tool("aws").display().to_string(),
+        endpoint_url: endpoint,
+        outputs,
+    };
+    stack.save(places)?;
+    Ok(stack)
+}
+
+fn welcome(stack: &Stack) -> String {
+    format!(
+        "\nLonghaul is ready.\n\n  page      {}\n  user      {}\n  password  {}\n\n\
+         Or with curl:\n\n  curl -H \"authorization: Bearer $(cargo xtask token)\" -H 'content-type: application/json' \\\n       \
+         -d '{{\"number_of_items\": 20}}' {}/api/tuned-long-running-task/",
+        stack.outputs.page_url, stack.username, stack.password, stack.outputs.api_url
+    )
+}
+
+fn down(places: &Places) -> Result<ExitCode> {
+    stop(places)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Stops the stack and says so; not having one is fine.
+fn stop(places: &Places) -> Result<()> {
+    let started = Instant::now();
+    let foreign = Stack::load(places).is_ok_and(|stack| stack.process_group.is_none());
+    let message = if stop_quietly(places)? {
+        format!("Stopped in {}.", seconds(started.elapsed()))
+    } else if foreign {
+        "Forgot the stack; its emulator was not started here and goes on running.".to_owned()
+    } else {
+        "Nothing was running.".to_owned()
+    };
+    println!("{message}");
+    Ok(())
+}
+
+/// Stops the stack. True when there was one to stop.
+pub(crate) fn stop_quietly(places: &Places) -> Result<bool> {
+    let stopped = emulator::stop(places)?;
+    Stack::forget(places);
+    Ok(stopped)
+}
+
+/// Prints what runs; the exit code tells a script the same: 0 for a stack that is up.
+fn status(places: &Places) -> ExitCode {
+    let stack = Stack::load(places).ok();
+    match (emulator::state(places), stack) {
+        (State::Running(emulator), Some(stack)) => {
+            let since = SystemTime::now()
+                .duration_since(UNIX_EPOCH + Duration::from_secs(emulator.started_at))
+                .unwrap_or_default();
+            println!(
+                "Running for {} (process group {}).\n",
+                seconds(since),
+                emulator.process_group
+            );
+            print_stack(&stack);
+            ExitCode::SUCCESS
+        }
+        (State::Running(emulator), None) => {
+            println!(
+                "The emulator runs at {}, but nothing is deployed on it yet.",
+                emulator.endpoint_url
+            );
+            ExitCode::FAILURE
+        }
+        (State::Broken(emulator), _) => {
+            println!(
+                "The emulator's processes (group {}) run, but {} does not answer. Clean up with: cargo xtask down",
+                emulator.process_group, emulator.endpoint_url
+            );
+            ExitCode::FAILURE
+        }
+        (State::Stopped, Some(stack))
+            if stack.process_group.is_none() && emulator::is_healthy(&stack.endpoint_url) =>
+        {
+            println!("Deployed on an emulator that was not started here.\n");
+            print_stack(&stack);
+            ExitCode::SUCCESS
+        }
+        (State::Stopped, _) => {
+            println!("Nothing runs. Start with: cargo xtask up");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn print_stack(stack: &Stack) {
+    for (name, value) in [
+        ("page", &stack.outputs.page_url),
+        ("user", &stack.username),
+        ("password", &stack.password),
+        ("API", &stack.outputs.api_url),
+        ("emulator", &stack.endpoint_url),
+        ("table", &stack.outputs.table_name),
+        ("queue", &stack.outputs.queue_url),
+    ] {
+        println!("  {name:<9} {value}");
+    }
+}
+
+fn create_user(
+    places: &Places,
+    name: &str,
+    password: Option<String>,
+    stack_on_aws: Option<&str>,
+) -> Result<ExitCode> {
+    let generated = password.is_none();
+    let password = match password {
+        Some(password) => password,
+        None => users::random_password()?,
+    };
+    if let Some(stack_name) = stack_on_aws {
+        tools::install(places, &Steps::new())?;
+        let aws = Aws::Account {
+            places: places.clone(),
+        };
+        users::create(
+            &aws,
+            &Outputs::read(&aws, stack_name)?.user_pool_id,
+            name,
+            &password,
+        )?;
+    } else {
+        let mut stack = Stack::load(places)?;
+        users::create(
+            &stack.aws(places),
+            &stack.outputs.user_pool_id,
+            name,
+            &password,
+        )?;
+        stack.passwords.insert(name.to_owned(), password.clone());
+        stack.save(places)?;
+    }
+    println!(
+        "User {name} can sign in{}",
+        if generated {
+            format!(" with password {password}")
+        } else {
+            ".".to_owned()
+        }
+    );
+    Ok(ExitCode::SUCCESS)
+}
+
+fn upload_page(places: &Places, stack_name: &str) -> Result<ExitCode> {
+    let steps = Steps::new();
+    tools::install(places, &steps)?;
+    let aws = Aws::Account {
+        places: places.clone(),
+    };
+    let page_url = steps.run("upload the page", |step| {
+        let outputs = Outputs::read(&aws, stack_name)?;
+        // A user pool's id begins with its region: no need to ask which one the AWS CLI is set to.
+        let region = outputs
+            .user_pool_id
+            .split_once('_')
+            .context("the user pool's id names no region")?
+            .0;
+        let files = page::upload(
+            &places.with_state(places.state.join(format!("aws-{stack_name}"))),
+            &aws,
+            &outputs,
+            region,
+        )?;
+        page::invalidate(&aws, &outputs)?;
+        step.result(format!("{files} files"));
+        Ok(outputs.page_url)
+    })?;
+    println!("\nThe page is at {page_url}");
+    Ok(ExitCode::SUCCESS)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_parameter_needs_a_name_and_may_hold_any_value() {
+        assert_eq!(name_and_value("A=b=c"), Ok(("A".into(), "b=c".into())));
+        assert_eq!(name_and_value("A="), Ok(("A".into(), String::new())));
+        assert!(name_and_value("A").is_err());
+        assert!(name_and_value("=b").is_err());
+    }
+}

@@ -1,0 +1,166 @@
+//! Builds the five functions for this machine and puts them where the template's `CodeUri`s point.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use anyhow::{Context, Result, bail};
+use serde::Deserialize;
+
+use crate::places::Places;
+use crate::process;
+use crate::steps::{Step, Steps, seconds};
+
+/// The packages that are deployed; each has a binary of its own name.
+pub(crate) const FUNCTIONS: [&str; 5] = ["submit", "status", "cancel", "worker", "sweeper"];
+
+/// A function's executable as cargo built it.
+#[derive(Debug)]
+struct Built {
+    name: String,
+    executable: PathBuf,
+}
+
+/// The one message of `cargo build --message-format=json` that matters here.
+#[derive(Deserialize)]
+struct Artifact {
+    target: Target,
+    executable: Option<PathBuf>,
+}
+
+#[derive(Deserialize)]
+struct Target {
+    name: String,
+    kind: Vec<String>,
+}
+
+/// Builds, then refreshes the deployment directory. Unchanged files are left alone, so that the deploy skips them.
+pub(crate) fn build(places: &Places, steps: &Steps, release: bool) -> Result<()> {
+    let built = steps.run("build the functions", |step| compile(places, step, release))?;
+    stage(places, &built)
+}
+
+fn compile(places: &Places, step: &Step, release: bool) -> Result<Vec<Built>> {
+    let started = Instant::now();
+    let mut cargo = process::cargo(&places.root);
+    cargo.args([
+        "build",
+        "--bins",
+        "--message-format=json-render-diagnostics",
+    ]);
+    for function in FUNCTIONS {
+        cargo.args(["--package", function]);
+    }
+    if release {
+        cargo.arg("--release");
+    }
+    let mut crates = 0;
+    let output = process::capture(&mut cargo, |line| {
+        if let Some(compiling) = line.trim_start().strip_prefix("Compiling ") {
+            crates += 1;
+            step.busy_with(&format!("{compiling} ({crates})"));
+        }
+    })?;
+    if !output.status.success() {
+        bail!("the functions do not build:\n{}", output.stderr.trim_end());
+    }
+    let built: Vec<Built> = output.stdout.lines().filter_map(executable).collect();
+    for function in FUNCTIONS {
+        if !built.iter().any(|one| one.name == function) {
+            bail!("package {function} has no binary named {function}");
+        }
+    }
+    step.result(if crates == 0 {
+        "nothing changed".to_owned()
+    } else {
+        format!("{crates} crates in {}", seconds(started.elapsed()))
+    });
+    Ok(built)
+}
+
+fn executable(line: &str) -> Option<Built> {
+    let artifact: Artifact = serde_json::from_str(line).ok()?;
+    let is_function = artifact.target.kind.iter().any(|kind| kind == "bin")
+        && FUNCTIONS.contains(&artifact.target.name.as_str());
+    let executable = artifact.executable?;
+    is_function.then_some(Built {
+        name: artifact.target.name,
+        executable,
+    })
+}
+
+fn stage(places: &Places, built: &[Built]) -> Result<()> {
+    let template = fs::read_to_string(places.template())
+        .with_context(|| format!("cannot read {}", places.template().display()))?;
+    let deployment = places.deployment();
+    let code_uris = code_uris(&template);
+    for Built { name, executable } in built {
+        let directory = code_uris
+            .iter()
+            .find(|uri| {
+                Path::new(uri)
+                    .file_name()
+                    .is_some_and(|last| last == name.as_str())
+            })
+            .with_context(|| format!("template.yaml has no CodeUri that ends in /{name}"))?;
+        let bootstrap = deployment.join(directory).join("bootstrap");
+        write_if_changed(&bootstrap, &fs::read(executable)?)?;
+        fs::set_permissions(&bootstrap, fs::Permissions::from_mode(0o755))?;
+    }
+    write_if_changed(&deployment.join("template.yaml"), template.as_bytes())
+}
+
+/// The values of the template's `CodeUri`s. A whole YAML parser would have to know CloudFormation's tags.
+fn code_uris(template: &str) -> Vec<&str> {
+    template
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("CodeUri:"))
+        .map(|value| {
+            value
+                .split(" #")
+                .next()
+                .unwrap_or_default()
+                .trim()
+                .trim_matches(['"', '\''])
+        })
+        .collect()
+}
+
+/// Writes a file with its directories, unless it has that content already.
+pub(crate) fn write_if_changed(path: &Path, content: &[u8]) -> Result<()> {
+    if fs::read(path).is_ok_and(|found| found == content) {
+        return Ok(());
+    }
+    if let Some(directory) = path.parent() {
+        fs::create_dir_all(directory)?;
+    }
+    fs::write(path, content).with_context(|| format!("cannot write {}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn code_uris_are_found_however_they_are_quoted() {
+        let template = "Resources:\n  A:\n    CodeUri: target/lambda/submit\n  B:\n    CodeUri: \"./target/lambda/worker/\"  # host\n";
+        assert_eq!(
+            code_uris(template),
+            ["target/lambda/submit", "./target/lambda/worker/"]
+        );
+    }
+
+    #[test]
+    fn only_a_functions_own_binary_counts() {
+        let line = |kind: &str, name: &str| {
+            format!(
+                r#"{{"reason":"compiler-artifact","target":{{"kind":["{kind}"],"name":"{name}"}},"executable":"/t/{name}"}}"#
+            )
+        };
+        assert!(executable(&line("bin", "submit")).is_some());
+        assert!(executable(&line("lib", "submit")).is_none());
+        assert!(executable(&line("bin", "xtask")).is_none());
+        assert!(executable(r#"{"reason":"build-finished","success":true}"#).is_none());
+    }
+}

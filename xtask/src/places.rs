@@ -1,0 +1,111 @@
+//! Where things are: the checkout, the local state, the tools.
+
+use std::path::PathBuf;
+use std::{env, fs};
+
+use anyhow::{Context, Result};
+
+/// The directories that every command works with.
+#[derive(Debug, Clone)]
+pub(crate) struct Places {
+    /// The checkout.
+    pub(crate) root: PathBuf,
+    /// What one local stack keeps on disk. Two stacks with two of these do not disturb each other.
+    pub(crate) state: PathBuf,
+}
+
+impl Places {
+    /// The checkout that xtask was started from, with the state in `state` or else in `.local`.
+    pub(crate) fn find(state: Option<PathBuf>) -> Result<Self> {
+        // Cargo sets the variable at run time too; that one is right even when two checkouts share a
+        // target directory and the executable was built from the other.
+        let manifest = env::var_os("CARGO_MANIFEST_DIR")
+            .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")), PathBuf::from);
+        let root = manifest
+            .parent()
+            .context("xtask has no parent directory")?
+            .to_path_buf();
+        let state = match state {
+            Some(path) => std::path::absolute(path)?,
+            None => root.join(".local"),
+        };
+        Ok(Self { root, state })
+    }
+
+    /// The same checkout with another place for the stack's state.
+    pub(crate) fn with_state(&self, state: PathBuf) -> Self {
+        Self {
+            root: self.root.clone(),
+            state,
+        }
+    }
+
+    /// Makes the state directory.
+    pub(crate) fn make(&self) -> Result<()> {
+        fs::create_dir_all(&self.state)
+            .with_context(|| format!("cannot make {}", self.state.display()))
+    }
+
+    /// The checkout's own state, which outlives every stack.
+    pub(crate) fn shared(&self) -> PathBuf {
+        self.root.join(".local")
+    }
+
+    /// The virtual environment. Every stack of this checkout uses the same one.
+    pub(crate) fn venv(&self) -> PathBuf {
+        self.shared().join("venv")
+    }
+
+    /// An executable of the virtual environment.
+    pub(crate) fn tool(&self, name: &str) -> PathBuf {
+        self.venv().join("bin").join(name)
+    }
+
+    /// The pinned and hashed tools.
+    pub(crate) fn requirements(&self) -> PathBuf {
+        self.root.join("tools/requirements.txt")
+    }
+
+    /// The template that is deployed, here and on AWS.
+    pub(crate) fn template(&self) -> PathBuf {
+        self.root.join("template.yaml")
+    }
+
+    /// The settings of `sam deploy`.
+    pub(crate) fn sam_config(&self) -> PathBuf {
+        self.root.join("samconfig.toml")
+    }
+
+    /// What is handed to `sam deploy`: a copy of the template beside host builds of the functions.
+    ///
+    /// The copy keeps them apart from `target/lambda`, where `cargo lambda build` puts what goes to AWS: a local
+    /// run must never replace that by debug builds for this machine.
+    pub(crate) fn deployment(&self) -> PathBuf {
+        self.state.join("deployment")
+    }
+
+    /// What is uploaded as the page: `frontend/` and the generated `config.json`.
+    pub(crate) fn page(&self) -> PathBuf {
+        self.state.join("page")
+    }
+
+    /// What the emulator says, the functions' output included.
+    pub(crate) fn emulator_log(&self) -> PathBuf {
+        self.state.join("ministack.log")
+    }
+
+    /// Which emulator was started for this state directory.
+    pub(crate) fn emulator_record(&self) -> PathBuf {
+        self.state.join("emulator.json")
+    }
+
+    /// The emulator's own files; also its `TMPDIR`, so that the functions it unpacks run from here.
+    pub(crate) fn emulator_files(&self) -> PathBuf {
+        self.state.join("emulator")
+    }
+
+    /// The description of the deployed stack.
+    pub(crate) fn stack_file(&self) -> PathBuf {
+        self.state.join("stack.json")
+    }
+}

@@ -1,0 +1,170 @@
+//! What is known about a deployed stack: its outputs, and for the local one `stack.json`.
+
+use std::collections::BTreeMap;
+use std::fs::{self, OpenOptions};
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
+
+use anyhow::{Context, Result, anyhow};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::aws::Aws;
+use crate::places::Places;
+
+/// The outputs of `template.yaml` that commands rely on.
+#[derive(Debug, Clone, Serialize, Deserialize, PartialEq)]
+pub(crate) struct Outputs {
+    pub(crate) api_url: String,
+    pub(crate) page_url: String,
+    pub(crate) bucket: String,
+    pub(crate) distribution_id: String,
+    pub(crate) user_pool_id: String,
+    pub(crate) client_id: String,
+    pub(crate) table_name: String,
+    pub(crate) queue_url: String,
+    pub(crate) dlq_url: String,
+}
+
+/// `stack.json`: everything that a test, a script or another command needs to use the local stack.
+#[derive(Debug, Clone, Serialize, Deserialize, PartialEq)]
+pub(crate) struct Stack {
+    #[serde(rename = "stack_name")]
+    pub(crate) name: String,
+    pub(crate) endpoint_url: String,
+    pub(crate) region: String,
+    #[serde(flatten)]
+    pub(crate) outputs: Outputs,
+    pub(crate) username: String,
+    pub(crate) password: String,
+    /// The users made with `create-user`, `username` included.
+    pub(crate) passwords: BTreeMap<String, String>,
+    /// The emulator's process group; `None` when it is somebody else's (`--endpoint`).
+    pub(crate) process_group: Option<u32>,
+    /// The AWS CLI, for whoever reads this file.
+    pub(crate) aws_cli: String,
+}
+
+impl Outputs {
+    /// Asks CloudFormation.
+    pub(crate) fn read(aws: &Aws, stack_name: &str) -> Result<Self> {
+        let answer = aws.call(&[
+            "cloudformation",
+            "describe-stacks",
+            "--stack-name",
+            stack_name,
+        ])?;
+        let outputs = answer
+            .pointer("/Stacks/0/Outputs")
+            .and_then(Value::as_array)
+            .with_context(|| format!("stack {stack_name} has no outputs"))?;
+        let get = |key: &str| {
+            outputs
+                .iter()
+                .find(|output| output["OutputKey"] == key)
+                .and_then(|output| output["OutputValue"].as_str())
+                .map(str::to_owned)
+                .ok_or_else(|| anyhow!("stack {stack_name} has no output {key}: it is not a Longhaul stack, or an older one"))
+        };
+        Ok(Self {
+            api_url: get("ApiUrl")?.trim_end_matches('/').to_owned(),
+            page_url: get("PageUrl")?.trim_end_matches('/').to_owned(),
+            bucket: get("PageBucketName")?,
+            distribution_id: get("DistributionId")?,
+            user_pool_id: get("UserPoolId")?,
+            client_id: get("UserPoolClientId")?,
+            table_name: get("TableName")?,
+            queue_url: get("QueueUrl")?,
+            dlq_url: get("DeadLetterQueueUrl")?,
+        })
+    }
+}
+
+impl Stack {
+    /// The stack that was deployed last for this state directory.
+    pub(crate) fn load(places: &Places) -> Result<Self> {
+        let path = places.stack_file();
+        let text = fs::read(&path)
+            .map_err(|_| anyhow!("no local stack is running; start one with: cargo xtask up"))?;
+        serde_json::from_slice(&text).with_context(|| {
+            format!(
+                "{} is not readable; run: cargo xtask down, then cargo xtask up",
+                path.display()
+            )
+        })
+    }
+
+    /// Written at once and readable by its owner only: it holds passwords.
+    pub(crate) fn save(&self, places: &Places) -> Result<()> {
+        let path = places.stack_file();
+        let partial = path.with_extension("json.partial");
+        let mut file = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(0o600)
+            .open(&partial)
+            .with_context(|| format!("cannot write {}", partial.display()))?;
+        file.write_all(&serde_json::to_vec_pretty(self)?)?;
+        fs::rename(&partial, &path)?;
+        Ok(())
+    }
+
+    /// Forgets the stack; not having one is fine.
+    pub(crate) fn forget(places: &Places) {
+        let _ = fs::remove_file(places.stack_file());
+    }
+
+    /// The AWS CLI for this stack.
+    pub(crate) fn aws(&self, places: &Places) -> Aws {
+        Aws::Local {
+            places: places.clone(),
+            endpoint: self.endpoint_url.clone(),
+            region: self.region.clone(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    #[test]
+    fn only_its_owner_can_read_the_passwords() -> Result<()> {
+        let state = std::env::temp_dir().join(format!("longhaul-stack-{}", std::process::id()));
+        let places = Places::find(Some(state.clone()))?;
+        places.make()?;
+        let text = || "x".to_owned();
+        let stack = Stack {
+            name: text(),
+            endpoint_url: text(),
+            region: text(),
+            outputs: Outputs {
+                api_url: text(),
+                page_url: text(),
+                bucket: text(),
+                distribution_id: text(),
+                user_pool_id: text(),
+                client_id: text(),
+                table_name: text(),
+                queue_url: text(),
+                dlq_url: text(),
+            },
+            username: text(),
+            password: text(),
+            passwords: BTreeMap::new(),
+            process_group: Some(1),
+            aws_cli: text(),
+        };
+        stack.save(&places)?;
+        assert_eq!(Stack::load(&places)?, stack);
+        assert_eq!(
+            fs::metadata(places.stack_file())?.permissions().mode() & 0o777,
+            0o600
+        );
+        fs::remove_dir_all(state)?;
+        Ok(())
+    }
+}

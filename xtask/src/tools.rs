@@ -1,0 +1,202 @@
+//! The Python tools: emulator, SAM CLI, AWS CLI, cargo-lambda, in a virtual environment of the project's own.
+
+use std::fs::{self, File};
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Context, Result, bail, ensure};
+use sha2::{Digest, Sha256};
+
+use crate::places::Places;
+use crate::process;
+use crate::steps::{Step, Steps};
+
+/// What the tools need; MiniStack asks for the most.
+const PYTHON_MIN: (u32, u32) = (3, 10);
+
+/// Tried in this order: the developer's choice first, then newer versions beside an old default.
+const PYTHONS: [&str; 7] = [
+    "python3",
+    "python3.13",
+    "python3.12",
+    "python3.11",
+    "python3.10",
+    "python3.14",
+    "python",
+];
+
+#[derive(Debug, PartialEq)]
+struct Python {
+    program: String,
+    version: (u32, u32),
+}
+
+/// Makes the virtual environment, unless the one that is there was completed from the same requirements.
+pub(crate) fn install(places: &Places, steps: &Steps) -> Result<()> {
+    steps.run("install the tools", |step| {
+        fs::create_dir_all(places.shared())?;
+        // Two commands at once (an `up` and a `test`) would pull the environment from under each other.
+        let lock = File::create(places.shared().join("venv.lock"))?;
+        lock.lock().context("cannot lock the virtual environment")?;
+        let requirements = fs::read(places.requirements())
+            .with_context(|| format!("cannot read {}", places.requirements().display()))?;
+        let stamp = stamp(&requirements, &places.venv());
+        let stamp_file = places.venv().join("complete");
+        if fs::read_to_string(&stamp_file).is_ok_and(|found| found == stamp)
+            && runs(&places.tool("python"))
+        {
+            step.result("already there");
+            return Ok(());
+        }
+        let python = find_python()?;
+        make(places, &python, step)?;
+        // Written last: an interrupted install leaves no stamp and is begun anew.
+        fs::write(&stamp_file, stamp)?;
+        step.result(format!(
+            "Python {}.{}, {}",
+            python.version.0,
+            python.version.1,
+            places.venv().display()
+        ));
+        Ok(())
+    })
+}
+
+fn make(places: &Places, python: &Python, step: &Step) -> Result<()> {
+    let venv = places.venv();
+    if venv.exists() {
+        fs::remove_dir_all(&venv)
+            .with_context(|| format!("cannot remove the incomplete {}", venv.display()))?;
+    }
+    step.busy_with("making the virtual environment");
+    let made = process::capture(
+        Command::new(&python.program)
+            .args(["-m", "venv"])
+            .arg(&venv),
+        |_| {},
+    )?;
+    if !made.status.success() {
+        let hint = if made.stdout.contains("ensurepip") || made.stderr.contains("ensurepip") {
+            "\nDebian and Ubuntu ship that part as a package of its own: sudo apt install python3-venv"
+        } else {
+            ""
+        };
+        bail!(
+            "{} -m venv failed:\n{}{}{hint}",
+            python.program,
+            made.stdout,
+            process::tail(&made.stderr, 20)
+        );
+    }
+    // --no-deps: the file names every package, and pip could not check the hashes of what a resolver adds.
+    // --only-binary: a source distribution would run its own, unpinned build.
+    let mut pip = Command::new(places.tool("python"));
+    pip.args([
+        "-m",
+        "pip",
+        "install",
+        "--require-hashes",
+        "--no-deps",
+        "--only-binary",
+        ":all:",
+    ])
+    .args([
+        "--disable-pip-version-check",
+        "--no-input",
+        "--progress-bar",
+        "off",
+        "-r",
+    ])
+    .arg(places.requirements());
+    let mut packages = 0;
+    let installed = process::capture(&mut pip, |line| {
+        if let Some(package) = line.strip_prefix("Collecting ") {
+            packages += 1;
+            step.busy_with(&format!("package {packages}: {package}"));
+        } else if line.starts_with("Installing collected packages") {
+            step.busy_with(&format!("unpacking {packages} packages"));
+        }
+    })?;
+    ensure!(
+        installed.status.success(),
+        "pip could not install {}:\n{}",
+        places.requirements().display(),
+        process::tail(&installed.stderr, 20)
+    );
+    Ok(())
+}
+
+fn find_python() -> Result<Python> {
+    let mut too_old = Vec::new();
+    for program in PYTHONS {
+        let Some(python) = ask_version(program) else {
+            continue;
+        };
+        if python.version >= PYTHON_MIN {
+            return Ok(python);
+        }
+        too_old.push(format!(
+            "{program} is {}.{}",
+            python.version.0, python.version.1
+        ));
+    }
+    let found = if too_old.is_empty() {
+        "none is installed".to_owned()
+    } else {
+        too_old.join(", ")
+    };
+    bail!(
+        "Python {}.{} or newer is needed for the emulator and the AWS tools, but {found}.\n\
+         Install it (Debian, Ubuntu: sudo apt install python3 python3-venv; macOS: brew install python) and try again.",
+        PYTHON_MIN.0,
+        PYTHON_MIN.1,
+    )
+}
+
+fn ask_version(program: &str) -> Option<Python> {
+    let output = Command::new(program)
+        .args(["-c", "import sys; print('%d.%d' % sys.version_info[:2])"])
+        .output()
+        .ok()?;
+    let text = String::from_utf8(output.stdout).ok()?;
+    let (major, minor) = text.trim().split_once('.')?;
+    Some(Python {
+        program: program.to_owned(),
+        version: (major.parse().ok()?, minor.parse().ok()?),
+    })
+}
+
+fn runs(python: &Path) -> bool {
+    Command::new(python)
+        .args(["-c", ""])
+        .output()
+        .is_ok_and(|output| output.status.success())
+}
+
+/// Changes with the requirements and with the place: a virtual environment's scripts hold their own path.
+fn stamp(requirements: &[u8], venv: &Path) -> String {
+    let digest = Sha256::new()
+        .chain_update(requirements)
+        .chain_update(venv.to_string_lossy().as_bytes())
+        .finalize();
+    format!("{digest:x}\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_stamp_changes_with_the_requirements_and_with_the_place() {
+        let first = stamp(b"a==1", Path::new("/a"));
+        assert_eq!(first, stamp(b"a==1", Path::new("/a")));
+        assert_ne!(first, stamp(b"a==2", Path::new("/a")));
+        assert_ne!(first, stamp(b"a==1", Path::new("/b")));
+    }
+
+    #[test]
+    fn a_program_that_is_not_python_is_no_python() {
+        assert_eq!(ask_version("true"), None);
+        assert_eq!(ask_version("no-such-program"), None);
+    }
+}
