@@ -64,7 +64,7 @@ pub(crate) fn start(places: &Places, step: &Step, region: &str) -> Result<Emulat
         let mut child = spawn(places, port, region)?;
         let emulator = Emulator {
             process_group: child.id(),
-            endpoint_url: format!("http://127.0.0.1:{port}"),
+            endpoint_url: url(port),
             started_at: SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs(),
         };
         // Before the wait: whatever happens to this program, `down` then knows what to end.
@@ -132,20 +132,24 @@ fn spawn(places: &Places, port: u16, region: &str) -> Result<Child> {
     command.args(["-m", "ministack"]).current_dir(&files);
     // The functions inherit this environment: nothing of the developer's (credentials, proxies) belongs in it.
     command.env_clear();
-    for name in ["PATH", "HOME", "LANG", "LC_ALL"] {
+    for name in ["PATH", "LANG", "LC_ALL"] {
         if let Some(value) = std::env::var_os(name) {
             command.env(name, value);
         }
     }
     command
+        .env("HOME", &files)
         .env("BIND_HOST", "127.0.0.1")
         .env("GATEWAY_PORT", port.to_string())
+        // Handed on to the functions, whose SDK would otherwise call the real AWS.
+        .env("AWS_ENDPOINT_URL", url(port))
         .env("MINISTACK_REGION", region)
         .env("AWS_DEFAULT_REGION", region)
         // Every function has only what its policy in the template allows.
         .env("AUTH", "true")
         // On by default, and listens on every interface.
         .env("IOT_MTLS_ENABLED", "0")
+        .env("SFTP_ENABLED", "0")
         .env("STATE_DIR", files.join("state"))
         .env("S3_DATA_DIR", files.join("s3"))
         .env("TMPDIR", &temporary)
@@ -222,6 +226,10 @@ fn free_port(before: Option<u16>) -> Result<u16> {
         .map_or_else(|| bind(0), Ok)
         .context("no free port on 127.0.0.1")?;
     Ok(address.port())
+}
+
+fn url(port: u16) -> String {
+    format!("http://127.0.0.1:{port}")
 }
 
 /// The port of a URL without a path.
