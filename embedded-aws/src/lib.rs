@@ -127,6 +127,18 @@ impl EmbeddedAws {
             .build()
     }
 
+    /// A `DynamoDB` client with the defaults of [`Self::config`].
+    #[must_use]
+    pub fn dynamodb(&self, caller: &str) -> aws_sdk_dynamodb::Client {
+        aws_sdk_dynamodb::Client::new(&self.config(caller))
+    }
+
+    /// An SQS client with the defaults of [`Self::config`].
+    #[must_use]
+    pub fn sqs(&self, caller: &str) -> aws_sdk_sqs::Client {
+        aws_sdk_sqs::Client::new(&self.config(caller))
+    }
+
     /// The table, for looking at it and for preparing it.
     #[must_use]
     pub fn table(&self) -> &Table {

@@ -1,4 +1,5 @@
-//! Structured logs: one JSON object a line on standard output, which Lambda hands to `CloudWatch`.
+//! Structured logs: one JSON object a line on standard output, which Lambda hands to `CloudWatch`,
+//! with the `timestamp` and `level` by which Lambda filters them.
 //!
 //! What is logged are ids, states and errors; never tokens, bodies or idempotency keys.
 
@@ -15,8 +16,6 @@ pub fn init() {
         .flatten_event(true)
         .with_current_span(true)
         .with_span_list(false)
-        // CloudWatch stamps every line with its time of arrival.
-        .without_time()
         .with_target(false)
         .with_env_filter(filter)
         .init();

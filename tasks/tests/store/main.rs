@@ -1,0 +1,487 @@
+//! The store against an embedded `DynamoDB`, through the SDK's real client: every expression is
+//! evaluated, every condition can fail.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use embedded_aws::{Call, EmbeddedAws, Fault, TABLE};
+use tasks::chunk::Owner;
+use tasks::host::{Host, Timestamp};
+use tasks::store::{
+    Advance, Cancellation, Claim, Consistency, Hold, ItemOutcome, ItemRow, SeenLock, Step, Store,
+    Submission,
+};
+use tasks::task::{
+    Diagnosis, IdempotencyKey, Outcome, Request, Status, Task, Terms, Uniqueness, UserId,
+};
+
+const LEASE: Duration = Duration::from_secs(60);
+const START: u64 = 1_800_000_000_000;
+
+/// A store whose clock the test turns.
+struct Bench {
+    aws: EmbeddedAws,
+    store: Store,
+    clock: Arc<AtomicU64>,
+}
+
+impl Bench {
+    fn new() -> Self {
+        Self::over(EmbeddedAws::default())
+    }
+
+    fn over(aws: EmbeddedAws) -> Self {
+        let clock = Arc::new(AtomicU64::new(START));
+        let (time, drawn) = (Arc::clone(&clock), AtomicU64::new(0));
+        let host = Host::new(
+            move || Timestamp(time.load(Ordering::Relaxed)),
+            move || drawn.fetch_add(1, Ordering::Relaxed) << 32,
+        );
+        let store = Store::new(aws.dynamodb("test"), TABLE, host);
+        Self { aws, store, clock }
+    }
+
+    fn wait(&self, duration: Duration) {
+        let millis = u64::try_from(duration.as_millis()).unwrap();
+        self.clock.fetch_add(millis, Ordering::Relaxed);
+    }
+
+    fn until(&self) -> Timestamp {
+        self.store.host().now().after(LEASE)
+    }
+
+    fn new_task(&self, user: &str, number_of_items: u64) -> Task {
+        let terms = Terms {
+            chunk_items: 10,
+            lease: LEASE,
+            retention: Duration::from_secs(86_400),
+            uniqueness: Uniqueness::User,
+        };
+        let user = UserId::from_claim(user).unwrap();
+        Task::new(self.store.host(), user, Request { number_of_items }, &terms)
+    }
+
+    async fn submit(&self, task: &Task, key: Option<&str>, seen: SeenLock<'_>) -> Submission {
+        let key = key.map(|text| IdempotencyKey::from_header(text.as_bytes()).unwrap());
+        self.store.submit(task, key.as_ref(), seen).await.unwrap()
+    }
+
+    async fn submitted(&self, user: &str, number_of_items: u64) -> Task {
+        let task = self.new_task(user, number_of_items);
+        let submission = self.submit(&task, None, SeenLock::Free).await;
+        assert_eq!(submission, Submission::Accepted);
+        task
+    }
+
+    async fn claimed(&self, task: &Task, chunk: usize, owner: &Owner) -> Task {
+        match self.claim(task, chunk, owner).await {
+            Claim::Claimed(task) => task,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    async fn claim(&self, task: &Task, chunk: usize, owner: &Owner) -> Claim {
+        let claim = self
+            .store
+            .claim(&task.user, task.task_id, chunk, owner, self.until());
+        claim.await.unwrap()
+    }
+
+    async fn advance(&self, task: &Task, chunk: usize, owner: &Owner, step: Step) -> Advance {
+        let hold = Hold::Until(self.until());
+        let advance = self.store.advance(task, chunk, owner, step, hold);
+        advance.await.unwrap()
+    }
+
+    async fn stored(&self, task: &Task) -> Task {
+        let stored = self
+            .store
+            .task(&task.user, task.task_id, Consistency::Strong);
+        stored.await.unwrap().unwrap()
+    }
+
+    fn locks(&self) -> usize {
+        let rows = self.aws.table().rows();
+        rows.iter().filter(|row| row["sk"] == "LOCK").count()
+    }
+}
+
+fn step(from: u64, to: u64) -> Step {
+    Step {
+        from,
+        to,
+        failed: 0,
+    }
+}
+
+fn row(index: u64, outcome: ItemOutcome) -> ItemRow {
+    ItemRow {
+        index,
+        name: format!("Item {index}"),
+        description: String::new(),
+        outcome,
+        error: (outcome == ItemOutcome::Failed).then(|| "no luck".to_owned()),
+    }
+}
+
+#[tokio::test]
+async fn a_second_task_of_the_same_user_is_refused_and_leaves_nothing_behind() {
+    let bench = Bench::new();
+    let first = bench.submitted("ann", 5).await;
+    let before = bench.aws.table().rows();
+    let second = bench.new_task("ann", 5);
+    let refused = bench.submit(&second, Some("k"), SeenLock::Free);
+    assert_eq!(refused.await, Submission::Busy(first.task_id));
+    assert_eq!(bench.aws.table().rows(), before);
+    bench.submitted("bob", 5).await;
+}
+
+#[tokio::test]
+async fn a_key_is_answered_with_its_first_task_even_while_another_one_is_active() {
+    let bench = Bench::new();
+    let first = bench.new_task("ann", 5);
+    let submit = bench.submit(&first, Some("k"), SeenLock::Free);
+    assert_eq!(submit.await, Submission::Accepted);
+
+    let again = bench.new_task("ann", 5);
+    let submit = bench.submit(&again, Some("k"), SeenLock::Free);
+    assert_eq!(submit.await, Submission::Replayed(first.task_id));
+
+    let other_body = bench.new_task("ann", 6);
+    let submit = bench.submit(&other_body, Some("k"), SeenLock::Free);
+    assert_eq!(submit.await, Submission::KeyReused);
+
+    // Another user's key of the same text is another key.
+    let foreign = bench.new_task("bob", 6);
+    let submit = bench.submit(&foreign, Some("k"), SeenLock::Free);
+    assert_eq!(submit.await, Submission::Accepted);
+}
+
+#[tokio::test]
+async fn a_key_is_forgotten_after_a_day() {
+    let bench = Bench::new();
+    let first = bench.new_task("ann", 5);
+    let submit = bench.submit(&first, Some("k"), SeenLock::Free);
+    assert_eq!(submit.await, Submission::Accepted);
+    bench.store.finish(&first, &Outcome::Success).await.unwrap();
+    bench.wait(IdempotencyKey::REMEMBERED + Duration::from_secs(1));
+    let later = bench.new_task("ann", 6);
+    let submit = bench.submit(&later, Some("k"), SeenLock::Free);
+    assert_eq!(submit.await, Submission::Accepted);
+}
+
+#[tokio::test]
+async fn an_abandoned_task_is_replaced_only_while_it_does_not_move() {
+    let bench = Bench::new();
+    let old = bench.submitted("ann", 20).await;
+    let seen = bench.stored(&old).await;
+    bench.claimed(&old, 0, &Owner::new(1)).await;
+    let new = bench.new_task("ann", 5);
+    let submit = bench.submit(&new, None, SeenLock::Abandoned(&seen));
+    assert_eq!(submit.await, Submission::Raced);
+    assert_eq!(bench.stored(&old).await.status, Status::Processing);
+
+    let seen = bench.stored(&old).await;
+    let submit = bench.submit(&new, None, SeenLock::Abandoned(&seen));
+    assert_eq!(submit.await, Submission::Accepted);
+    assert_eq!(bench.stored(&old).await.status, Status::Failed);
+    assert_eq!(bench.stored(&new).await.status, Status::Queued);
+    assert_eq!(bench.locks(), 1);
+}
+
+#[tokio::test]
+async fn a_lock_that_changed_hands_is_not_taken_over() {
+    let bench = Bench::new();
+    let holder = bench.submitted("ann", 5).await;
+    let gone = bench.new_task("ann", 5).task_id;
+    let new = bench.new_task("ann", 5);
+    let submit = bench.submit(&new, None, SeenLock::Left(gone));
+    assert_eq!(submit.await, Submission::Busy(holder.task_id));
+    bench
+        .store
+        .finish(&holder, &Outcome::Success)
+        .await
+        .unwrap();
+    let submit = bench.submit(&new, None, SeenLock::Left(gone));
+    assert_eq!(submit.await, Submission::Raced);
+}
+
+#[tokio::test]
+async fn a_chunk_has_one_owner_until_its_lease_runs_out() {
+    let bench = Bench::new();
+    let task = bench.submitted("ann", 20).await;
+    let claimed = bench.claimed(&task, 0, &Owner::new(1)).await;
+    assert_eq!(claimed.status, Status::Processing);
+    assert_eq!(claimed.chunks[0].attempts, 1);
+    assert!(claimed.started_at.is_some());
+    let refused = bench.claim(&task, 0, &Owner::new(2)).await;
+    assert!(matches!(refused, Claim::Refused(_)));
+    // The other chunk is free, and so is this one a lease later.
+    bench.claimed(&task, 1, &Owner::new(3)).await;
+    bench.wait(LEASE + Duration::from_millis(1));
+    let claimed = bench.claimed(&task, 0, &Owner::new(2)).await;
+    assert_eq!(claimed.chunks[0].attempts, 2);
+}
+
+#[tokio::test]
+async fn a_worker_that_lost_its_chunk_cannot_move_the_cursor() {
+    let bench = Bench::new();
+    let task = bench.submitted("ann", 10).await;
+    let (stale, next) = (Owner::new(1), Owner::new(2));
+    bench.claimed(&task, 0, &stale).await;
+    bench.wait(LEASE + Duration::from_millis(1));
+    bench.claimed(&task, 0, &next).await;
+    let lost = bench.advance(&task, 0, &stale, step(0, 5)).await;
+    assert_eq!(lost, Advance::Lost);
+    let saved = bench.advance(&task, 0, &next, step(0, 3)).await;
+    assert!(matches!(saved, Advance::Saved(task) if task.chunks[0].cursor == 3));
+}
+
+#[tokio::test]
+async fn a_step_that_was_already_made_counts_once() {
+    let bench = Bench::new();
+    let task = bench.submitted("ann", 10).await;
+    let owner = Owner::new(1);
+    bench.claimed(&task, 0, &owner).await;
+    for _ in 0..2 {
+        let saved = bench.advance(&task, 0, &owner, step(0, 5)).await;
+        assert!(matches!(saved, Advance::Saved(task) if task.chunks[0].cursor == 5));
+    }
+    // A step that was held up on its way must not pull the cursor back.
+    bench.advance(&task, 0, &owner, step(5, 9)).await;
+    assert_eq!(
+        bench.advance(&task, 0, &owner, step(0, 5)).await,
+        Advance::Lost
+    );
+    assert_eq!(bench.stored(&task).await.chunks[0].cursor, 9);
+}
+
+#[tokio::test]
+async fn progress_wipes_out_the_attempts_and_dispatches_and_a_renewal_does_not() {
+    let bench = Bench::new();
+    let task = bench.submitted("ann", 10).await;
+    assert!(bench.store.dispatch(&task, bench.until()).await.unwrap());
+    let owner = Owner::new(1);
+    bench.claimed(&task, 0, &owner).await;
+    bench.advance(&task, 0, &owner, step(0, 0)).await;
+    let renewed = bench.stored(&task).await;
+    assert_eq!((renewed.dispatches, renewed.chunks[0].attempts), (1, 1));
+    bench.advance(&task, 0, &owner, step(0, 1)).await;
+    let moved = bench.stored(&task).await;
+    assert_eq!((moved.dispatches, moved.chunks[0].attempts), (0, 0));
+}
+
+#[tokio::test]
+async fn the_end_frees_the_user_and_is_final() {
+    let bench = Bench::new();
+    let task = bench.submitted("ann", 10).await;
+    let owner = Owner::new(1);
+    bench.claimed(&task, 0, &owner).await;
+    assert!(bench.store.finish(&task, &Outcome::Success).await.unwrap());
+    assert_eq!(bench.locks(), 0);
+    let ended = bench.stored(&task).await;
+    assert_eq!(ended.status, Status::Success);
+    assert!(ended.finished_at.is_some());
+    let rows = bench.aws.table().rows();
+    assert!(!rows[0].contains_key("open_shard") && !rows[0].contains_key("check_at"));
+    assert_eq!(rows[0]["expires_at"], START / 1000 + 86_400);
+
+    let failed = Outcome::failed("too late");
+    assert!(!bench.store.finish(&task, &failed).await.unwrap());
+    assert!(!bench.store.give_up(&task, &failed).await.unwrap());
+    assert_eq!(
+        bench.advance(&task, 0, &owner, step(0, 1)).await,
+        Advance::Lost
+    );
+    assert!(matches!(
+        bench.claim(&task, 0, &owner).await,
+        Claim::Refused(_)
+    ));
+    let cancelled = bench.store.cancel(&task).await.unwrap();
+    assert_eq!(cancelled, Cancellation::Ended(Status::Success));
+    assert_eq!(bench.stored(&task).await, ended);
+}
+
+#[tokio::test]
+async fn a_cancelled_task_stays_cancelled_and_its_user_is_free() {
+    let bench = Bench::new();
+    let task = bench.submitted("ann", 10).await;
+    for _ in 0..2 {
+        let cancelled = bench.store.cancel(&task).await.unwrap();
+        assert!(
+            matches!(cancelled, Cancellation::Cancelled(task) if task.status == Status::Cancelled)
+        );
+    }
+    let next = bench.submitted("ann", 10).await;
+    // Cancelling the old task once more must not free the lock of the new one.
+    bench.store.cancel(&task).await.unwrap();
+    assert_eq!(bench.locks(), 1);
+    assert_eq!(bench.stored(&next).await.status, Status::Queued);
+}
+
+#[tokio::test]
+async fn what_became_of_an_item_is_decided_once() {
+    let bench = Bench::new();
+    let task = bench.submitted("ann", 60).await;
+    let retention = Duration::from_secs(60);
+    let rows: Vec<_> = (0..30).map(|index| row(index, ItemOutcome::Done)).collect();
+    let recorded = bench.store.record_items(task.task_id, &rows, retention);
+    assert_eq!(recorded.await.unwrap(), rows);
+
+    let later: Vec<_> = (20..40)
+        .map(|index| row(index, ItemOutcome::Failed))
+        .collect();
+    let recorded = bench.store.record_items(task.task_id, &later, retention);
+    let recorded = recorded.await.unwrap();
+    assert_eq!(recorded.len(), 20);
+    for item in recorded {
+        let expected = if item.index < 30 {
+            ItemOutcome::Done
+        } else {
+            ItemOutcome::Failed
+        };
+        assert_eq!(item.outcome, expected, "{}", item.index);
+    }
+}
+
+#[tokio::test]
+async fn items_are_listed_in_order_page_by_page_and_by_outcome() {
+    let bench = Bench::new();
+    let task = bench.submitted("ann", 60).await;
+    let rows: Vec<_> = (0..60)
+        .map(|index| {
+            let failed = index % 7 == 0;
+            row(
+                index,
+                if failed {
+                    ItemOutcome::Failed
+                } else {
+                    ItemOutcome::Done
+                },
+            )
+        })
+        .collect();
+    let recorded = bench.store.record_items(task.task_id, &rows, LEASE);
+    recorded.await.unwrap();
+
+    let mut listed = Vec::new();
+    let mut after = None;
+    loop {
+        let page = bench
+            .store
+            .items(task.task_id, 25, after, None)
+            .await
+            .unwrap();
+        listed.extend(page.entries);
+        after = page.next;
+        if after.is_none() {
+            break;
+        }
+    }
+    assert_eq!(listed, rows);
+
+    let failed = Some(ItemOutcome::Failed);
+    let page = bench
+        .store
+        .items(task.task_id, 5, None, failed)
+        .await
+        .unwrap();
+    let indexes: Vec<_> = page.entries.iter().map(|item| item.index).collect();
+    assert_eq!((indexes, page.next), (vec![0, 7, 14, 21, 28], Some(28)));
+    let page = bench
+        .store
+        .items(task.task_id, 5, page.next, failed)
+        .await
+        .unwrap();
+    let indexes: Vec<_> = page.entries.iter().map(|item| item.index).collect();
+    assert_eq!((indexes, page.next), (vec![35, 42, 49, 56], None));
+}
+
+#[tokio::test]
+async fn tasks_are_listed_newest_first_and_only_ones_own() {
+    let bench = Bench::new();
+    let mut expected = Vec::new();
+    for _ in 0..3 {
+        let task = bench.submitted("ann", 5).await;
+        bench.store.finish(&task, &Outcome::Success).await.unwrap();
+        expected.insert(0, task.task_id);
+        bench.wait(Duration::from_millis(5));
+    }
+    bench.submitted("bob", 5).await;
+    let ann = UserId::from_claim("ann").unwrap();
+    let first = bench.store.tasks(&ann, 2, None).await.unwrap();
+    let second = bench.store.tasks(&ann, 2, first.next).await.unwrap();
+    let listed: Vec<_> = [first.entries, second.entries].concat();
+    let ids: Vec<_> = listed.iter().map(|task| task.task_id).collect();
+    assert_eq!(ids, expected);
+    assert_eq!(second.next, None);
+}
+
+#[tokio::test]
+async fn a_stalled_task_is_due_and_moves_out_of_the_way_when_it_was_seen_to() {
+    let bench = Bench::new();
+    let task = bench.submitted("ann", 5).await;
+    let due = async || {
+        let mut due = Vec::new();
+        for shard in 0..tasks::store::OPEN_SHARDS {
+            due.extend(bench.store.due_tasks(shard, 10).await.unwrap());
+        }
+        due
+    };
+    assert_eq!(due().await, vec![]);
+    bench.wait(LEASE);
+    assert_eq!(due().await, vec![(task.user.clone(), task.task_id)]);
+    let seen = bench.stored(&task).await;
+    bench.wait(Duration::from_millis(1));
+    let diagnosis = seen.diagnose(bench.store.host().now(), 10);
+    assert_eq!(diagnosis, Diagnosis::Stalled(vec![0]));
+
+    assert!(bench.store.dispatch(&seen, bench.until()).await.unwrap());
+    assert_eq!(due().await, vec![]);
+    // Two sweepers that saw the same stall send one message between them.
+    assert!(!bench.store.dispatch(&seen, bench.until()).await.unwrap());
+    assert!(!bench.store.look_again(&seen, bench.until()).await.unwrap());
+}
+
+#[tokio::test]
+async fn one_users_task_does_not_exist_for_another() {
+    let bench = Bench::new();
+    let task = bench.submitted("ann", 5).await;
+    let bob = UserId::from_claim("bob").unwrap();
+    let found = bench.store.known_task(&bob, task.task_id).await.unwrap();
+    assert_eq!(found, None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lost_answer_is_recognised_as_ones_own_write() {
+    // The first answer to every kind of write is lost; the SDK repeats the call.
+    let seen = std::sync::Mutex::new(std::collections::HashSet::new());
+    let lose_once = move |call: &Call| {
+        let is_write = call.operation.starts_with("Update") || call.operation.starts_with("Trans");
+        // The claim and the step are told apart by what they set.
+        let kind = call.body["UpdateExpression"]
+            .as_str()
+            .unwrap_or("-")
+            .contains("attempts +");
+        if is_write && seen.lock().unwrap().insert((call.operation.clone(), kind)) {
+            Fault::LostAnswer
+        } else {
+            Fault::None
+        }
+    };
+    struct Lossy<F>(F);
+    impl<F: Fn(&Call) -> Fault + Send + Sync> embedded_aws::Faults for Lossy<F> {
+        fn decide(&self, call: &Call) -> Fault {
+            (self.0)(call)
+        }
+    }
+    let bench = Bench::over(EmbeddedAws::with_faults(Lossy(lose_once)));
+    let task = bench.submitted("ann", 10).await;
+    let owner = Owner::new(1);
+    let claimed = bench.claimed(&task, 0, &owner).await;
+    assert_eq!(claimed.chunks[0].attempts, 1);
+    let saved = bench.advance(&task, 0, &owner, step(0, 5)).await;
+    assert!(matches!(saved, Advance::Saved(task) if task.chunks[0].cursor == 5));
+    assert_eq!(bench.aws.take_calls().len(), 6);
+}
