@@ -1,0 +1,258 @@
+//! The status handler, fed with API Gateway's own events.
+
+use std::time::Duration;
+
+use embedded_aws::{EmbeddedAws, TABLE};
+use lambda_http::http::header::{CACHE_CONTROL, ETAG, IF_NONE_MATCH, RETRY_AFTER};
+use lambda_http::{Body, Request, Response};
+use serde_json::{Value, json};
+use status::StatusReader;
+use tasks::chunk::Owner;
+use tasks::host::Host;
+use tasks::store::{Hold, ItemOutcome, ItemRow, SeenLock, Step, Store};
+use tasks::task::{Outcome, Task, Terms, Uniqueness, UserId};
+
+const STATUS: &str = include_str!("../../../events/status.json");
+const LIST: &str = include_str!("../../../events/list.json");
+const ITEMS: &str = include_str!("../../../events/items.json");
+const SAMPLE_USER: &str = "3f1c2b9e-7a54-4d0e-9b1a-5f7d6c8e9a10";
+const SAMPLE_TASK: &str = "0198c0de-0000-7000-8000-000000000001";
+
+struct Bench {
+    aws: EmbeddedAws,
+    store: Store,
+}
+
+impl Bench {
+    fn new() -> Self {
+        let aws = EmbeddedAws::default();
+        let store = Store::new(aws.dynamodb("status"), TABLE, Host::system());
+        Self { aws, store }
+    }
+
+    async fn submitted(&self, user: &str) -> Task {
+        let terms = Terms {
+            chunk_items: 100,
+            lease: Duration::from_secs(60),
+            retention: Duration::from_secs(86_400),
+            uniqueness: Uniqueness::User,
+        };
+        let request = tasks::task::Request { number_of_items: 4 };
+        let user = UserId::from_claim(user).unwrap();
+        let task = Task::new(self.store.host(), user, request, &terms);
+        self.store
+            .submit(&task, None, SeenLock::Free)
+            .await
+            .unwrap();
+        task
+    }
+
+    /// Two of the four items are done and one has failed.
+    async fn at_work(&self, user: &str) -> Task {
+        let task = self.submitted(user).await;
+        let (owner, until) = (Owner::new(1), self.store.host().now());
+        let claim = self.store.claim(&task.user, task.task_id, 0, &owner, until);
+        claim.await.unwrap();
+        let outcomes = [ItemOutcome::Done, ItemOutcome::Failed, ItemOutcome::Done];
+        let rows: Vec<_> = outcomes
+            .into_iter()
+            .zip(0..)
+            .map(|(outcome, index)| ItemRow {
+                index,
+                name: format!("Item {index}"),
+                description: format!("Description {index}"),
+                outcome,
+                error: (outcome == ItemOutcome::Failed).then(|| "no luck".into()),
+            })
+            .collect();
+        let recorded = self.store.record_items(task.task_id, &rows, Duration::ZERO);
+        recorded.await.unwrap();
+        let step = Step {
+            from: 0,
+            to: 3,
+            failed: 1,
+        };
+        let hold = Hold::Until(until);
+        let advance = self.store.advance(&task, 0, &owner, step, hold);
+        advance.await.unwrap();
+        task
+    }
+
+    async fn get(&self, request: &Request) -> Response<Body> {
+        StatusReader::new(self.store.clone()).handle(request).await
+    }
+}
+
+/// The sample event, but about this task.
+fn about(event: &str, task_id: impl ToString) -> Request {
+    let event = event.replace(SAMPLE_TASK, &task_id.to_string());
+    lambda_http::request::from_str(&event).unwrap()
+}
+
+fn with_query(event: &str, task_id: impl ToString, query: &Value) -> Request {
+    let mut event: Value = serde_json::from_str(event).unwrap();
+    event["queryStringParameters"] = query.clone();
+    let pairs = query.as_object().unwrap().iter();
+    let pairs: Vec<_> = pairs
+        .map(|(name, value)| format!("{name}={}", value.as_str().unwrap()))
+        .collect();
+    event["rawQueryString"] = json!(pairs.join("&"));
+    about(&event.to_string(), task_id)
+}
+
+fn json_of(response: &Response<Body>) -> Value {
+    serde_json::from_slice(response.body()).unwrap()
+}
+
+#[tokio::test]
+async fn the_status_shows_what_is_counted() {
+    let bench = Bench::new();
+    let task = bench.at_work(SAMPLE_USER).await;
+    let response = bench.get(&about(STATUS, task.task_id)).await;
+    assert_eq!(response.status(), 200);
+    let mut body = json_of(&response);
+    let data = body["data"].as_object_mut().unwrap();
+    for time in ["created_at", "started_at"] {
+        let shown = data.remove(time).unwrap();
+        assert!(shown.as_str().unwrap().ends_with('Z'), "{time}: {shown}");
+    }
+    assert!(data.remove("eta_seconds").unwrap().is_u64());
+    let expected = json!({"success": true, "data": {
+        "task_id": task.task_id,
+        "task_status": "PROCESSING",
+        "done_percentage": 50,
+        "count_done_items": 2,
+        "number_of_items": 4,
+        "count_failed_items": 1,
+        "finished_at": null,
+        "error": null,
+    }});
+    assert_eq!(body, expected);
+    assert_eq!(response.headers()[RETRY_AFTER], "1");
+}
+
+#[tokio::test]
+async fn a_client_that_knows_the_state_is_told_so() {
+    let bench = Bench::new();
+    let task = bench.at_work(SAMPLE_USER).await;
+    let first = bench.get(&about(STATUS, task.task_id)).await;
+    let etag = first.headers()[ETAG].clone();
+    let mut again = about(STATUS, task.task_id);
+    again.headers_mut().insert(IF_NONE_MATCH, etag.clone());
+    let response = bench.get(&again).await;
+    assert_eq!(response.status(), 304);
+    assert!(response.body().is_empty());
+    assert_eq!(response.headers()[ETAG], etag);
+    assert_eq!(response.headers()[RETRY_AFTER], "1");
+    assert_eq!(response.headers()[CACHE_CONTROL], "private, no-cache");
+
+    let failed = Outcome::failed("no luck");
+    bench.store.finish(&task, &failed).await.unwrap();
+    let response = bench.get(&again).await;
+    assert_eq!(response.status(), 200);
+    assert!(!response.headers().contains_key(RETRY_AFTER));
+    let data = &json_of(&response)["data"];
+    assert_eq!(
+        (&data["task_status"], &data["error"]),
+        (&json!("FAILED"), &json!("no luck"))
+    );
+}
+
+#[tokio::test]
+async fn somebody_elses_task_a_missing_one_and_no_id_at_all_look_the_same() {
+    let bench = Bench::new();
+    let foreign = bench.at_work("somebody else").await;
+    for event in [STATUS, ITEMS] {
+        let mut answers = vec![];
+        for id in [
+            foreign.task_id.to_string(),
+            SAMPLE_TASK.into(),
+            "x".into(),
+            "..%2f".into(),
+        ] {
+            let response = bench.get(&about(event, id)).await;
+            assert_eq!(response.status(), 404);
+            let headers = format!("{:?}", response.headers());
+            answers.push((headers, response.body().to_vec()));
+        }
+        answers.dedup();
+        let body = br#"{"message":"Task not found","success":false}"#;
+        assert_eq!(answers.len(), 1);
+        assert_eq!(answers[0].1, body);
+    }
+}
+
+#[tokio::test]
+async fn a_status_costs_one_read_and_a_second_one_only_on_a_miss() {
+    let bench = Bench::new();
+    let task = bench.at_work(SAMPLE_USER).await;
+    let _ = bench.aws.take_calls();
+    bench.get(&about(STATUS, task.task_id)).await;
+    assert_eq!(bench.aws.take_calls(), ["GetItem"]);
+    bench.get(&about(STATUS, SAMPLE_TASK)).await;
+    assert_eq!(bench.aws.take_calls(), ["GetItem", "GetItem"]);
+    bench.get(&about(STATUS, "malformed")).await;
+    assert!(bench.aws.take_calls().is_empty());
+}
+
+#[tokio::test]
+async fn tasks_are_listed_page_by_page() {
+    let bench = Bench::new();
+    for _ in 0..3 {
+        let task = bench.submitted(SAMPLE_USER).await;
+        bench.store.finish(&task, &Outcome::Success).await.unwrap();
+    }
+    bench.submitted("somebody else").await;
+    let first = bench
+        .get(&with_query(LIST, "", &json!({"limit": "2"})))
+        .await;
+    let first = json_of(&first);
+    assert_eq!(first["data"]["tasks"].as_array().unwrap().len(), 2);
+    let query = json!({"limit": "2", "cursor": first["data"]["next_cursor"]});
+    let second = json_of(&bench.get(&with_query(LIST, "", &query)).await);
+    assert_eq!(second["data"]["tasks"].as_array().unwrap().len(), 1);
+    assert_eq!(second["data"]["next_cursor"], json!(null));
+    assert_eq!(second["data"]["tasks"][0]["task_status"], "SUCCESS");
+}
+
+#[tokio::test]
+async fn items_are_listed_page_by_page_and_by_outcome() {
+    let bench = Bench::new();
+    let task = bench.at_work(SAMPLE_USER).await;
+    let page = async |query: Value| {
+        let response = bench.get(&with_query(ITEMS, task.task_id, &query)).await;
+        json_of(&response)["data"].clone()
+    };
+    let first = page(json!({"limit": "2"})).await;
+    let expected = json!([
+        {"index": 0, "name": "Item 0", "description": "Description 0", "outcome": "done", "error": null},
+        {"index": 1, "name": "Item 1", "description": "Description 1", "outcome": "failed", "error": "no luck"},
+    ]);
+    assert_eq!(first["items"], expected);
+    let second = page(json!({"limit": "2", "cursor": first["next_cursor"]})).await;
+    assert_eq!(second["items"].as_array().unwrap().len(), 1);
+    assert_eq!(second["next_cursor"], json!(null));
+    let failed = page(json!({"outcome": "failed"})).await;
+    assert_eq!(failed["items"].as_array().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_wrong_query_is_named() {
+    let bench = Bench::new();
+    let task = bench.at_work(SAMPLE_USER).await;
+    for (event, query, field) in [
+        (LIST, json!({"limit": "0"}), "limit"),
+        (LIST, json!({"limit": "101"}), "limit"),
+        (LIST, json!({"limit": "99999999999999999999"}), "limit"),
+        (LIST, json!({"limit": "x"}), "limit"),
+        (LIST, json!({"cursor": "x"}), "cursor"),
+        (ITEMS, json!({"limit": "1001"}), "limit"),
+        (ITEMS, json!({"cursor": "-1"}), "cursor"),
+        (ITEMS, json!({"outcome": "maybe"}), "outcome"),
+    ] {
+        let response = bench.get(&with_query(event, task.task_id, &query)).await;
+        assert_eq!(response.status(), 400, "{query}");
+        let body = json_of(&response);
+        assert!(body["message"][field][0].is_string(), "{body}");
+    }
+}

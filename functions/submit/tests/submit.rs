@@ -1,0 +1,312 @@
+//! The submit handler, fed with API Gateway's own events.
+
+use embedded_aws::{Call, EmbeddedAws, Fault, Faults, QUEUE_URL, TABLE};
+use lambda_http::http::header::{CONTENT_TYPE, LOCATION, RETRY_AFTER};
+use lambda_http::{Body, Request, Response};
+use serde_json::{Value, json};
+use std::time::Duration;
+use submit::Submit;
+use submit::request::BODY_BYTES_MAX;
+use tasks::host::Host;
+use tasks::queue::{Message, Queue};
+use tasks::store::Store;
+use tasks::task::{Terms, Uniqueness};
+
+const SUBMIT: &str = include_str!("../../../events/submit.json");
+const SUBMIT_IDEMPOTENT: &str = include_str!("../../../events/submit-idempotent.json");
+const SUBMIT_INVALID: &str = include_str!("../../../events/submit-invalid.json");
+
+fn function(aws: &EmbeddedAws, uniqueness: Uniqueness) -> Submit {
+    let store = Store::new(aws.dynamodb("submit"), TABLE, Host::system());
+    let queue = Queue::new(aws.sqs("submit"), QUEUE_URL);
+    let terms = Terms {
+        chunk_items: 100,
+        lease: Duration::from_secs(60),
+        retention: Duration::from_secs(86_400),
+        uniqueness,
+    };
+    Submit::new(store, queue, 10_000, terms)
+}
+
+fn request(event: &str) -> Request {
+    lambda_http::request::from_str(event).unwrap()
+}
+
+fn with_body(body: impl Into<Body>) -> Request {
+    let mut request = request(SUBMIT);
+    *request.body_mut() = body.into();
+    request
+}
+
+fn json_of(response: &Response<Body>) -> Value {
+    serde_json::from_slice(response.body()).unwrap()
+}
+
+async fn answer(aws: &EmbeddedAws, request: &Request) -> (u16, Value) {
+    let response = function(aws, Uniqueness::User).handle(request).await;
+    (response.status().as_u16(), json_of(&response))
+}
+
+#[tokio::test]
+async fn a_submit_stores_a_task_and_sends_one_message() {
+    let aws = EmbeddedAws::default();
+    let response = function(&aws, Uniqueness::User)
+        .handle(&request(SUBMIT))
+        .await;
+    assert_eq!(response.status(), 200);
+    let body = json_of(&response);
+    let task_id = body["data"]["task_id"].as_str().unwrap();
+    let expected = json!({"success": true, "data": {"task_id": task_id, "task_status": "QUEUED"}});
+    assert_eq!(body, expected);
+    let location = format!("/api/tuned-long-running-task/{task_id}/");
+    assert_eq!(response.headers()[LOCATION], location);
+    assert_eq!(response.headers()[RETRY_AFTER], "1");
+    assert_eq!(response.headers()["cache-control"], "no-store");
+    assert_eq!(aws.take_calls(), ["TransactWriteItems", "SendMessage"]);
+    let [sent] = &aws.take_sent()[..] else {
+        panic!("not one message")
+    };
+    let message = Message::parse(&sent.body).unwrap();
+    assert_eq!(message.task_id.to_string(), task_id);
+    assert_eq!(
+        message.user.as_str(),
+        "3f1c2b9e-7a54-4d0e-9b1a-5f7d6c8e9a10"
+    );
+    assert_eq!(message.chunks, [0]);
+}
+
+#[tokio::test]
+async fn a_second_submit_is_told_about_the_first() {
+    let aws = EmbeddedAws::default();
+    let (_, first) = answer(&aws, &request(SUBMIT)).await;
+    let response = function(&aws, Uniqueness::User)
+        .handle(&request(SUBMIT))
+        .await;
+    assert_eq!(response.status(), 201);
+    let expected = json!({
+        "success": true,
+        "message": "There is an active request",
+        "data": {"task_id": first["data"]["task_id"]},
+    });
+    assert_eq!(json_of(&response), expected);
+    assert!(response.headers().contains_key(LOCATION));
+    assert!(response.headers().contains_key(RETRY_AFTER));
+}
+
+#[tokio::test]
+async fn different_requests_may_run_side_by_side_if_the_stack_is_set_so() {
+    let aws = EmbeddedAws::default();
+    let submit = function(&aws, Uniqueness::Request);
+    let ask = |items: u32| with_body(format!("{{\"number_of_items\": {items}}}"));
+    assert_eq!(submit.handle(&ask(5)).await.status(), 200);
+    assert_eq!(submit.handle(&ask(6)).await.status(), 200);
+    assert_eq!(submit.handle(&ask(5)).await.status(), 201);
+}
+
+#[tokio::test]
+async fn a_repeated_key_is_answered_as_the_first_time() {
+    let aws = EmbeddedAws::default();
+    let submit = function(&aws, Uniqueness::User);
+    let first = submit.handle(&request(SUBMIT_IDEMPOTENT)).await;
+    let again = submit.handle(&request(SUBMIT_IDEMPOTENT)).await;
+    assert!(!first.headers().contains_key("idempotency-replayed"));
+    assert_eq!(again.headers()["idempotency-replayed"], "true");
+    assert_eq!(again.status(), 200);
+    assert_eq!(again.body(), first.body());
+    assert_eq!(aws.take_sent().len(), 1);
+
+    let mut other = request(SUBMIT_IDEMPOTENT);
+    *other.body_mut() = r#"{"number_of_items": 6}"#.into();
+    let refused = submit.handle(&other).await;
+    assert_eq!(refused.status(), 422);
+    assert_eq!(json_of(&refused)["success"], false);
+}
+
+#[tokio::test]
+async fn a_malformed_key_is_refused() {
+    let aws = EmbeddedAws::default();
+    for key in [String::new(), " ".into(), "a b".into(), "k".repeat(256)] {
+        let mut request = request(SUBMIT);
+        request
+            .headers_mut()
+            .insert("idempotency-key", key.parse().unwrap());
+        let (status, body) = answer(&aws, &request).await;
+        assert_eq!((status, &body["success"]), (400, &json!(false)), "{key}");
+    }
+    assert!(aws.take_calls().is_empty());
+}
+
+#[tokio::test]
+async fn bad_input_is_named_and_costs_no_call() {
+    let field = |message: &str| json!({"number_of_items": [message]});
+    let data = |message: &str| json!({"non_field_errors": [message]});
+    let deep = format!("{{\"x\": {}1{}}}", "[".repeat(5000), "]".repeat(5000));
+    let aws = EmbeddedAws::default();
+    for (body, message) in [
+        ("", field("This field is required.")),
+        ("{}", field("This field is required.")),
+        (&deep, field("This field is required.")),
+        (r#"{"other": 1}"#, field("This field is required.")),
+        (
+            r#"{"number_of_items": null}"#,
+            field("This field may not be null."),
+        ),
+        (
+            r#"{"number_of_items": "abc"}"#,
+            field("A valid integer is required."),
+        ),
+        (
+            r#"{"number_of_items": 1.5}"#,
+            field("A valid integer is required."),
+        ),
+        (
+            r#"{"number_of_items": true}"#,
+            field("A valid integer is required."),
+        ),
+        (
+            r#"{"number_of_items": 0}"#,
+            field("Ensure this value is greater than or equal to 1."),
+        ),
+        (
+            r#"{"number_of_items": 10001}"#,
+            field("Ensure this value is less than or equal to 10000."),
+        ),
+        (
+            "[]",
+            data("Invalid data. Expected a dictionary, but got list."),
+        ),
+        (
+            "5",
+            data("Invalid data. Expected a dictionary, but got int."),
+        ),
+        (
+            "1.5",
+            data("Invalid data. Expected a dictionary, but got float."),
+        ),
+        (
+            "\"x\"",
+            data("Invalid data. Expected a dictionary, but got str."),
+        ),
+        (
+            "true",
+            data("Invalid data. Expected a dictionary, but got bool."),
+        ),
+        ("null", data("No data provided")),
+    ] {
+        let (status, answer) = answer(&aws, &with_body(body)).await;
+        let shown = &body[..body.len().min(40)];
+        assert_eq!(status, 400, "{shown}");
+        assert_eq!(
+            answer,
+            json!({"success": false, "message": message}),
+            "{shown}"
+        );
+    }
+    for body in [
+        &b"{"[..],
+        b"not json",
+        b" ",
+        b"{\"number_of_items\": 5",
+        b"\xff\xfe",
+        b"{\"number_of_items\": NaN}",
+    ] {
+        let (status, answer) = answer(&aws, &with_body(body)).await;
+        assert_eq!(status, 400);
+        let message = answer["message"].as_str().unwrap();
+        assert!(message.starts_with("JSON parse error - "), "{message}");
+    }
+    let (status, _) = answer(&aws, &request(SUBMIT_INVALID)).await;
+    assert_eq!(status, 400);
+    assert!(aws.take_calls().is_empty());
+    assert!(aws.table().rows().is_empty());
+}
+
+#[tokio::test]
+async fn a_field_given_twice_counts_as_given_last() {
+    let aws = EmbeddedAws::default();
+    let body = r#"{"number_of_items": "x", "number_of_items": 7}"#;
+    let (status, _) = answer(&aws, &with_body(body)).await;
+    assert_eq!(status, 200);
+    assert_eq!(aws.table().rows()[1]["number_of_items"], 7);
+}
+
+#[tokio::test]
+async fn a_body_that_is_too_large_is_not_read() {
+    let aws = EmbeddedAws::default();
+    let mut body = r#"{"number_of_items": 5}"#.to_owned();
+    body.push_str(&" ".repeat(BODY_BYTES_MAX - body.len()));
+    let (status, _) = answer(&aws, &with_body(format!("{body} "))).await;
+    assert_eq!(status, 413);
+    assert!(aws.take_calls().is_empty());
+    let (status, _) = answer(&aws, &with_body(body)).await;
+    assert_eq!(status, 200);
+}
+
+#[tokio::test]
+async fn only_json_is_read() {
+    let aws = EmbeddedAws::default();
+    for (media_type, expected) in [
+        ("text/plain", 415),
+        ("application/x-www-form-urlencoded", 415),
+        ("", 415),
+        ("Application/JSON; charset=utf-8", 200),
+    ] {
+        let mut request = request(SUBMIT);
+        request
+            .headers_mut()
+            .insert(CONTENT_TYPE, media_type.parse().unwrap());
+        let (status, body) = answer(&aws, &request).await;
+        assert_eq!(status, expected, "{media_type}: {body}");
+    }
+}
+
+#[tokio::test]
+async fn a_request_that_passed_no_authorizer_is_refused() {
+    let aws = EmbeddedAws::default();
+    let mut event: Value = serde_json::from_str(SUBMIT).unwrap();
+    event["requestContext"]
+        .as_object_mut()
+        .unwrap()
+        .remove("authorizer");
+    event["headers"]["x-user"] = json!("3f1c2b9e-7a54-4d0e-9b1a-5f7d6c8e9a10");
+    let (status, body) = answer(&aws, &request(&event.to_string())).await;
+    assert_eq!((status, &body["success"]), (401, &json!(false)));
+    assert!(aws.take_calls().is_empty());
+}
+
+/// Fails one kind of call, always.
+struct Failing(&'static str, Fault);
+
+impl Faults for Failing {
+    fn decide(&self, call: &Call) -> Fault {
+        if call.operation == self.0 {
+            self.1
+        } else {
+            Fault::None
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_message_that_cannot_be_sent_does_not_undo_the_task() {
+    let aws = EmbeddedAws::with_faults(Failing("SendMessage", Fault::Unreachable));
+    let (status, body) = answer(&aws, &request(SUBMIT)).await;
+    assert_eq!((status, &body["success"]), (200, &json!(true)));
+    assert_eq!(aws.table().rows().len(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_table_that_cannot_write_is_a_503_that_tells_nothing() {
+    for fault in [Fault::Unreachable, Fault::Throttled, Fault::Conflict] {
+        let aws = EmbeddedAws::with_faults(Failing("TransactWriteItems", fault));
+        let response = function(&aws, Uniqueness::User)
+            .handle(&request(SUBMIT))
+            .await;
+        assert_eq!(response.status(), 503, "{fault:?}");
+        assert_eq!(response.headers()[RETRY_AFTER], "1");
+        let message = "Service temporarily unavailable, please try again";
+        let expected = json!({"success": false, "message": message});
+        assert_eq!(json_of(&response), expected);
+        assert!(aws.table().rows().is_empty() && aws.take_sent().is_empty());
+    }
+}

@@ -1,0 +1,166 @@
+//! The sweeper, on the paused clock.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use embedded_aws::{EmbeddedAws, QUEUE_URL, TABLE};
+use sweeper::{Patience, Sweeper, Swept};
+use tasks::chunk::Owner;
+use tasks::host::{Host, Timestamp};
+use tasks::queue::{Message, Queue};
+use tasks::store::{Consistency, Hold, SeenLock, Step, Store};
+use tasks::task::{Request, Status, Task, Terms, Uniqueness, UserId};
+use tokio::time::Instant;
+
+const LEASE: Duration = Duration::from_secs(60);
+const MINUTE: Duration = Duration::from_secs(61);
+
+struct Bench {
+    aws: EmbeddedAws,
+    store: Store,
+    sweeper: Sweeper,
+}
+
+impl Bench {
+    fn new() -> Self {
+        let started = Instant::now();
+        let drawn = AtomicU64::new(1);
+        let host = Host::new(
+            move || Timestamp(1_800_000_000_000).after(started.elapsed()),
+            move || drawn.fetch_add(1, Ordering::Relaxed) << 32,
+        );
+        let aws = EmbeddedAws::default();
+        let store = Store::new(aws.dynamodb("sweeper"), TABLE, host);
+        let queue = Queue::new(aws.sqs("sweeper"), QUEUE_URL);
+        let patience = Patience {
+            lease: LEASE,
+            dispatches_max: 3,
+        };
+        let sweeper = Sweeper::new(store.clone(), queue, patience);
+        Self {
+            aws,
+            store,
+            sweeper,
+        }
+    }
+
+    async fn submitted(&self, user: &str) -> Task {
+        let terms = Terms {
+            chunk_items: 5,
+            lease: LEASE,
+            retention: Duration::from_secs(86_400),
+            uniqueness: Uniqueness::User,
+        };
+        let user = UserId::from_claim(user).unwrap();
+        let request = Request {
+            number_of_items: 10,
+        };
+        let task = Task::new(self.store.host(), user, request, &terms);
+        self.store
+            .submit(&task, None, SeenLock::Free)
+            .await
+            .unwrap();
+        task
+    }
+
+    async fn claim(&self, task: &Task, chunk: usize) {
+        let until = self.store.host().now().after(LEASE);
+        let owner = Owner::new(7);
+        let claim = self
+            .store
+            .claim(&task.user, task.task_id, chunk, &owner, until);
+        claim.await.unwrap();
+    }
+
+    async fn complete(&self, task: &Task, chunk: usize) {
+        self.claim(task, chunk).await;
+        let step = Step {
+            from: 0,
+            to: 5,
+            failed: 0,
+        };
+        let hold = Hold::Until(self.store.host().now().after(LEASE));
+        let owner = Owner::new(7);
+        let advance = self.store.advance(task, chunk, &owner, step, hold);
+        advance.await.unwrap();
+    }
+
+    async fn stored(&self, task: &Task) -> Task {
+        let stored = self
+            .store
+            .task(&task.user, task.task_id, Consistency::Strong);
+        stored.await.unwrap().unwrap()
+    }
+
+    fn dispatched(&self) -> Vec<Vec<usize>> {
+        let sent = self.aws.take_sent().into_iter();
+        sent.map(|sent| Message::parse(&sent.body).unwrap().chunks)
+            .collect()
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_task_whose_message_was_lost_is_dispatched_after_its_lease_and_not_before() {
+    let bench = Bench::new();
+    bench.submitted("ann").await;
+    assert_eq!(bench.sweeper.sweep().await, Swept::default());
+    tokio::time::sleep(MINUTE).await;
+    let swept = bench.sweeper.sweep().await;
+    assert_eq!((swept.seen, swept.dispatched), (1, 1));
+    assert_eq!(bench.dispatched(), [[0, 1]]);
+    // It gets a lease's time before it is dispatched once more.
+    assert_eq!(bench.sweeper.sweep().await, Swept::default());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_living_task_is_left_alone_and_a_dead_chunk_of_it_is_not() {
+    let bench = Bench::new();
+    let task = bench.submitted("ann").await;
+    bench.claim(&task, 0).await;
+    tokio::time::sleep(Duration::from_secs(30)).await;
+    bench.claim(&task, 1).await;
+    tokio::time::sleep(Duration::from_secs(31)).await;
+    // Chunk 1 has 29 s left; chunk 0 has been silent for 61.
+    let swept = bench.sweeper.sweep().await;
+    assert_eq!((swept.seen, swept.dispatched), (1, 1));
+    assert_eq!(bench.dispatched(), [[0]]);
+
+    let living = bench.submitted("bob").await;
+    tokio::time::sleep(Duration::from_secs(50)).await;
+    bench.claim(&living, 0).await;
+    tokio::time::sleep(Duration::from_secs(11)).await;
+    bench.sweeper.sweep().await;
+    assert_eq!(bench.stored(&living).await.dispatches, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_task_that_is_done_but_open_is_ended() {
+    let bench = Bench::new();
+    let task = bench.submitted("ann").await;
+    bench.complete(&task, 0).await;
+    bench.complete(&task, 1).await;
+    tokio::time::sleep(MINUTE).await;
+    assert_eq!(bench.sweeper.sweep().await.ended, 1);
+    assert_eq!(bench.stored(&task).await.status, Status::Success);
+    assert!(bench.dispatched().is_empty());
+    bench.submitted("ann").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_task_that_nobody_gets_on_with_is_given_up_and_its_user_is_free() {
+    let bench = Bench::new();
+    let task = bench.submitted("ann").await;
+    let mut sweeps = 0;
+    while bench.stored(&task).await.status.is_open() {
+        tokio::time::sleep(MINUTE).await;
+        bench.sweeper.sweep().await;
+        sweeps += 1;
+    }
+    let ended = bench.stored(&task).await;
+    assert_eq!(ended.status, Status::Failed);
+    assert!(ended.error.unwrap().contains("4 times"));
+    assert_eq!(bench.dispatched().len(), 3);
+    // The lease doubles with every dispatch: after 1, 2, 4 and 8 minutes or so.
+    assert!((7..=9).contains(&sweeps), "{sweeps} sweeps");
+    bench.submitted("ann").await;
+}

@@ -1,0 +1,363 @@
+//! The worker, fed with the queue's own events.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent};
+use embedded_aws::{EmbeddedAws, QUEUE_URL, TABLE};
+use serde_json::Value;
+use tasks::host::{Host, Timestamp};
+use tasks::queue::{Message, Queue};
+use tasks::store::{Consistency, SeenLock, Store};
+use tasks::task::{Request, Status, Task, Terms, Uniqueness, UserId};
+use tokio::time::Instant;
+use worker::item::{Item, ItemError, Processed};
+use worker::{Pace, Process, Worker};
+
+const WORK: &str = include_str!("../../../events/work.json");
+const WORK_WITH_POISON: &str = include_str!("../../../events/work-with-poison.json");
+const SAMPLE_USER: &str = "3f1c2b9e-7a54-4d0e-9b1a-5f7d6c8e9a10";
+const SAMPLE_TASK: &str = "0198c0de-0000-7000-8000-000000000001";
+const AMPLE: Duration = Duration::from_secs(600);
+
+/// The whole back end in process, on the paused clock.
+struct Bench {
+    aws: EmbeddedAws,
+    store: Store,
+}
+
+impl Bench {
+    fn new() -> Self {
+        let started = Instant::now();
+        let drawn = AtomicU64::new(1);
+        let host = Host::new(
+            move || Timestamp(1_800_000_000_000).after(started.elapsed()),
+            move || drawn.fetch_add(1, Ordering::Relaxed) << 32,
+        );
+        let aws = EmbeddedAws::default();
+        let store = Store::new(aws.dynamodb("worker"), TABLE, host);
+        Self { aws, store }
+    }
+
+    fn worker(&self, items_in_flight: usize, slice: Duration, process: Process) -> Worker {
+        let queue = Queue::new(self.aws.sqs("worker"), QUEUE_URL);
+        let pace = Pace {
+            items_in_flight,
+            lease: Duration::from_secs(60),
+            progress_interval: Duration::from_millis(500),
+            slice,
+        };
+        Worker::new(self.store.clone(), queue, pace, process)
+    }
+
+    async fn submitted(&self, number_of_items: u64, chunk_items: u64) -> Task {
+        let terms = Terms {
+            chunk_items,
+            lease: Duration::from_secs(60),
+            retention: Duration::from_secs(86_400),
+            uniqueness: Uniqueness::User,
+        };
+        let user = UserId::from_claim(SAMPLE_USER).unwrap();
+        let request = Request { number_of_items };
+        let task = Task::new(self.store.host(), user, request, &terms);
+        self.store
+            .submit(&task, None, SeenLock::Free)
+            .await
+            .unwrap();
+        task
+    }
+
+    async fn stored(&self, task: &Task) -> Task {
+        let stored = self
+            .store
+            .task(&task.user, task.task_id, Consistency::Strong);
+        stored.await.unwrap().unwrap()
+    }
+
+    /// The outcomes of the stored items, by index.
+    fn outcomes(&self) -> BTreeMap<u64, String> {
+        let rows = self.aws.table().rows();
+        let items = rows
+            .iter()
+            .filter(|row| row["sk"].as_str().unwrap().starts_with("ITEM#"));
+        items
+            .map(|row| {
+                let outcome = row["outcome"].as_str().unwrap();
+                (row["index"].as_u64().unwrap(), outcome.to_owned())
+            })
+            .collect()
+    }
+}
+
+fn event(json: &str, task: &Task) -> SqsEvent {
+    serde_json::from_str(&json.replace(SAMPLE_TASK, &task.task_id.to_string())).unwrap()
+}
+
+fn failures(response: &SqsBatchResponse) -> Vec<&str> {
+    let failures = response.batch_item_failures.iter();
+    let mut ids: Vec<_> = failures
+        .map(|failure| &failure.item_identifier[35..])
+        .collect();
+    ids.sort_unstable();
+    ids
+}
+
+fn body(task: &Task, chunks: &[usize]) -> String {
+    let message = Message {
+        user: task.user.clone(),
+        task_id: task.task_id,
+        chunks: chunks.to_vec(),
+        hops: 0,
+    };
+    serde_json::to_string(&message).unwrap()
+}
+
+/// Takes two seconds per item and yields what the sample yields.
+fn sample() -> Process {
+    process(|_| Ok(()))
+}
+
+/// Takes two seconds per item and then ends as `end` says.
+fn process(end: impl Fn(u64) -> Result<(), ItemError> + Send + Sync + 'static) -> Process {
+    let end = Arc::new(end);
+    Arc::new(move |item: Item| {
+        let end = Arc::clone(&end);
+        Box::pin(async move {
+            tokio::time::sleep(Duration::from_secs(2)).await;
+            end(item.index)?;
+            Ok(Processed {
+                name: format!("Item {}", item.index),
+                description: String::new(),
+            })
+        })
+    })
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_task_is_worked_on_ten_items_at_a_time_and_ends() {
+    let bench = Bench::new();
+    let task = bench.submitted(100, 100).await;
+    let worker = bench.worker(10, Duration::from_secs(60), sample());
+    let started = Instant::now();
+    let response = worker.handle(event(WORK, &task), AMPLE).await;
+    assert!(failures(&response).is_empty());
+    let taken = started.elapsed();
+    assert!(
+        taken >= Duration::from_secs(20) && taken < Duration::from_secs(22),
+        "{taken:?}"
+    );
+    let ended = bench.stored(&task).await;
+    assert_eq!(ended.status, Status::Success);
+    assert_eq!(ended.progress().percentage, 100);
+    assert_eq!(bench.outcomes().len(), 100);
+    let locks = bench.aws.table().rows();
+    assert!(locks.iter().all(|row| row["sk"] != "LOCK"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_message_that_comes_twice_does_not_count_twice() {
+    let bench = Bench::new();
+    let task = bench.submitted(5, 100).await;
+    let worker = bench.worker(10, Duration::from_secs(60), sample());
+    let body = body(&task, &[0]);
+    let (first, second) = tokio::join!(worker.work(&body, AMPLE), worker.work(&body, AMPLE));
+    assert!(first.is_ok() && second.is_ok());
+    worker.work(&body, AMPLE).await.unwrap();
+    let ended = bench.stored(&task).await;
+    assert_eq!((ended.status, ended.progress().done), (Status::Success, 5));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_message_that_is_not_understood_fails_alone() {
+    let bench = Bench::new();
+    let task = bench.submitted(5, 100).await;
+    let worker = bench.worker(10, Duration::from_secs(60), sample());
+    let response = worker.handle(event(WORK_WITH_POISON, &task), AMPLE).await;
+    assert_eq!(failures(&response), ["1", "3"]);
+    assert_eq!(bench.stored(&task).await.status, Status::Success);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_task_of_many_chunks_is_spread_over_messages() {
+    let bench = Bench::new();
+    let task = bench.submitted(250, 10).await;
+    let chunks: Vec<_> = (0..25).collect();
+    let worker = bench.worker(10, Duration::from_secs(60), sample());
+    worker.work(&body(&task, &chunks), AMPLE).await.unwrap();
+    let sent = bench.aws.take_sent();
+    assert_eq!(sent.len(), 24);
+    let calls = bench.aws.take_calls();
+    assert_eq!(
+        calls
+            .iter()
+            .filter(|call| *call == "SendMessageBatch")
+            .count(),
+        3
+    );
+    assert_eq!(bench.stored(&task).await.status, Status::Processing);
+    for message in sent {
+        worker.work(&message.body, AMPLE).await.unwrap();
+    }
+    let ended = bench.stored(&task).await;
+    assert_eq!(
+        (ended.status, ended.progress().done),
+        (Status::Success, 250)
+    );
+    // The first message again, late: everything is done, nothing is sent.
+    worker.work(&body(&task, &chunks), AMPLE).await.unwrap();
+    assert!(bench.aws.take_sent().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_worker_hands_on_when_its_slice_is_over_and_nothing_is_done_twice() {
+    let bench = Bench::new();
+    let task = bench.submitted(50, 100).await;
+    let runs = Arc::new(Mutex::new(BTreeMap::<u64, u32>::new()));
+    let counted = Arc::clone(&runs);
+    let process = process(move |index| {
+        *counted.lock().unwrap().entry(index).or_default() += 1;
+        Ok(())
+    });
+    let worker = bench.worker(10, Duration::from_secs(5), process);
+    let mut body = body(&task, &[0]);
+    let mut slices = 1;
+    loop {
+        worker.work(&body, AMPLE).await.unwrap();
+        let Some(next) = bench.aws.take_sent().pop() else {
+            break;
+        };
+        assert_eq!(Message::parse(&next.body).unwrap().hops, slices);
+        body = next.body;
+        slices += 1;
+    }
+    assert_eq!(bench.stored(&task).await.status, Status::Success);
+    assert_eq!(slices, 2);
+    assert!(runs.lock().unwrap().values().all(|&runs| runs == 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_worker_leaves_before_its_deadline_even_if_an_item_hangs() {
+    let bench = Bench::new();
+    let task = bench.submitted(3, 100).await;
+    let process: Process = Arc::new(|item: Item| {
+        Box::pin(async move {
+            let wait = if item.index == 1 { 10_000 } else { 1 };
+            tokio::time::sleep(Duration::from_secs(wait)).await;
+            Ok(Processed {
+                name: String::new(),
+                description: String::new(),
+            })
+        })
+    });
+    let worker = bench.worker(10, Duration::from_secs(60), process);
+    let time_left = Duration::from_secs(20);
+    let started = Instant::now();
+    worker.work(&body(&task, &[0]), time_left).await.unwrap();
+    assert!(started.elapsed() < time_left);
+    let stored = bench.stored(&task).await;
+    assert_eq!(
+        (stored.status, stored.chunks[0].cursor),
+        (Status::Processing, 1)
+    );
+    assert_eq!(stored.chunks[0].lease_until, Timestamp(0));
+    assert_eq!(bench.aws.take_sent().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn items_that_fail_are_recorded_and_the_task_goes_on() {
+    let bench = Bench::new();
+    let task = bench.submitted(6, 100).await;
+    let tries = Arc::new(Mutex::new(BTreeMap::<u64, u32>::new()));
+    let counted = Arc::clone(&tries);
+    let process = process(move |index| {
+        let tries = {
+            let mut all = counted.lock().unwrap();
+            let tries = all.entry(index).or_default();
+            *tries += 1;
+            *tries
+        };
+        match index {
+            1 => Err(ItemError::Permanent("Never.".into())),
+            2 if tries < 3 => Err(ItemError::Retryable("Not yet.".into())),
+            3 => Err(ItemError::Retryable("Not ever.".into())),
+            4 => panic!("oh"),
+            _ => Ok(()),
+        }
+    });
+    let worker = bench.worker(2, Duration::from_secs(60), process);
+    worker.work(&body(&task, &[0]), AMPLE).await.unwrap();
+    let ended = bench.stored(&task).await;
+    assert_eq!(ended.status, Status::Failed);
+    assert_eq!(ended.error.as_deref(), Some("3 of 6 items failed."));
+    let expected = ["done", "failed", "done", "failed", "failed", "done"];
+    assert_eq!(bench.outcomes().into_values().collect::<Vec<_>>(), expected);
+    let tries: Vec<_> = tries.lock().unwrap().values().copied().collect();
+    assert_eq!(tries, [1, 1, 3, 3, 1, 1]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_item_that_kills_its_workers_is_found_and_named() {
+    let bench = Bench::new();
+    let task = bench.submitted(6, 100).await;
+    // The fourth item never returns; its worker is killed with it.
+    let process: Process = Arc::new(|item: Item| {
+        Box::pin(async move {
+            if item.index == 3 {
+                std::future::pending::<()>().await;
+            }
+            Ok(Processed {
+                name: String::new(),
+                description: String::new(),
+            })
+        })
+    });
+    let worker = bench.worker(10, Duration::from_secs(60), process);
+    let mut lives = 0;
+    while bench.stored(&task).await.status.is_open() {
+        let body = body(&task, &[0]);
+        let life = tokio::time::timeout(Duration::from_millis(100), worker.work(&body, AMPLE));
+        let _ = life.await;
+        // Until the lease of the dead worker has run out.
+        tokio::time::sleep(Duration::from_secs(61)).await;
+        lives += 1;
+    }
+    let ended = bench.stored(&task).await;
+    assert_eq!(ended.status, Status::Failed);
+    assert!(
+        ended
+            .error
+            .unwrap()
+            .starts_with("Item 3 could not be processed")
+    );
+    assert_eq!(lives, 6);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cancelled_task_is_left_alone_at_the_next_write() {
+    let bench = Bench::new();
+    let task = bench.submitted(100, 100).await;
+    let worker = bench.worker(10, Duration::from_secs(60), sample());
+    let body = body(&task, &[0]);
+    let cancelled = async {
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        bench.store.cancel(&task).await.unwrap();
+    };
+    let started = Instant::now();
+    let (worked, ()) = tokio::join!(worker.work(&body, AMPLE), cancelled);
+    worked.unwrap();
+    assert!(started.elapsed() < Duration::from_secs(7));
+    let stored = bench.stored(&task).await;
+    assert_eq!(
+        (stored.status, stored.progress().done),
+        (Status::Cancelled, 20)
+    );
+}
+
+#[test]
+fn the_sample_events_are_what_the_queue_sends() {
+    let event: Value = serde_json::from_str(WORK).unwrap();
+    let body = event["Records"][0]["body"].as_str().unwrap();
+    assert_eq!(Message::parse(body).unwrap().user.as_str(), SAMPLE_USER);
+}
