@@ -268,6 +268,7 @@ fn fill(
     };
     steps.run("make the user, upload the page", |step| {
         std::thread::scope(|scope| {
+            let cors = scope.spawn(|| deploy::apply_cors(places, &aws, &outputs));
             let user = scope.spawn(|| {
                 if kept.is_some() {
                     Ok(())
@@ -276,8 +277,10 @@ fn fill(
                 }
             });
             let files = page::upload(places, &aws, &outputs, &settings.region)?;
-            user.join()
-                .unwrap_or_else(|_| bail!("making the user panicked"))?;
+            for work in [cors, user] {
+                work.join()
+                    .unwrap_or_else(|_| bail!("a set-up step panicked"))?;
+            }
             step.result(format!("user {DEMO_USER}, {files} files"));
             Ok(())
         })

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail, ensure};
 use serde::Deserialize;
+use serde_json::{Value, json};
 
 use crate::aws::Aws;
 use crate::emulator;
@@ -150,6 +151,52 @@ pub(crate) fn deploy(
     })
 }
 
+/// Tells the emulator the API's CORS settings, which it does not take from a template (AWS does).
+pub(crate) fn apply_cors(places: &Places, aws: &Aws, outputs: &Outputs) -> Result<()> {
+    let template = fs::read_to_string(places.template())?;
+    let api_id = outputs.api_url.rsplit('/').next().unwrap_or_default();
+    let cors = cors(&template, &outputs.page_url)?.to_string();
+    aws.call(&[
+        "apigatewayv2",
+        "update-api",
+        "--api-id",
+        api_id,
+        "--cors-configuration",
+        &cors,
+    ])?;
+    Ok(())
+}
+
+/// What the template says, so that the page meets the same rules here as on AWS.
+fn cors(template: &str, page_url: &str) -> Result<Value> {
+    let value = |key: &str| {
+        let line = template
+            .lines()
+            .find_map(|line| line.trim().strip_prefix(key)?.strip_prefix(':'));
+        Ok(line
+            .with_context(|| format!("template.yaml has no {key}"))?
+            .split('#')
+            .next()
+            .unwrap_or_default()
+            .trim())
+    };
+    let list = |key: &str| -> Result<Vec<&str>> {
+        Ok(value(key)?
+            .trim_matches(['[', ']'])
+            .split(',')
+            .map(str::trim)
+            .collect())
+    };
+    let seconds: Result<&str> = value("MaxAge");
+    Ok(json!({
+        "AllowOrigins": [page_url],
+        "AllowMethods": list("AllowMethods")?,
+        "AllowHeaders": list("AllowHeaders")?,
+        "ExposeHeaders": list("ExposeHeaders")?,
+        "MaxAge": seconds?.parse::<u32>().context("MaxAge is no number of seconds")?,
+    }))
+}
+
 /// This machine's, in Lambda's words: the functions run here.
 fn architecture() -> Result<&'static str> {
     match std::env::consts::ARCH {
@@ -253,6 +300,20 @@ mod tests {
                 ("s", "us-east-1")
             );
         }
+        Ok(())
+    }
+
+    #[test]
+    fn cors_settings_are_those_of_the_template() -> Result<()> {
+        let template = "      AllowMethods: [GET, POST]\n      AllowHeaders: [authorization]\n      ExposeHeaders: [etag, location]\n      MaxAge: 7200 # seconds\n";
+        let expected = json!({
+            "AllowOrigins": ["http://page"], "AllowMethods": ["GET", "POST"], "AllowHeaders": ["authorization"],
+            "ExposeHeaders": ["etag", "location"], "MaxAge": 7200,
+        });
+        assert_eq!(cors(template, "http://page")?, expected);
+        let real = fs::read_to_string(Places::find(None)?.template())?;
+        assert!(cors(&real, "http://page").is_ok());
+        assert!(parameters(&real).contains(&"EmulatorPort"));
         Ok(())
     }
 

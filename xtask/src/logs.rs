@@ -66,7 +66,7 @@ pub(crate) fn ended_by_developer(followed: &Result<()>) -> bool {
         .is_err_and(anyhow::Error::is::<Interrupted>)
 }
 
-/// `19:01:13 INFO  worker  chunk claimed task_id=… chunk=0`; `None` for Lambda's own book-keeping lines.
+/// `19:01:13 INFO  the task has ended status=SUCCESS task_id=…`; `None` for Lambda's own book-keeping lines.
 fn readable(event: &Event) -> Option<String> {
     let seconds = event.timestamp / 1000;
     let time = format!(
@@ -85,8 +85,10 @@ fn readable(event: &Event) -> Option<String> {
     let Ok(Value::Object(mut fields)) = serde_json::from_str(message) else {
         return Some(format!("{time} {message}"));
     };
-    if let Some(Value::Object(inner)) = fields.remove("fields") {
-        fields.extend(inner);
+    if let Some(Value::Object(mut span)) = fields.remove("span") {
+        // The runtime's own span, around every invocation, says nothing that helps here.
+        span.retain(|name, _| name != "name" && name != "requestId");
+        fields.extend(span);
     }
     fields.remove("timestamp");
     let mut line = format!(
@@ -97,6 +99,7 @@ fn readable(event: &Event) -> Option<String> {
     // Writing to a string cannot fail.
     let _ = write!(line, " {}", take(&mut fields, "message"));
     for (name, value) in fields {
+        // Writing to a string cannot fail.
         let _ = write!(
             line,
             " {name}={}",
@@ -128,10 +131,10 @@ mod tests {
 
     #[test]
     fn structured_lines_become_readable_and_lambdas_own_are_left_out() {
-        let structured = r#"{"timestamp":"x","level":"INFO","target":"worker","fields":{"message":"chunk claimed","chunk":0,"task_id":"a"}}"#;
+        let structured = r#"{"level":"INFO","message":"the task has ended","chunk":0,"span":{"name":"work","requestId":"r","task_id":"a"}}"#;
         assert_eq!(
             line(structured).as_deref(),
-            Some("19:01:13 INFO  worker   chunk claimed chunk=0 task_id=a")
+            Some("19:01:13 INFO  the task has ended chunk=0 task_id=a")
         );
         assert_eq!(line("a panic\n").as_deref(), Some("19:01:13 a panic"));
         assert_eq!(line("REPORT RequestId: x"), None);
