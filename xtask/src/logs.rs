@@ -91,13 +91,8 @@ fn readable(event: &Event) -> Option<String> {
         fields.extend(span);
     }
     fields.remove("timestamp");
-    let mut line = format!(
-        "{time} {:<5} {:<8}",
-        take(&mut fields, "level"),
-        take(&mut fields, "target")
-    );
-    // Writing to a string cannot fail.
-    let _ = write!(line, " {}", take(&mut fields, "message"));
+    let (level, text) = (take(&mut fields, "level"), take(&mut fields, "message"));
+    let mut line = format!("{time} {level:<5} {text}");
     for (name, value) in fields {
         // Writing to a string cannot fail.
         let _ = write!(
