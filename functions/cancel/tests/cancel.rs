@@ -1,5 +1,7 @@
 //! The cancel handler, fed with API Gateway's own events.
 
+#![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
 use std::time::Duration;
 
 use cancel::Cancel;

@@ -1,5 +1,11 @@
 //! The status handler, fed with API Gateway's own events.
 
+#![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+#![expect(
+    clippy::needless_pass_by_value,
+    reason = "ids of several types are passed"
+)]
+
 use std::time::Duration;
 
 use embedded_aws::{EmbeddedAws, TABLE};

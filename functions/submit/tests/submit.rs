@@ -1,6 +1,8 @@
 //! The submit handler, fed with API Gateway's own events.
 
-use embedded_aws::{Call, EmbeddedAws, Fault, Faults, QUEUE_URL, TABLE};
+#![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
+use embedded_aws::{Call, EmbeddedAws, Fault, QUEUE_URL, TABLE};
 use lambda_http::http::header::{CONTENT_TYPE, LOCATION, RETRY_AFTER};
 use lambda_http::{Body, Request, Response};
 use serde_json::{Value, json};
@@ -275,21 +277,19 @@ async fn a_request_that_passed_no_authorizer_is_refused() {
 }
 
 /// Fails one kind of call, always.
-struct Failing(&'static str, Fault);
-
-impl Faults for Failing {
-    fn decide(&self, call: &Call) -> Fault {
-        if call.operation == self.0 {
-            self.1
+fn failing(operation: &'static str, fault: Fault) -> EmbeddedAws {
+    EmbeddedAws::with_faults(move |call: &Call| {
+        if call.operation == operation {
+            fault
         } else {
             Fault::None
         }
-    }
+    })
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_message_that_cannot_be_sent_does_not_undo_the_task() {
-    let aws = EmbeddedAws::with_faults(Failing("SendMessage", Fault::Unreachable));
+    let aws = failing("SendMessage", Fault::Unreachable);
     let (status, body) = answer(&aws, &request(SUBMIT)).await;
     assert_eq!((status, &body["success"]), (200, &json!(true)));
     assert_eq!(aws.table().rows().len(), 2);
@@ -298,7 +298,7 @@ async fn a_message_that_cannot_be_sent_does_not_undo_the_task() {
 #[tokio::test(start_paused = true)]
 async fn a_table_that_cannot_write_is_a_503_that_tells_nothing() {
     for fault in [Fault::Unreachable, Fault::Throttled, Fault::Conflict] {
-        let aws = EmbeddedAws::with_faults(Failing("TransactWriteItems", fault));
+        let aws = failing("TransactWriteItems", fault);
         let response = function(&aws, Uniqueness::User)
             .handle(&request(SUBMIT))
             .await;

@@ -1,5 +1,7 @@
 //! The sweeper, on the paused clock.
 
+#![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 

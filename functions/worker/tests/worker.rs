@@ -1,5 +1,7 @@
 //! The worker, fed with the queue's own events.
 
+#![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -345,8 +347,8 @@ async fn a_cancelled_task_is_left_alone_at_the_next_write() {
         bench.store.cancel(&task).await.unwrap();
     };
     let started = Instant::now();
-    let (worked, ()) = tokio::join!(worker.work(&body, AMPLE), cancelled);
-    worked.unwrap();
+    let (result, ()) = tokio::join!(worker.work(&body, AMPLE), cancelled);
+    result.unwrap();
     assert!(started.elapsed() < Duration::from_secs(7));
     let stored = bench.stored(&task).await;
     assert_eq!(
