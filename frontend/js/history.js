@@ -124,10 +124,11 @@ class Row {
     this.#shownState = this.button.dataset.state = status;
     setText(this.#state, words.STATE_WORDS[status]);
     setText(this.#size, words.items(total));
-    setText(this.#when, started ? words.moment(started) : 'Just now');
+    setText(this.#when, started ? words.momentWithDay(started) : 'Just now');
     if (started) this.#when.dateTime = started;
-    if (!isTerminal(task)) setText(this.#figure, `${task.done_percentage}%`);
-    else setText(this.#figure, elapsed === null ? '' : words.duration(elapsed));
-    setText(this.#failed, failed > 0 ? `${words.number(failed)} failed` : '');
+    // An active task's numbers are the card's to show; here they would be a step ahead of its bar.
+    const hasEnded = isTerminal(task);
+    setText(this.#figure, hasEnded && elapsed !== null ? words.duration(elapsed) : '');
+    setText(this.#failed, hasEnded && failed > 0 ? `${words.number(failed)} failed` : '');
   }
 }

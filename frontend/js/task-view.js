@@ -28,6 +28,8 @@ export class TaskView {
   #count = byId('task-count', HTMLElement);
   #failedCount = byId('task-failed', HTMLElement);
   #elapsed = byId('task-elapsed', HTMLElement);
+  #elapsedLabel = byId('task-elapsed-label', HTMLElement);
+  #leftLabel = byId('task-left-label', HTMLElement);
   #left = byId('task-left', HTMLElement);
   #started = byId('task-started', HTMLElement);
   #outcome = byId('task-outcome', HTMLElement);
@@ -163,7 +165,13 @@ export class TaskView {
   #renderTimes(task, now) {
     const elapsed = words.elapsedMs(task, this.#serverNow());
     setText(this.#elapsed, elapsed === null ? '–' : words.duration(elapsed));
-    const isKnown = task.eta_seconds !== null && !this.#inTrouble && !isTerminal(task);
+    setText(this.#elapsedLabel, task.finished_at ? 'Took' : 'Elapsed');
+    setText(this.#leftLabel, task.finished_at ? 'Ended' : 'Time left');
+    if (task.finished_at) {
+      setText(this.#left, words.moment(task.finished_at));
+      return;
+    }
+    const isKnown = task.eta_seconds !== null && !this.#inTrouble;
     const left = isKnown ? Number(task.eta_seconds) * 1_000 - (now - this.#receivedAt) : null;
     setText(this.#left, words.timeLeft(left));
   }

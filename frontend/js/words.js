@@ -60,15 +60,27 @@ export function timeLeft(ms) {
   return `about ${Math.floor(quarters / 4)} h${rest ? ` ${rest} min` : ''}`;
 }
 
-/** @param {string} timestamp RFC 3339 @param {Date} [now] @returns {string} "Today, 14:03" in local time */
+/**
+ * When something happened, in local time and as short as it stays clear.
+ *
+ * @param {string} timestamp RFC 3339
+ * @param {Date} [now]
+ * @returns {string} "14:03" today, else "Yesterday, 14:03", "19 Nov, 14:03"
+ */
 export function moment(timestamp, now = new Date()) {
   const then = new Date(timestamp);
   const yesterday = new Date(now);
   yesterday.setDate(now.getDate() - 1);
   const time = timeOfDay.format(then);
-  if (then.toDateString() === now.toDateString()) return `Today, ${time}`;
+  if (then.toDateString() === now.toDateString()) return time;
   if (then.toDateString() === yesterday.toDateString()) return `Yesterday, ${time}`;
   return `${(then.getFullYear() === now.getFullYear() ? dayOfYear : dayAndYear).format(then)}, ${time}`;
+}
+
+/** The same in a list, where a bare time among dates would look lost. @param {string} timestamp @param {Date} [now] @returns {string} */
+export function momentWithDay(timestamp, now = new Date()) {
+  const text = moment(timestamp, now);
+  return text.includes(',') ? text : `Today, ${text}`;
 }
 
 /**
@@ -95,10 +107,10 @@ export function outcome(task) {
     case 'SUCCESS':
       return total === 1 ? 'The item is done.' : `All ${items(total)} are done.`;
     case 'CANCELLED':
-      return `You cancelled this task after ${number(done)} of ${items(total)}. What was done is kept; start a new task when you are ready.`;
+      return `Cancelled after ${number(done)} of ${items(total)}. What was done is kept.`;
     case 'FAILED':
       if (task.error) return `${sentence(task.error)} Done so far: ${number(done)} of ${items(total)}.`;
-      return `${items(failed)} of ${number(total)} failed. See which and why, then start a new task.`;
+      return `${number(failed)} of ${items(total)} failed. See which ones and why, then start another task.`;
   }
 }
 

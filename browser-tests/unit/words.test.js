@@ -1,0 +1,73 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+
+import { parseRetryAfter } from '../../frontend/js/retry.js';
+import { CognitoError } from '../../frontend/js/session.js';
+import * as words from '../../frontend/js/words.js';
+
+test('a length of time reads as a person would say it', () => {
+  const readings = [[-5, '0 s'], [999, '0 s'], [24_000, '24 s'], [84_000, '1 min 24 s'], [3_600_000, '1 h 00 min'], [90_000_000, '1 d 1 h']];
+  for (const [ms, text] of readings) assert.equal(words.duration(ms), text);
+});
+
+test('an estimate is never more precise than it deserves', () => {
+  const readings = [
+    [null, '–'], [-1, 'any moment'], [0, 'any moment'], [4_200, 'a few seconds'], [6_000, 'about 10 s'], [41_000, 'about 45 s'],
+    [56_000, 'about 1 min'], [61_000, 'about 2 min'], [3_590_000, 'about 1 h'], [4_000_000, 'about 1 h 15 min'], [7_300_000, 'about 2 h 15 min'],
+  ];
+  for (const [ms, text] of readings) assert.equal(words.timeLeft(ms), text);
+});
+
+test('a moment names the day only where it is another one', () => {
+  const now = new Date(2026, 10, 20, 15, 0);
+  const at = (...parts) => new Date(...parts).toISOString();
+  assert.equal(words.moment(at(2026, 10, 20, 0, 1), now), '00:01');
+  assert.equal(words.momentWithDay(at(2026, 10, 20, 0, 1), now), 'Today, 00:01');
+  assert.equal(words.momentWithDay(at(2026, 10, 19, 23, 59), now), 'Yesterday, 23:59');
+  assert.equal(words.moment(at(2026, 2, 1, 9, 5), now), '1 Mar, 09:05');
+  assert.equal(words.moment(at(2025, 10, 19, 9, 5), now), '19 Nov 2025, 09:05');
+});
+
+test('a milestone is announced once when it is passed, the highest one of several', () => {
+  assert.equal(words.milestone(0, 24), null);
+  assert.equal(words.milestone(24, 25), 25);
+  assert.equal(words.milestone(25, 49), null);
+  assert.equal(words.milestone(10, 80), 75);
+});
+
+test('what is typed as a number of items is understood or explained', () => {
+  for (const typed of ['5', ' 5 ', '+5', '005']) assert.equal(words.parseCount(typed).count, 5);
+  for (const typed of ['', ' ', 'abc', '1.5', '1,000', '0', '-3', '9'.repeat(30), '0x10', '1e3']) {
+    const { count, problem } = words.parseCount(typed);
+    assert.equal(count, null, typed);
+    assert.match(String(problem), /\.$/);
+  }
+});
+
+test('the elapsed time starts with the work, stops at the end, and is never negative', () => {
+  const task = { created_at: '2026-01-01T00:00:00Z', started_at: '2026-01-01T00:00:10Z', finished_at: null };
+  const at = (seconds) => Date.parse('2026-01-01T00:00:00Z') + seconds * 1_000;
+  assert.equal(words.elapsedMs(task, at(15)), 5_000);
+  assert.equal(words.elapsedMs(task, at(0)), 0, 'a clock that is behind');
+  assert.equal(words.elapsedMs({ ...task, finished_at: '2026-01-01T00:00:30Z' }, at(99)), 20_000);
+  assert.equal(words.elapsedMs({ ...task, started_at: null }, at(5)), null, 'it waits');
+});
+
+test('every refusal to sign in gets a sentence of its own', () => {
+  const refusals = [
+    ['NotAuthorizedException', 'Incorrect username or password.'], ['NotAuthorizedException', 'Password attempts exceeded'],
+    ['NotAuthorizedException', 'User is disabled.'], ['NotAuthorizedException', 'Invalid session for the user, session is expired.'],
+    ['UserNotFoundException', 'User does not exist.'], ['UserNotConfirmedException', ''], ['PasswordResetRequiredException', ''],
+    ['TooManyRequestsException', 'Rate exceeded'], ['InternalErrorException', ''], ['UnsupportedChallenge', 'SMS_MFA'], ['Network', ''],
+  ];
+  const sentences = refusals.map(([code, message]) => words.signInProblem(new CognitoError(code, message)));
+  assert.equal(new Set(sentences).size, refusals.length);
+  for (const sentence of sentences) assert.match(sentence, /^[A-Z].*\.$/);
+  const policy = new CognitoError('InvalidPasswordException', 'Password did not conform with policy: Password not long enough');
+  assert.equal(words.signInProblem(policy), 'Password not long enough.');
+});
+
+test('only whole seconds are taken from Retry-After', () => {
+  assert.equal(parseRetryAfter('3'), 3_000);
+  for (const header of [null, '', 'soon', '-1', '1.5', 'Wed, 21 Oct 2026 07:28:00 GMT']) assert.equal(parseRetryAfter(header), null);
+});
