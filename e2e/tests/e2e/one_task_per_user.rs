@@ -1,0 +1,70 @@
+//! However many requests arrive at once, a user has one task.
+
+use std::collections::BTreeMap;
+use std::sync::Barrier;
+use std::thread;
+
+use anyhow::{Result, anyhow};
+use e2e::{Answer, Stack, User};
+
+const ROUNDS: usize = 20;
+const SIMULTANEOUS: usize = 100;
+
+#[test]
+fn a_hundred_simultaneous_submits_start_one_task() -> Result<()> {
+    let stack = Stack::load()?;
+    for round in 0..ROUNDS {
+        // A new user each time: the lock of the round before must play no part.
+        let user = stack.user()?;
+        let answers = submit_at_once(&user)?;
+        let mut statuses = BTreeMap::new();
+        for answer in &answers {
+            *statuses.entry(answer.status).or_insert(0) += 1;
+        }
+        assert_eq!(
+            statuses,
+            BTreeMap::from([(200, 1), (201, SIMULTANEOUS - 1)]),
+            "round {round}"
+        );
+
+        let task_id = answers[0].task_id()?;
+        for answer in &answers {
+            assert_eq!(
+                answer.task_id()?,
+                task_id,
+                "round {round}: {}",
+                answer.text()
+            );
+            if answer.status == 201 {
+                assert_eq!(answer.json()?["message"], "There is an active request");
+            }
+        }
+        let tasks = user.rows()?.iter().filter(|row| is_task(row)).count();
+        assert_eq!(tasks, 1, "round {round}");
+    }
+    Ok(())
+}
+
+fn submit_at_once(user: &User) -> Result<Vec<Answer>> {
+    let barrier = Barrier::new(SIMULTANEOUS);
+    thread::scope(|scope| {
+        let submits: Vec<_> = (0..SIMULTANEOUS)
+            .map(|_| {
+                scope.spawn(|| {
+                    barrier.wait();
+                    user.submit(1)
+                })
+            })
+            .collect();
+        submits
+            .into_iter()
+            .map(|submit| submit.join().map_err(|_| anyhow!("a submit panicked"))?)
+            .collect()
+    })
+}
+
+fn is_task(row: &serde_json::Value) -> bool {
+    row["sk"]["S"]
+        .as_str()
+        .is_some_and(|key| key.starts_with("TASK#"))
+}
