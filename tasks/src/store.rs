@@ -321,8 +321,10 @@ impl Store {
         row.extend(address(&task_key(&task.user, task.task_id)));
         row.insert("open_shard".into(), text(open_shard(task.task_id)));
         row.insert("check_at".into(), number(task.lease_until.0));
-        // No condition: nobody else can have drawn the same id.
-        let mut actions = vec![lock?, self.put(row, &[], vec![])?];
+        // Nobody else can have drawn the same id, but this very transaction may arrive twice, the
+        // second time so late that the task has come to its end.
+        let new = guard("task is new", "attribute_not_exists(#pk)");
+        let mut actions = vec![lock?, self.put(row, &[new], vec![])?];
 
         if let Some(key) = key {
             let mut row = address(&(user_pk(&task.user), format!("KEY#{}", key.digest())));
@@ -339,7 +341,9 @@ impl Store {
             )?);
         }
         if let SeenLock::Abandoned(old) = seen {
-            let outcome = Outcome::failed("The task stopped, and its user began another one.");
+            let outcome = old.outcome().unwrap_or_else(|| {
+                Outcome::failed("The task stopped, and its user began another one.")
+            });
             actions.push(Self::end(old, &outcome, &[SEEN], now).into_action(&self.table)?);
         }
 
@@ -347,7 +351,10 @@ impl Store {
             Transaction::Committed => return Ok(Submission::Accepted),
             Transaction::Refused(verdicts) => verdicts,
         };
-        // The key speaks first: a repeated submit gets its first answer, whoever holds the lock now.
+        if let Some(Verdict::Refused(_)) = verdicts.get(1) {
+            return Ok(Submission::Accepted);
+        }
+        // Then the key speaks: a repeated submit gets its first answer, whoever holds the lock now.
         if let (Some(_), Some(Verdict::Refused(Some(row)))) = (key, verdicts.get(2)) {
             let stored: KeyRow = serde_dynamo::from_item(row.clone())?;
             return Ok(if stored.digest == task.digest {
@@ -570,7 +577,7 @@ impl Store {
             .set(&format!("#chunks[{chunk}].#lease_until = :held"))
             .set("#lease_until = :alive")
             .only_if(PROCESSING)
-            .only_if(guard("owner", format!("#chunks[{chunk}].#owner = :owner")))
+            .only_if(owner_is(chunk))
             .only_if(guard("cursor", format!("#chunks[{chunk}].#cursor = :from")))
             .value(":from", number(step.from))
             .value(":to", number(step.to))
@@ -612,6 +619,25 @@ impl Store {
         self.finish_if(task, outcome, &[OPEN]).await
     }
 
+    /// The same, only while `owner` holds `chunk`: for a worker that concludes from the attempts
+    /// before it that the chunk cannot be done. As long as it is the owner, nobody else has.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::finish`].
+    pub async fn give_up_chunk(
+        &self,
+        task: &Task,
+        chunk: ChunkIndex,
+        owner: &Owner,
+        outcome: &Outcome,
+    ) -> Result<bool, StoreError> {
+        let end = Self::end(task, outcome, &[OPEN], self.host.now())
+            .only_if(owner_is(chunk))
+            .value(":owner", text(owner.as_str()));
+        self.finish_with(task, end).await
+    }
+
     /// The same, only if the task is exactly as it was seen: for those who conclude from what they
     /// do *not* see that it is dead.
     ///
@@ -629,6 +655,10 @@ impl Store {
         guards: &[Guard],
     ) -> Result<bool, StoreError> {
         let end = Self::end(task, outcome, guards, self.host.now());
+        self.finish_with(task, end).await
+    }
+
+    async fn finish_with(&self, task: &Task, end: Write) -> Result<bool, StoreError> {
         let actions = vec![end.into_action(&self.table)?, self.delete_lock(task)?];
         Ok(matches!(
             self.transact(actions).await?,
@@ -952,6 +982,11 @@ const SEEN: Guard = Guard {
     condition: std::borrow::Cow::Borrowed("#version = :seen"),
 };
 
+/// The chunk is held by the owner who asks.
+fn owner_is(chunk: ChunkIndex) -> Guard {
+    guard("owner", format!("#chunks[{chunk}].#owner = :owner"))
+}
+
 /// The guards that remain in force: all of them, unless a test has taken one away.
 fn in_force(guards: &[Guard]) -> impl Iterator<Item = &Guard> {
     guards.iter().filter(|guard| {
@@ -975,9 +1010,10 @@ pub mod dropped {
     }
 
     /// The name of every guard in this file.
-    pub const GUARDS: [&str; 9] = [
+    pub const GUARDS: [&str; 10] = [
         "lock is free",
         "lock is as seen",
+        "task is new",
         "key is new",
         "open",
         "chunk is free",

@@ -230,8 +230,11 @@ impl Worker {
             }
             Claim::Missing => return Ok(()),
         };
+        if task.is_chunk_complete(chunk) {
+            return self.finish_if_complete(&task).await;
+        }
         if task.chunks[chunk].attempts > ATTEMPTS_MAX {
-            return self.give_up_on_item(&task, chunk).await;
+            return self.give_up_on_item(&task, chunk, &owner).await;
         }
 
         let slice = Slice::new(self, task, chunk, owner, time_left);
@@ -276,7 +279,12 @@ impl Worker {
 
     /// Ends a task one of whose items takes down every worker that tries it. After the first attempt
     /// a chunk is worked on one item at a time, so the item at the cursor is the one.
-    async fn give_up_on_item(&self, task: &Task, chunk: ChunkIndex) -> Result<(), WorkError> {
+    async fn give_up_on_item(
+        &self,
+        task: &Task,
+        chunk: ChunkIndex,
+        owner: &Owner,
+    ) -> Result<(), WorkError> {
         let index = task.plan().range(chunk).start + task.chunks[chunk].cursor;
         let outcome = Outcome::failed(format!(
             "Item {index} could not be processed: its worker did not survive it, {ATTEMPTS_MAX} times in a row."
@@ -286,7 +294,9 @@ impl Worker {
             index,
             "an item kills its workers; giving the task up"
         );
-        self.store.finish(task, &outcome).await?;
+        self.store
+            .give_up_chunk(task, chunk, owner, &outcome)
+            .await?;
         Ok(())
     }
 }

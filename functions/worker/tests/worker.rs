@@ -337,6 +337,20 @@ async fn an_item_that_kills_its_workers_is_found_and_named() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_complete_chunk_whose_message_keeps_coming_is_not_blamed() {
+    let bench = Bench::new();
+    let task = bench.submitted(10, 5).await;
+    let worker = bench.worker(10, Duration::from_secs(60), sample());
+    for _ in 0..10 {
+        worker.work(&body(&task, &[0]), AMPLE).await.unwrap();
+        tokio::time::sleep(Duration::from_secs(61)).await;
+    }
+    assert_eq!(bench.stored(&task).await.status, Status::Processing);
+    worker.work(&body(&task, &[1]), AMPLE).await.unwrap();
+    assert_eq!(bench.stored(&task).await.status, Status::Success);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_cancelled_task_is_left_alone_at_the_next_write() {
     let bench = Bench::new();
     let task = bench.submitted(100, 100).await;

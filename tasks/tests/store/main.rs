@@ -306,6 +306,30 @@ async fn the_end_frees_the_user_and_is_final() {
 }
 
 #[tokio::test]
+async fn a_submit_that_arrives_twice_does_not_bring_its_task_back_to_life() {
+    let bench = Bench::new();
+    let task = bench.submitted("ann", 10).await;
+    bench.store.finish(&task, &Outcome::Success).await.unwrap();
+    let again = bench.submit(&task, None, SeenLock::Free).await;
+    assert_eq!(again, Submission::Accepted);
+    assert_eq!(bench.stored(&task).await.status, Status::Success);
+    assert_eq!(bench.locks(), 0);
+}
+
+#[tokio::test]
+async fn an_item_is_blamed_only_by_its_chunks_owner() {
+    let bench = Bench::new();
+    let task = bench.submitted("ann", 10).await;
+    bench.claimed(&task, 0, &Owner::new(1)).await;
+    let blame = Outcome::failed("it kills its workers");
+    for (owner, ended) in [(Owner::new(2), false), (Owner::new(1), true)] {
+        let given_up = bench.store.give_up_chunk(&task, 0, &owner, &blame);
+        assert_eq!(given_up.await.unwrap(), ended);
+    }
+    assert_eq!(bench.stored(&task).await.status, Status::Failed);
+}
+
+#[tokio::test]
 async fn a_cancelled_task_stays_cancelled_and_its_user_is_free() {
     let bench = Bench::new();
     let task = bench.submitted("ann", 10).await;
