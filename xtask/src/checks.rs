@@ -246,11 +246,13 @@ fn local_stack(run: &Run) -> Result<()> {
     Ok(())
 }
 
+/// Chosen by the name of the test and not by its package: the latter would compile the dependencies that they share
+/// again, with fewer features.
 fn tests_with_stack(run: &Run) -> Result<()> {
     run.stack()?;
     let stack_file = run.stack_places.stack_file();
     let result = succeed(
-        run.cargo(&["test", "--package", "e2e", "--locked"])
+        run.cargo(&["test", "--workspace", "--test", "e2e", "--locked"])
             .env("LONGHAUL_STACK", &stack_file),
     );
     if result.is_err() {

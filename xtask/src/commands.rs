@@ -12,6 +12,7 @@ use clap::{Args, Parser, Subcommand};
 use crate::aws::Aws;
 use crate::deploy::{self, Settings};
 use crate::emulator::{self, State};
+use crate::functions::Build;
 use crate::logs::Since;
 use crate::places::Places;
 use crate::stack::{Outputs, Stack};
@@ -89,20 +90,31 @@ pub(crate) struct UpOptions {
     /// Build the functions with optimisations; slower to build, and what AWS gets
     #[arg(long)]
     release: bool,
+    #[arg(skip = false)]
+    along_with_tests: bool,
 }
 
 impl UpOptions {
     /// What the tests start: detached, with these parameters.
     pub(crate) fn for_tests(set: &[(&str, &str)]) -> Self {
-        let set = set
-            .iter()
-            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
-            .collect();
+        let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
         Self {
             detach: true,
             endpoint: None,
-            set,
+            set: set.iter().map(owned).collect(),
             release: false,
+            along_with_tests: true,
+        }
+    }
+
+    fn build(&self) -> Build {
+        match self {
+            Self {
+                along_with_tests: true,
+                ..
+            } => Build::AlongWithTests,
+            Self { release: true, .. } => Build::Release,
+            Self { .. } => Build::Debug,
         }
     }
 }
@@ -207,7 +219,7 @@ pub(crate) fn up(places: &Places, options: &UpOptions) -> Result<(Stack, bool)> 
     let settings = Settings::read(places)?;
     deploy::check_parameters(&places.template(), &options.set)?;
     tools::install(places, &steps)?;
-    functions::build(places, &steps, options.release)?;
+    functions::build(places, &steps, options.build())?;
     let (endpoint, started) = ensure_emulator(places, &steps, options, &settings)?;
     let stack = fill(places, &steps, options, &settings, endpoint);
     if stack.is_err() && started {

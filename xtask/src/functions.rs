@@ -15,6 +15,18 @@ use crate::steps::{Step, Steps, seconds};
 /// The packages that are deployed; each has a binary of its own name.
 pub(crate) const FUNCTIONS: [&str; 5] = ["submit", "status", "cancel", "worker", "sweeper"];
 
+/// How the functions are built.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Build {
+    /// As fast as they can be had.
+    Debug,
+    /// As AWS gets them.
+    Release,
+    /// As the tests build them. Cargo enables what any package of a build asks of a dependency, so the plain debug
+    /// build would compile the AWS SDK a second time, for minutes.
+    AlongWithTests,
+}
+
 /// A function's executable as cargo built it.
 #[derive(Debug)]
 struct Built {
@@ -36,12 +48,12 @@ struct Target {
 }
 
 /// Builds, then refreshes the deployment directory. Unchanged files are left alone, so that the deploy skips them.
-pub(crate) fn build(places: &Places, steps: &Steps, release: bool) -> Result<()> {
-    let built = steps.run("build the functions", |step| compile(places, step, release))?;
+pub(crate) fn build(places: &Places, steps: &Steps, how: Build) -> Result<()> {
+    let built = steps.run("build the functions", |step| compile(places, step, how))?;
     stage(places, &built)
 }
 
-fn compile(places: &Places, step: &Step, release: bool) -> Result<Vec<Built>> {
+fn compile(places: &Places, step: &Step, how: Build) -> Result<Vec<Built>> {
     let started = Instant::now();
     let mut cargo = process::cargo(&places.root);
     cargo.args([
@@ -49,10 +61,16 @@ fn compile(places: &Places, step: &Step, release: bool) -> Result<Vec<Built>> {
         "--bins",
         "--message-format=json-render-diagnostics",
     ]);
-    for function in FUNCTIONS {
-        cargo.args(["--package", function]);
+    if how == Build::AlongWithTests {
+        cargo.args(["--workspace", "--exclude", "e2e", "--tests"]);
+    } else {
+        cargo.args(
+            FUNCTIONS
+                .iter()
+                .flat_map(|function| ["--package", function]),
+        );
     }
-    if release {
+    if how == Build::Release {
         cargo.arg("--release");
     }
     let mut crates = 0;
