@@ -19,6 +19,10 @@ use tokio::time::Instant;
 use crate::item::{Item, ItemError};
 use crate::{Process, Worker};
 
+/// How long the first item that could be saved waits for others. Items that were started together
+/// tend to end together, and are worth one write, not two.
+const GATHERING: Duration = Duration::from_millis(50);
+
 /// How many settled items may wait to be saved, beyond those in flight: an item that takes long must
 /// not let the others run ahead without end, because whatever is not saved is lost in a crash.
 const UNSAVED_MAX: usize = 200;
@@ -68,6 +72,8 @@ pub(crate) struct Slice<'a> {
     items_in_flight_max: usize,
     save_every: Duration,
     saved_at: Instant,
+    /// Since when there is something to save.
+    ready_since: Option<Instant>,
     /// No item is started any more from here on…
     stop_at: Instant,
     /// …and none is waited for from here on.
@@ -113,6 +119,7 @@ impl<'a> Slice<'a> {
                 save_every.min(pace.lease / 3)
             },
             saved_at: now,
+            ready_since: None,
             stop_at: leave_at.min(now + pace.slice),
             leave_at,
             task,
@@ -177,6 +184,9 @@ impl<'a> Slice<'a> {
             },
         };
         self.settled.insert(row.index, row);
+        if self.ready_since.is_none() && self.ready() > 0 {
+            self.ready_since = Some(Instant::now());
+        }
     }
 
     /// How many items are still to be saved.
@@ -193,28 +203,29 @@ impl<'a> Slice<'a> {
             .count()
     }
 
+    /// When what is ready should be saved or, if nothing is, a sign of life be given.
+    fn save_at(&self) -> Instant {
+        let sign_of_life = self.saved_at + self.worker.pace.lease / 3;
+        let Some(since) = self.ready_since else {
+            return sign_of_life;
+        };
+        let gathered = since + GATHERING.min(self.save_every);
+        let due = gathered.max(self.saved_at + self.save_every);
+        due.min(sign_of_life)
+    }
+
     fn is_save_due(&self, now: Instant) -> bool {
-        let ready = self.ready();
-        let waited = now.duration_since(self.saved_at);
-        ready >= SAVED_AT_ONCE
-            || (ready > 0 && waited >= self.save_every)
-            // Nothing to save, but a sign of life.
-            || waited >= self.worker.pace.lease / 3
+        now >= self.save_at() || self.ready() >= SAVED_AT_ONCE
     }
 
     /// When there is something to do even if no item ends before.
     fn wake_at(&self) -> Instant {
-        let patience = if self.ready() > 0 {
-            self.save_every
-        } else {
-            self.worker.pace.lease / 3
-        };
         let turn = if Instant::now() < self.stop_at {
             self.stop_at
         } else {
             self.leave_at
         };
-        (self.saved_at + patience).min(turn)
+        self.save_at().min(turn)
     }
 
     fn keep(&self) -> Hold {
@@ -266,6 +277,8 @@ impl<'a> Slice<'a> {
                 self.cursor = step.to;
                 self.failed = step.failed;
                 self.saved_at = Instant::now();
+                // More may have become ready while this was saved; it counts from now.
+                self.ready_since = (self.ready() > 0).then_some(self.saved_at);
                 Ok(true)
             }
             Advance::Lost => Ok(false),
