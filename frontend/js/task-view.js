@@ -98,6 +98,7 @@ export class TaskView {
   /** While nothing is heard from the server, a running countdown would be a guess. */
   showTrouble() {
     this.#inTrouble = true;
+    this.#render();
   }
 
   clear() {

@@ -1,0 +1,136 @@
+import assert from 'node:assert/strict';
+
+import { API, CONFIG, pageTest } from './page.js';
+import { eventually } from './stack.js';
+
+const cors = { 'Access-Control-Allow-Origin': '*', 'Access-Control-Expose-Headers': 'retry-after' };
+
+pageTest('polls keep to Retry-After, send the ETag back, and end with the task', async (tab) => {
+  await tab.openAndSignIn();
+  const polls = tab.requests('GET', API);
+  await tab.start(40);
+  await tab.reaches('Finished', 60_000);
+  await tab.page.waitForTimeout(3_000);
+  const answered = [];
+  for (const { sentAt, request } of polls) {
+    const response = await request.response();
+    answered.push({ sentAt, endedAt: request.timing().startTime + request.timing().responseEnd, sent: await request.allHeaders(), got: await response.allHeaders(), status: response.status() });
+  }
+  for (let poll = 1; poll < answered.length; poll += 1) {
+    const [before, now] = [answered[poll - 1], answered[poll]];
+    const waited = now.sentAt - before.endedAt;
+    assert.ok(waited >= Number(before.got['retry-after']) * 1_000 - 100, `poll ${poll} came after ${waited} ms, not ${before.got['retry-after']} s`);
+    assert.equal(now.sent['if-none-match'], before.got.etag ?? before.sent['if-none-match']);
+  }
+  assert.ok(answered.length <= 20, `${answered.length} polls`);
+  assert.equal(answered.at(-1).got['retry-after'], undefined, 'the last poll was of the finished task');
+});
+
+pageTest('an unchanged status is answered without a body, and the page stays as it is', async (tab) => {
+  await tab.openAndSignIn();
+  await tab.start(20);
+  await tab.reaches('Finished', 60_000);
+  const taskId = (await tab.user.tasks())[0].task_id;
+  const statuses = await tab.page.evaluate(async (id) => {
+    const { Session } = await import('/js/session.js');
+    const { Tabs } = await import('/js/tabs.js');
+    const { Api } = await import('/js/api.js');
+    const config = await (await fetch('/config.json')).json();
+    const session = new Session(config, new Tabs());
+    await session.restore();
+    const api = new Api(config.api_url, session);
+    const { signal } = new AbortController();
+    const first = await api.status(id, null, signal);
+    const second = await api.status(id, first.etag, signal);
+    return [first.task?.task_status, second.task];
+  }, taskId);
+  assert.deepEqual(statuses, ['SUCCESS', null]);
+});
+
+pageTest('offline for a while: the page says so, and recovers by itself', async (tab) => {
+  tab.expectNoise('net::ERR_INTERNET_DISCONNECTED', API);
+  await tab.openAndSignIn();
+  await tab.start(60);
+  await eventually(async () => assert.ok(Number(await tab.textOf('task-percent')) > 0));
+  await tab.page.context().setOffline(true);
+  await tab.says('You are offline. Your task goes on; this page catches up by itself.');
+  const frozen = Number(await tab.textOf('task-percent'));
+  await eventually(async () => assert.equal(await tab.textOf('task-left'), '–', 'no countdown that nobody can vouch for'));
+  await tab.page.waitForTimeout(3_000);
+  await tab.page.context().setOffline(false);
+  await tab.says('Connected again.');
+  await eventually(async () => assert.ok(Number(await tab.textOf('task-percent')) > frozen));
+  await tab.reaches('Finished', 60_000);
+});
+
+pageTest('a server that fails for a while is waited for as it asks, and the task goes on', async (tab) => {
+  tab.expectNoise('the server responded with a status of 503', API);
+  await tab.openAndSignIn();
+  await tab.start(60);
+  await tab.reaches('Running');
+  const failed = [];
+  await tab.page.route(/[0-9a-f-]{36}\/$/, (route) => {
+    failed.push(Date.now());
+    return route.fulfill({ status: 503, headers: { ...cors, 'Retry-After': '2' }, json: { success: false, message: 'Try again later' } });
+  }, { times: 2 });
+  await tab.says('The server has a problem. Your task goes on; this page catches up by itself.');
+  await tab.says('Connected again.');
+  assert.ok(failed[1] - failed[0] >= 2_000);
+  await tab.reaches('Finished', 60_000);
+});
+
+pageTest('a hidden tab does not poll, and catches up at once when it is shown', async (tab) => {
+  await tab.openAndSignIn();
+  await tab.start(30);
+  await tab.reaches('Running');
+  await tab.setHidden(true);
+  await tab.page.waitForTimeout(500);
+  const polls = tab.requests('GET', API);
+  await tab.user.finish((await tab.user.tasks())[0].task_id);
+  await tab.page.waitForTimeout(2_000);
+  assert.equal(polls.length, 0);
+  await tab.setHidden(false);
+  await tab.reaches('Finished', 2_000);
+});
+
+pageTest('a task that another program starts is found when the tab is looked at again', async (tab) => {
+  await tab.page.clock.install();
+  await tab.openAndSignIn();
+  await tab.setHidden(true);
+  const taskId = await tab.user.start(100);
+  await tab.page.clock.fastForward(20_000);
+  await tab.setHidden(false);
+  await tab.page.locator('#task-size').filter({ hasText: '100 items' }).waitFor();
+  await tab.user.cancel(taskId);
+});
+
+pageTest('when the tasks cannot be loaded at first, a task can still be started, and the list comes later', async (tab) => {
+  tab.expectNoise('the server responded with a status of 500', API);
+  await tab.user.cancel(await tab.user.start(10));
+  await tab.page.route(`${API}?**`, (route) => route.fulfill({ status: 500, headers: cors, json: { message: 'Internal Server Error' } }), { times: 1 });
+  await tab.openAndSignIn();
+  await tab.reaches('Start a task');
+  await tab.says('The server has a problem. Your tasks could not be loaded.');
+  await tab.button(/^Cancelled/).first().waitFor();
+});
+
+pageTest('a task that has vanished is not polled for ever', async (tab) => {
+  tab.expectNoise('the server responded with a status of 404', API);
+  await tab.openAndSignIn();
+  await tab.start(100);
+  await tab.reaches('Running');
+  await tab.page.route(/[0-9a-f-]{36}\/$/, (route) => route.fulfill({ status: 404, headers: cors, json: { success: false, message: 'Task not found' } }));
+  await tab.says('The task you were watching no longer exists.');
+  const polls = tab.requests('GET', API);
+  await tab.page.waitForTimeout(3_000);
+  assert.equal(polls.length, 0);
+});
+
+pageTest('a page without its settings or its sign-in service says so, and offers to try again', async (tab) => {
+  tab.expectNoise('the server responded with a status of 404', CONFIG);
+  await tab.page.route('**/config.json', (route) => route.fulfill({ status: 404 }), { times: 1 });
+  await tab.open();
+  await tab.reaches('Longhaul cannot be reached');
+  await tab.button('Try again').click();
+  await tab.reaches('Sign in');
+});

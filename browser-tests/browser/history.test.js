@@ -1,0 +1,81 @@
+import assert from 'node:assert/strict';
+
+import { API, FAILURE, pageTest } from './page.js';
+import { eventually } from './stack.js';
+
+pageTest('past tasks are listed newest first, with state, size and time, and older ones on demand', async (tab) => {
+  for (let count = 1; count <= 12; count += 1) await tab.user.cancel(await tab.user.start(count * 100));
+  await tab.openAndSignIn();
+  const rows = tab.page.locator('#history-rows .row');
+  await eventually(async () => assert.equal(await rows.count(), 10));
+  assert.match(await rows.first().innerText(), /Cancelled 1,200 items[\s\S]*Today, \d\d:\d\d/);
+  await tab.button('Show older tasks').click();
+  await eventually(async () => assert.equal(await rows.count(), 12));
+  assert.match(await rows.last().innerText(), /100 items/);
+  assert.match(await tab.focused(), /200 items/, 'the focus is on the first of the older ones');
+  assert.equal(await tab.button('Show older tasks').isVisible(), false);
+});
+
+pageTest('a task opens to its items, page after page, and closes to where one was', async (tab) => {
+  await tab.user.finish(await tab.user.start(60));
+  await tab.openAndSignIn();
+  const row = tab.button(/^Finished/);
+  await row.click();
+  const sheet = tab.page.getByRole('dialog', { name: '60 items' });
+  await sheet.getByRole('heading', { name: '60 done' }).waitFor();
+  const items = sheet.getByRole('listitem');
+  await eventually(async () => assert.equal(await items.count(), 50));
+  assert.match(await items.first().innerText(), /Item 0\s+Description 0/);
+  await sheet.getByRole('button', { name: 'Show more' }).click();
+  await eventually(async () => assert.equal(await items.count(), 60));
+  assert.match(await tab.focused(), /^Item 50/);
+  await tab.page.keyboard.press('Escape');
+  await eventually(async () => assert.match(await tab.focused(), /^Finished/));
+  await row.click();
+  await sheet.getByRole('button', { name: 'Close' }).click();
+  assert.equal(await sheet.isVisible(), false);
+});
+
+pageTest('failed items come first, with their reason, and the task says what to do', async (tab) => {
+  await tab.openAndSignIn();
+  await tab.failSomeItems();
+  await tab.start(20);
+  await tab.reaches('Failed', 60_000);
+  await tab.says('4 of 20 items failed. See which ones and why, then start another task.');
+  await eventually(async () => assert.equal(await tab.textOf('task-failed'), '4 failed'));
+  assert.equal(await tab.textOf('task-percent'), '80');
+  assert.equal(await tab.page.title(), 'Failed · Longhaul');
+  await tab.button('See items').click();
+  const sheet = tab.page.getByRole('dialog', { name: '20 items' });
+  const items = sheet.getByRole('listitem');
+  await eventually(async () => assert.equal(await items.count(), 20));
+  assert.deepEqual(await sheet.getByRole('heading', { level: 3 }).allInnerTexts(), ['4 failed', '16 done']);
+  assert.match(await items.first().innerText(), new RegExp(`Item 0[\\s\\S]*${FAILURE}`));
+});
+
+pageTest('items that cannot be loaded can be asked for again', async (tab) => {
+  tab.expectNoise('the server responded with a status of 500', API);
+  await tab.user.finish(await tab.user.start(3));
+  await tab.openAndSignIn();
+  await tab.page.route(/\/items\/\?/, (route) => route.fulfill({ status: 500, json: { message: 'Internal Server Error' }, headers: { 'Access-Control-Allow-Origin': '*' } }), { times: 1 });
+  await tab.button(/^Finished/).click();
+  await tab.says('The server has a problem. The items could not be loaded.');
+  await tab.button('Try again').click();
+  await eventually(async () => assert.equal(await tab.page.getByRole('dialog').getByRole('listitem').count(), 3));
+});
+
+pageTest('what an item says is shown as text, whatever it says', async (tab) => {
+  await tab.user.finish(await tab.user.start(1));
+  await tab.openAndSignIn();
+  const markup = '<img src=x onerror="document.title=\'owned\'"><b>bold</b>';
+  await tab.page.route(/\/items\/\?/, async (route) => {
+    const response = await route.fetch();
+    const body = await response.json();
+    for (const item of body.data.items) Object.assign(item, { name: markup, description: markup });
+    return route.fulfill({ response, json: body });
+  });
+  await tab.button(/^Finished/).click();
+  const item = tab.page.getByRole('dialog').getByRole('listitem');
+  assert.equal(await item.locator('.item-name').textContent(), markup);
+  assert.equal(await item.locator('img, b').count(), 0);
+});

@@ -1,0 +1,261 @@
+// A real browser on the deployed page, and a watch over everything it complains about.
+
+import assert from 'node:assert/strict';
+import { existsSync, readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { after, test } from 'node:test';
+
+import { chromium } from 'playwright-core';
+
+import { eventually, newUser, stack } from './stack.js';
+
+/** Where a submit goes; everything else of the API is below. */
+export const API = `${stack.api_url}/api/tuned-long-running-task/`;
+/** Where the page reads its settings. */
+export const CONFIG = `${stack.page_url}/config.json`;
+/** Why items fail where a test has them fail. */
+export const FAILURE = 'The remote service said no.';
+
+const axeSource = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
+const TEST_MS_MAX = 120_000;
+
+const executablePath = process.env.CHROMIUM ?? '/usr/bin/chromium';
+assert.ok(existsSync(executablePath), `no Chromium at ${executablePath}: run browser-tests/install-chromium, or name one with CHROMIUM`);
+const browser = await chromium.launch({
+  executablePath,
+  args: [
+    '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run',
+    // The browser's own traffic would only fail on a machine without the internet, and slow the tests.
+    '--disable-background-networking', '--disable-component-update', '--disable-sync',
+  ],
+});
+after(() => browser.close());
+
+/** Cognito's address as the page knows it. Asked for with the browser: Node does not find names under .localhost. */
+export const COGNITO = await (async () => {
+  const page = await browser.newPage();
+  const response = await page.goto(CONFIG);
+  const { cognito_url } = await response.json();
+  await page.close();
+  return new URL(cognito_url).href;
+})();
+
+/**
+ * A test with a user and a tab of its own.
+ *
+ * It fails on any console message, uncaught error or violated policy that it has not announced with
+ * `tab.expectNoise`, whatever else it checks.
+ *
+ * @param {string} name
+ * @param {(tab: Tab) => Promise<void>} body
+ * @param {{ user?: { temporary?: boolean }, context?: import('playwright-core').BrowserContextOptions }} [options]
+ */
+export function pageTest(name, body, { user, context } = {}) {
+  test(name, { timeout: TEST_MS_MAX }, async () => {
+    await usePage(body, { user: await newUser(user), context });
+  });
+}
+
+export async function usePage(body, { user, context: options = {} }) {
+  const context = await browser.newContext({ viewport: { width: 1280, height: 860 }, ...options });
+  context.setDefaultTimeout(20_000);
+  const noise = new Noise(context);
+  const tab = new Tab(await context.newPage(), user, noise);
+  try {
+    await body(tab);
+    noise.check();
+  } catch (error) {
+    if (noise.heard.length) error.message += `\nThe browser said:\n${noise.heard.join('\n')}`;
+    throw error;
+  } finally {
+    await context.close();
+  }
+}
+
+/** What the browser complains about, in all tabs of a context. */
+class Noise {
+  heard = [];
+  #expected = [];
+
+  constructor(context) {
+    context.on('console', (message) => this.heard.push(`${message.type()}: ${message.text()} (${message.location().url})`));
+    context.on('weberror', (error) => this.heard.push(`uncaught: ${error.error().stack}`));
+  }
+
+  /** Chromium reports every failed request as an error: these are the ones that the test is about. */
+  expect(text, url) {
+    this.#expected.push(new RegExp(`^error: Failed to load resource: ${literally(text)}.*\\(${pattern(url)}\\)$`));
+  }
+
+  check() {
+    assert.deepEqual(this.heard.filter((line) => !this.#expected.some((expected) => expected.test(line))), []);
+  }
+}
+
+export class Tab {
+  constructor(page, user, noise) {
+    this.page = page;
+    this.user = user;
+    this.noise = noise;
+  }
+
+  /** Another tab of the same browser. */
+  async another() {
+    return new Tab(await this.page.context().newPage(), this.user, this.noise);
+  }
+
+  expectNoise(text, url) {
+    this.noise.expect(text, url);
+  }
+
+  button(name) {
+    return this.page.getByRole('button', { name, exact: true });
+  }
+
+  heading(name) {
+    return this.page.getByRole('heading', { name, exact: true });
+  }
+
+  get count() {
+    return this.page.getByLabel('Number of items');
+  }
+
+  get progress() {
+    return this.page.getByRole('progressbar');
+  }
+
+  async open() {
+    await this.page.goto(stack.page_url);
+  }
+
+  async openAndSignIn() {
+    await this.open();
+    await this.signIn();
+    await this.page.locator('#work:not([aria-busy])').waitFor();
+  }
+
+  async signIn(password = this.user.password, username = this.user.username) {
+    await this.page.getByRole('textbox', { name: 'Username' }).fill(username);
+    await this.page.getByLabel('Password', { exact: true }).fill(password);
+    await this.button('Sign in').click();
+  }
+
+  async start(count) {
+    await this.count.fill(String(count));
+    await this.button('Start').click();
+  }
+
+  /** Waits for a heading of that name. */
+  async reaches(name, timeout = 20_000) {
+    await this.heading(name).waitFor({ timeout });
+  }
+
+  /** Waits for a text to be seen. */
+  async says(text) {
+    await this.page.getByText(text).filter({ visible: true }).first().waitFor();
+  }
+
+  async textOf(id) {
+    return (await this.page.locator(`#${id}`).textContent()).trim();
+  }
+
+  /** What has the keyboard, by its name or its text. */
+  async focused() {
+    return this.page.evaluate(() => {
+      const element = document.activeElement;
+      return element?.id || element?.getAttribute('aria-label') || element?.textContent?.trim();
+    });
+  }
+
+  async focusIsOn(id) {
+    await eventually(async () => assert.equal(await this.focused(), id));
+  }
+
+  /** Requests of the page from now on, as they go out. */
+  requests(method, url) {
+    const seen = [];
+    const wanted = new RegExp(`^${pattern(url)}$`);
+    this.page.on('request', (request) => {
+      if (request.method() === method && wanted.test(request.url())) seen.push({ sentAt: Date.now(), request });
+    });
+    return seen;
+  }
+
+  /** Changes what the API says of one task, where the sample's items give no reason to say it. */
+  async alterTasks(alter) {
+    const answer = async (route) => {
+      if (route.request().method() !== 'GET') return route.fallback();
+      const response = await route.fetch({ headers: { ...route.request().headers(), 'if-none-match': '' } });
+      const body = await response.json();
+      for (const task of body.data?.tasks ?? (body.data ? [body.data] : [])) alter(task);
+      return route.fulfill({ response, json: body });
+    };
+    await this.page.route(new RegExp(`^${literally(API)}[^/]*/?$`), answer);
+    await this.page.route(new RegExp(`^${literally(API)}\\?`), answer);
+  }
+
+  /** Has Cognito refuse the next request for a reason that the emulator never has. */
+  async cognitoRefusesOnce(reason) {
+    await this.page.route(COGNITO, (route) => (route.request().method() === 'POST'
+      ? route.fulfill({ status: 400, json: reason, headers: { 'Access-Control-Allow-Origin': '*' } })
+      : route.fallback()), { times: 1 });
+  }
+
+  /** Makes the API say that every fifth item failed, which the sample's items never do. */
+  async failSomeItems() {
+    await this.alterTasks((task) => {
+      const failed = Math.floor(task.count_done_items / 5);
+      task.count_failed_items = failed;
+      task.count_done_items -= failed;
+      task.done_percentage = Math.floor((100 * task.count_done_items) / task.number_of_items);
+      if (task.task_status === 'SUCCESS') task.task_status = 'FAILED';
+    });
+    await this.page.route(/\/items\/\?/, async (route) => {
+      const url = new URL(route.request().url());
+      const wanted = url.searchParams.get('outcome');
+      url.searchParams.set('outcome', 'done');
+      const response = await route.fetch({ url: url.href });
+      const body = await response.json();
+      const items = body.data.items.map((item) => (item.index % 5 ? item : { ...item, outcome: 'failed', error: FAILURE }));
+      body.data.items = items.filter((item) => item.outcome === wanted);
+      return route.fulfill({ response, json: body });
+    });
+  }
+
+  /** Pretends that the tab is or is not in front; Chromium does not tell headless tabs apart. */
+  async setHidden(hidden) {
+    await this.page.evaluate((value) => {
+      Object.defineProperty(document, 'hidden', { configurable: true, get: () => value });
+      Object.defineProperty(document, 'visibilityState', { configurable: true, get: () => (value ? 'hidden' : 'visible') });
+      document.dispatchEvent(new Event('visibilitychange'));
+    }, hidden);
+  }
+
+  /** Everything that a screen reader was given to say, as it comes. */
+  async announcements() {
+    await this.page.evaluate(() => {
+      window.announced = [];
+      const announcer = document.getElementById('announcer');
+      new MutationObserver(() => window.announced.push(announcer.textContent.trim())).observe(announcer, { childList: true, characterData: true, subtree: true });
+    });
+    return () => this.page.evaluate(() => window.announced);
+  }
+
+  /** Fails where axe finds anything to object to, or where the page is wider than the screen. */
+  async isAccessible() {
+    await this.page.evaluate(axeSource);
+    const { violations } = await this.page.evaluate(() => window.axe.run(document, { resultTypes: ['violations'] }));
+    assert.deepEqual(violations.map(({ id, nodes }) => `${id}: ${nodes.map((node) => `${node.html} ${node.failureSummary}`).join('; ')}`), []);
+    const { scroll, client } = await this.page.evaluate(() => ({ scroll: document.documentElement.scrollWidth, client: document.documentElement.clientWidth }));
+    assert.ok(scroll <= client, `the page is ${scroll} px wide on a screen of ${client} px`);
+  }
+}
+
+/** An address for a regular expression: itself, and for the API everything below it. */
+function pattern(url) {
+  return literally(url) + (url === API ? '.*' : '');
+}
+
+function literally(text) {
+  return text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
+}

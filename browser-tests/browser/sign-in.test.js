@@ -1,0 +1,164 @@
+import assert from 'node:assert/strict';
+
+import { API, COGNITO, pageTest } from './page.js';
+import { eventually, isRefreshTokenGood, revoke } from './stack.js';
+
+const WRONG = 'the server responded with a status of 400';
+const REFUSED = 'the server responded with a status of 401';
+const refreshTokenOf = (tab) => tab.page.evaluate(() => sessionStorage.getItem('longhaul.session'));
+
+pageTest('signing in leads home, with the focus where one goes on', async (tab) => {
+  await tab.open();
+  await tab.focusIsOn('sign-in-username');
+  await tab.signIn();
+  await tab.reaches('Start a task');
+  await tab.focusIsOn('start-title');
+  assert.equal(await tab.textOf('username'), tab.user.username);
+  await tab.says('Nothing yet.');
+});
+
+pageTest('a wrong password and an unknown user are told in plain words, and do not end the attempt', async (tab) => {
+  tab.expectNoise(WRONG, COGNITO);
+  await tab.open();
+  await tab.signIn('Wrong-password-1');
+  await tab.says('The username or the password is wrong.');
+  await tab.focusIsOn('sign-in-password');
+  await tab.signIn(tab.user.password, 'nobody');
+  await tab.says(/The username or the password is wrong\.|There is no user with this name\./);
+  await tab.signIn();
+  await tab.reaches('Start a task');
+});
+
+pageTest('empty fields are asked for without bothering anybody', async (tab) => {
+  await tab.open();
+  const requests = tab.requests('POST', COGNITO);
+  await tab.button('Sign in').click();
+  await tab.says('Enter your username.');
+  await tab.focusIsOn('sign-in-username');
+  await tab.page.getByRole('textbox', { name: 'Username' }).fill(tab.user.username);
+  await tab.button('Sign in').click();
+  await tab.says('Enter your password.');
+  await tab.focusIsOn('sign-in-password');
+  assert.equal(requests.length, 0);
+});
+
+pageTest('throttling and an unreachable service are told in plain words', async (tab) => {
+  tab.expectNoise(WRONG, COGNITO);
+  tab.expectNoise('net::ERR_INTERNET_DISCONNECTED', COGNITO);
+  await tab.open();
+  await tab.cognitoRefusesOnce({ __type: 'TooManyRequestsException', message: 'Rate exceeded' });
+  await tab.signIn();
+  await tab.says('Too many tries at once. Wait a minute, then try again.');
+  await tab.page.context().setOffline(true);
+  await tab.button('Sign in').click();
+  await tab.says('The sign-in service cannot be reached. Check your connection and try again.');
+  await tab.page.context().setOffline(false);
+  await tab.button('Sign in').click();
+  await tab.reaches('Start a task');
+});
+
+pageTest('a first password has to be changed, by the rules of the user pool', async (tab) => {
+  tab.expectNoise(WRONG, COGNITO);
+  await tab.open();
+  await tab.signIn();
+  await tab.reaches('Choose a password');
+  await tab.focusIsOn('new-password-password');
+  await tab.button('Save and sign in').click();
+  await tab.says('Enter a new password.');
+  await tab.page.getByLabel('New password').fill('short');
+  // The emulator takes any password.
+  await tab.cognitoRefusesOnce({ __type: 'InvalidPasswordException', message: 'Password did not conform with policy: Password not long enough' });
+  await tab.button('Save and sign in').click();
+  await tab.says('Password not long enough.');
+  await tab.focusIsOn('new-password-password');
+  await tab.page.getByLabel('New password').fill('Another-password-2');
+  await tab.button('Save and sign in').click();
+  await tab.reaches('Start a task');
+  await tab.button('Sign out').click();
+  await tab.signIn('Another-password-2');
+  await tab.reaches('Start a task');
+}, { user: { temporary: true } });
+
+pageTest('a reload stays signed in, and nothing but the refresh token is kept in the tab', async (tab) => {
+  await tab.openAndSignIn();
+  await tab.page.reload();
+  await tab.reaches('Start a task');
+  const kept = await tab.page.evaluate(() => ({ local: { ...localStorage }, session: Object.keys(sessionStorage), cookies: document.cookie }));
+  assert.deepEqual(kept, { local: {}, session: ['longhaul.session'], cookies: '' });
+});
+
+pageTest('a second tab is signed in too, and signing out in one signs out both and revokes the session', async (tab) => {
+  await tab.openAndSignIn();
+  const refreshToken = await refreshTokenOf(tab);
+  const second = await tab.another();
+  await second.open();
+  await second.reaches('Start a task');
+  assert.equal(await second.textOf('username'), tab.user.username);
+  await tab.button('Sign out').click();
+  await tab.says('You are signed out.');
+  await tab.focusIsOn('sign-in-username');
+  await second.says('You signed out in another tab.');
+  assert.equal(await refreshTokenOf(tab), null);
+  assert.equal(await refreshTokenOf(second), null);
+  await eventually(async () => assert.equal(await isRefreshTokenGood(refreshToken), false));
+});
+
+pageTest('signing in in one tab also leads in another one that waits at the form', async (tab) => {
+  const second = await tab.another();
+  await second.open();
+  await second.reaches('Sign in');
+  await tab.openAndSignIn();
+  await second.reaches('Start a task');
+});
+
+pageTest('nothing of a signed-out person is left on the page', async (tab) => {
+  const taskId = await tab.user.start(1);
+  await tab.openAndSignIn();
+  await tab.reaches('Waiting to start', 5_000).catch(() => {});
+  await tab.user.finish(taskId);
+  await tab.button('Sign out').click();
+  await tab.reaches('Sign in');
+  const left = await tab.page.evaluate(() => document.getElementById('history-rows').childElementCount + document.getElementById('sign-in-password').value.length);
+  assert.equal(left, 0);
+  assert.equal(await tab.page.title(), 'Longhaul');
+});
+
+pageTest('a token that is about to end is renewed before it is used', async (tab) => {
+  await tab.page.clock.install();
+  await tab.openAndSignIn();
+  const renewals = tab.requests('POST', COGNITO);
+  const submits = tab.requests('POST', API);
+  // The token is good for an hour; by now it has half a minute left.
+  await tab.page.clock.fastForward('59:30');
+  await tab.start(1);
+  await eventually(() => assert.equal(submits.length, 1));
+  assert.equal(renewals.length, 1);
+  assert.match(renewals[0].request.postData(), /REFRESH_TOKEN_AUTH/);
+  assert.equal((await submits[0].request.response()).status(), 200);
+});
+
+pageTest('a token that the API refuses is renewed once, and the request repeated', async (tab) => {
+  tab.expectNoise(REFUSED, API);
+  await tab.openAndSignIn();
+  const renewals = tab.requests('POST', COGNITO);
+  await tab.page.route(API, (route) => (route.request().method() === 'POST'
+    ? route.fulfill({ status: 401, json: { message: 'Unauthorized' }, headers: { 'Access-Control-Allow-Origin': '*' } })
+    : route.fallback()), { times: 1 });
+  await tab.start(1);
+  await tab.reaches('Finished');
+  assert.equal(renewals.length, 1);
+});
+
+pageTest('a session that cannot be renewed leads to the form, says why, and loses no task', async (tab) => {
+  tab.expectNoise(REFUSED, API);
+  tab.expectNoise(WRONG, COGNITO);
+  await tab.openAndSignIn();
+  await tab.start(60);
+  await tab.reaches('Running');
+  await revoke(await refreshTokenOf(tab));
+  await tab.page.route(`${API}**`, (route) => route.fulfill({ status: 401, json: { message: 'Unauthorized' }, headers: { 'Access-Control-Allow-Origin': '*' } }), { times: 1 });
+  await tab.says('Your session has ended. Sign in again; a running task goes on meanwhile.');
+  await tab.signIn();
+  await tab.reaches('Running');
+  assert.equal(await tab.textOf('task-size'), '60 items');
+});

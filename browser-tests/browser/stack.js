@@ -1,0 +1,125 @@
+// The deployed stack that the tests run against, and what they may do to it without the page.
+
+import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+
+const file = process.env.LONGHAUL_STACK;
+assert.ok(file, 'LONGHAUL_STACK must name the stack.json of a running local stack');
+export const stack = JSON.parse(readFileSync(file, 'utf8'));
+
+/** Long enough and mixed enough for the user pool's policy. */
+const PASSWORD = 'Test-password-1';
+const TASKS_PATH = '/api/tuned-long-running-task/';
+
+/**
+ * A user of its own for every test: one user may have one active task.
+ *
+ * @param {{ temporary?: boolean }} [options] whether the password has to be changed when first signing in
+ */
+export async function newUser({ temporary = false } = {}) {
+  const username = `test-${randomUUID().slice(0, 8)}`;
+  await cognito('AdminCreateUser', {
+    UserPoolId: stack.user_pool_id,
+    Username: username,
+    TemporaryPassword: PASSWORD,
+    MessageAction: 'SUPPRESS',
+  });
+  if (!temporary) {
+    await cognito('AdminSetUserPassword', { UserPoolId: stack.user_pool_id, Username: username, Password: PASSWORD, Permanent: true });
+  }
+  return new User(username);
+}
+
+/** A user as another program sees it: the same account, but not through the page. */
+export class User {
+  password = PASSWORD;
+  #token = '';
+
+  constructor(username) {
+    this.username = username;
+  }
+
+  async call(method, path = '', body = undefined) {
+    this.#token ||= await this.#signIn();
+    const response = await fetch(stack.api_url + TASKS_PATH + path, {
+      method,
+      headers: { Authorization: `Bearer ${this.#token}`, 'Content-Type': 'application/json' },
+      body: body && JSON.stringify(body),
+    });
+    return { status: response.status, ...(await response.json()) };
+  }
+
+  /** @returns {Promise<string>} the task's id */
+  async start(count) {
+    const { status, data } = await this.call('POST', '', { number_of_items: count });
+    assert.equal(status, 200, 'the task must be a new one');
+    return data.task_id;
+  }
+
+  async cancel(taskId) {
+    return (await this.call('DELETE', `${taskId}/`)).status;
+  }
+
+  async tasks() {
+    return (await this.call('GET')).data.tasks;
+  }
+
+  /** Waits until a task has ended. */
+  async finish(taskId) {
+    return eventually(async () => {
+      const { data } = await this.call('GET', `${taskId}/`);
+      assert.ok(!['QUEUED', 'PROCESSING'].includes(data.task_status), `${data.task_status} ${data.done_percentage} %`);
+      return data;
+    }, 120_000);
+  }
+
+  async #signIn() {
+    const { AuthenticationResult } = await cognito('InitiateAuth', {
+      AuthFlow: 'USER_PASSWORD_AUTH',
+      ClientId: stack.client_id,
+      AuthParameters: { USERNAME: this.username, PASSWORD: this.password },
+    });
+    return AuthenticationResult.AccessToken;
+  }
+}
+
+/** Makes a refresh token useless, as an administrator or another device may. */
+export async function revoke(refreshToken) {
+  await cognito('RevokeToken', { ClientId: stack.client_id, Token: refreshToken });
+}
+
+/** @returns {Promise<boolean>} whether Cognito still takes the token */
+export async function isRefreshTokenGood(refreshToken) {
+  const parameters = { AuthFlow: 'REFRESH_TOKEN_AUTH', ClientId: stack.client_id, AuthParameters: { REFRESH_TOKEN: refreshToken } };
+  return cognito('InitiateAuth', parameters).then(() => true, () => false);
+}
+
+/** Repeats a check until it holds. Waiting for a condition is never shorter or longer than it needs to be. */
+export async function eventually(check, timeoutMs = 20_000) {
+  const deadline = Date.now() + timeoutMs;
+  for (;;) {
+    try {
+      return await check();
+    } catch (error) {
+      if (Date.now() > deadline) throw error;
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+  }
+}
+
+async function cognito(action, body) {
+  const response = await fetch(stack.endpoint_url, {
+    method: 'POST',
+    headers: {
+      'Content-Type': 'application/x-amz-json-1.1',
+      'X-Amz-Target': `AWSCognitoIdentityProviderService.${action}`,
+      // The emulator takes any signature of its well-known key; on AWS these calls would be refused.
+      Authorization: `AWS4-HMAC-SHA256 Credential=test/20260101/${stack.region}/cognito-idp/aws4_request, SignedHeaders=host, Signature=0`,
+    },
+    body: JSON.stringify(body),
+  });
+  const answer = await response.json();
+  if (!response.ok) throw new Error(`${action}: ${answer.__type}: ${answer.message}`);
+  return answer;
+}

@@ -1,0 +1,255 @@
+import assert from 'node:assert/strict';
+
+import { API, pageTest } from './page.js';
+import { eventually } from './stack.js';
+
+pageTest('a task is started, watched and finished', async (tab) => {
+  await tab.openAndSignIn();
+  const announced = await tab.announcements();
+  // What the bar shows in every frame, beside the last truth that the API told.
+  await tab.page.evaluate(() => {
+    const bar = document.getElementById('task-progress');
+    window.frames_seen = [];
+    const look = () => {
+      if (bar.hasAttribute('value')) window.frames_seen.push([performance.now(), bar.value]);
+      requestAnimationFrame(look);
+    };
+    look();
+  });
+  const truths = [];
+  tab.page.on('response', async (response) => {
+    if (response.request().method() !== 'GET' || !response.url().startsWith(API) || response.status() !== 200) return;
+    const { data } = await response.json();
+    if (data.task_status) truths.push(data);
+  });
+  await tab.start(40);
+  await tab.focusIsOn('task-title');
+  await tab.reaches('Running');
+  await eventually(async () => assert.match(await tab.page.title(), /^\d+% · Longhaul$/));
+  await tab.reaches('Finished', 60_000);
+  await eventually(async () => assert.equal(await tab.progress.getAttribute('value'), '100'));
+  assert.equal(await tab.page.title(), 'Finished · Longhaul');
+  assert.equal(await tab.textOf('task-percent'), '100');
+  assert.equal(await tab.textOf('task-count'), '40 of 40 items');
+  await tab.says('All 40 items are done.');
+  const shown = await tab.page.evaluate(() => window.frames_seen.map(([, value]) => value));
+  for (let frame = 1; frame < shown.length; frame += 1) assert.ok(shown[frame] >= shown[frame - 1], 'the bar turned back');
+  const steps = new Set(shown);
+  assert.ok(steps.size > truths.length, 'the bar moves between polls');
+  const said = await announced();
+  assert.equal(said.at(-1), 'Finished. All 40 items are done.');
+  assert.ok(said.length <= 6, `a screen reader had to hear: ${said.join(' | ')}`);
+  await tab.button('Start another').click();
+  await tab.focusIsOn('count');
+});
+
+pageTest('the bar is never ahead of what the API last said', async (tab) => {
+  await tab.openAndSignIn();
+  // Here the API's word is held at a known value for good, and the page gets the time to outrun it.
+  await tab.alterTasks((task) => {
+    if (task.task_status === 'PROCESSING') Object.assign(task, { count_done_items: 13, done_percentage: 13, eta_seconds: 1 });
+  });
+  await tab.start(100);
+  await tab.reaches('Running');
+  await eventually(async () => assert.equal(await tab.textOf('task-percent'), '13'));
+  for (let look = 0; look < 20; look += 1) {
+    assert.ok(Number(await tab.progress.getAttribute('value')) <= 13);
+    await tab.page.waitForTimeout(100);
+  }
+});
+
+pageTest('a number is checked as it is typed, and the server has the last word', async (tab) => {
+  tab.expectNoise('the server responded with a status of 400', API);
+  await tab.openAndSignIn();
+  const submits = tab.requests('POST', API);
+  await tab.count.fill('1.5');
+  await tab.says('Enter a whole number, such as 100.');
+  assert.equal(await tab.count.getAttribute('aria-invalid'), 'true');
+  await tab.count.fill('0');
+  await tab.says('Enter 1 or more.');
+  await tab.button('Start').click();
+  await tab.focusIsOn('count');
+  assert.equal(submits.length, 0);
+  await tab.start(1_000_000_000);
+  await tab.says(/^Ensure this value is less than or equal to \d+\.$/);
+  await tab.focusIsOn('count');
+  assert.equal(await tab.count.getAttribute('aria-invalid'), 'true');
+  await tab.button('10').click();
+  assert.equal(await tab.count.inputValue(), '10');
+  assert.equal(await tab.count.getAttribute('aria-invalid'), null);
+});
+
+pageTest('pressing twice starts one task', async (tab) => {
+  await tab.openAndSignIn();
+  const submits = tab.requests('POST', API);
+  await tab.count.fill('5');
+  await tab.page.evaluate(() => {
+    const button = document.getElementById('start-button');
+    button.click();
+    button.click();
+    button.form.requestSubmit();
+  });
+  await tab.reaches('Finished');
+  assert.equal(submits.length, 1);
+  assert.equal((await tab.user.tasks()).length, 1);
+});
+
+pageTest('a submit whose answer is lost is repeated with the same key and starts one task', async (tab) => {
+  tab.expectNoise('net::ERR_CONNECTION_RESET', API);
+  await tab.openAndSignIn();
+  const submits = tab.requests('POST', API);
+  await tab.page.route(API, async (route) => {
+    if (route.request().method() !== 'POST') return route.fallback();
+    await route.fetch();
+    return route.abort('connectionreset');
+  }, { times: 1 });
+  await tab.start(5);
+  await tab.says('No answer yet. Trying again; it cannot start twice.');
+  await tab.reaches('Finished');
+  const keys = submits.map(({ request }) => request.headers()['idempotency-key']);
+  assert.equal(keys.length, 2);
+  assert.equal(keys[0], keys[1]);
+  const replay = await (await submits[1].request.response()).allHeaders();
+  assert.equal(replay['idempotency-replayed'], 'true');
+  assert.equal((await tab.user.tasks()).length, 1);
+});
+
+pageTest('when the API stays away, the page says what is known, and pressing again is safe', async (tab) => {
+  tab.expectNoise('net::ERR_CONNECTION_REFUSED', API);
+  await tab.openAndSignIn();
+  const submits = tab.requests('POST', API);
+  const isSubmit = (route) => route.request().method() === 'POST';
+  await tab.page.route(API, (route) => (isSubmit(route) ? route.abort('connectionrefused') : route.fallback()), { times: 4 });
+  await tab.start(5);
+  await tab.says('It is not known whether the task has started. Press Start again: it cannot start twice.');
+  await tab.button('Start').click();
+  await tab.reaches('Finished');
+  assert.equal(new Set(submits.map(({ request }) => request.headers()['idempotency-key'])).size, 1);
+});
+
+pageTest('an active request is shown as what it is, and followed', async (tab) => {
+  await tab.openAndSignIn();
+  const taskId = await tab.user.start(40);
+  await tab.start(5);
+  await tab.says('You already have a task running, so no second one was started. This is the one.');
+  await tab.focusIsOn('task-title');
+  assert.equal(await tab.textOf('task-size'), '40 items');
+  assert.equal(await tab.user.cancel(taskId), 200);
+  await tab.reaches('Cancelled');
+});
+
+pageTest('a reload in the middle picks the task up where it is', async (tab) => {
+  await tab.openAndSignIn();
+  await tab.start(60);
+  await eventually(async () => assert.ok(Number(await tab.textOf('task-percent')) > 0));
+  const before = Number(await tab.textOf('task-percent'));
+  await tab.page.reload();
+  await tab.reaches('Running');
+  assert.ok(Number(await tab.textOf('task-percent')) >= before, 'nothing is lost by a reload');
+  await tab.reaches('Finished', 60_000);
+});
+
+pageTest('a second tab shows the same task, also one that is started later', async (tab) => {
+  await tab.openAndSignIn();
+  const second = await tab.another();
+  await second.open();
+  await second.reaches('Start a task');
+  await tab.start(30);
+  await second.reaches('Running');
+  const third = await tab.another();
+  await third.open();
+  await third.reaches('Running');
+  await third.reaches('Finished', 60_000);
+  await tab.reaches('Finished');
+  await second.reaches('Finished');
+});
+
+pageTest('cancelling asks first, keeps what is done, and the next task can start at once', async (tab) => {
+  await tab.openAndSignIn();
+  await tab.start(200);
+  await tab.reaches('Running');
+  await tab.button('Cancel task').click();
+  await tab.focusIsOn('confirm-no');
+  await tab.button('Keep it running').click();
+  await tab.focusIsOn('cancel');
+  assert.equal(await tab.heading('Running').isVisible(), true);
+  await tab.button('Cancel task').click();
+  await tab.page.getByRole('dialog').getByRole('button', { name: 'Cancel task' }).click();
+  await tab.reaches('Cancelled');
+  await tab.focusIsOn('again');
+  await tab.says(/^Cancelled after [\d,]+ of 200 items\. What was done is kept\.$/);
+  assert.equal(await tab.page.title(), 'Cancelled · Longhaul');
+  await tab.button('Start another').click();
+  await tab.start(1);
+  await tab.reaches('Finished');
+});
+
+pageTest('cancelling what has ended meanwhile shows how it ended', async (tab) => {
+  tab.expectNoise('the server responded with a status of 409', API);
+  await tab.openAndSignIn();
+  await tab.start(10);
+  await tab.reaches('Running');
+  const taskId = (await tab.user.tasks())[0].task_id;
+  // The news must not reach the page before the button is pressed.
+  let release;
+  const held = new Promise((resolve) => (release = resolve));
+  await tab.page.route(`${API}${taskId}/`, async (route) => {
+    if (route.request().method() === 'GET') await held;
+    return route.fallback();
+  });
+  await tab.button('Cancel task').click();
+  await tab.user.finish(taskId);
+  await tab.page.getByRole('dialog').getByRole('button', { name: 'Cancel task' }).click();
+  await tab.says('The task had ended before it could be cancelled.');
+  release();
+  await tab.reaches('Finished');
+});
+
+pageTest('a question that has answered itself goes away', async (tab) => {
+  await tab.openAndSignIn();
+  await tab.start(20);
+  await tab.reaches('Running');
+  await tab.button('Cancel task').click();
+  await tab.reaches('Finished');
+  assert.equal(await tab.page.getByRole('dialog').isVisible(), false);
+  await tab.focusIsOn('again');
+});
+
+pageTest('everything can be done from the keyboard', async (tab) => {
+  await tab.open();
+  const { keyboard } = tab.page;
+  /** Presses Tab until the control of that name has the focus. */
+  const tabTo = async (name) => {
+    for (let presses = 0; presses < 25; presses += 1) {
+      await keyboard.press('Tab');
+      if ((await tab.focused())?.includes(name)) return;
+    }
+    assert.fail(`Tab does not lead to ${name}`);
+  };
+  await tab.focusIsOn('sign-in-username');
+  await keyboard.type(tab.user.username);
+  await tabTo('sign-in-password');
+  await keyboard.type(tab.user.password);
+  await keyboard.press('Enter');
+  await tab.focusIsOn('start-title');
+  await tabTo('count');
+  await keyboard.press('Control+A');
+  await keyboard.type('30');
+  await keyboard.press('Enter');
+  await tab.focusIsOn('task-title');
+  await tab.reaches('Running');
+  await tabTo('cancel');
+  await keyboard.press('Enter');
+  await tab.focusIsOn('confirm-no');
+  await keyboard.press('Escape');
+  await tab.focusIsOn('cancel');
+  await keyboard.press('Enter');
+  await tabTo('confirm-yes');
+  await keyboard.press('Space');
+  await tab.focusIsOn('again');
+  await tabTo('Cancelled');
+  await keyboard.press('Enter');
+  await tab.focusIsOn('details-title');
+  await keyboard.press('Escape');
+  await eventually(async () => assert.match(await tab.focused(), /^Cancelled/));
+});
