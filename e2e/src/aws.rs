@@ -12,12 +12,13 @@ use aws_sigv4::sign::v4::SigningParams;
 /// The emulator takes this pair for the account's root user.
 const ROOT: &str = "test";
 
-/// The headers of a signed call of an operation such as `DynamoDB_20120810.Query`.
+/// The headers of a call, with those that sign it.
 pub(crate) fn sign(
+    method: &str,
     url: &str,
     region: &str,
     service: &str,
-    target: &str,
+    mut headers: Vec<(String, String)>,
     body: &[u8],
 ) -> Result<Vec<(String, String)>> {
     let identity = Credentials::new(ROOT, ROOT, None, None, "e2e").into();
@@ -29,19 +30,10 @@ pub(crate) fn sign(
         .settings(SigningSettings::default())
         .build()?
         .into();
-    let version = if service == "cognito-idp" {
-        "application/x-amz-json-1.1"
-    } else {
-        "application/x-amz-json-1.0"
-    };
-    let mut headers = vec![
-        ("content-type".to_owned(), version.to_owned()),
-        ("x-amz-target".to_owned(), target.to_owned()),
-    ];
     let to_sign = headers
         .iter()
         .map(|(name, value)| (name.as_str(), value.as_str()));
-    let request = SignableRequest::new("POST", url, to_sign, SignableBody::Bytes(body))?;
+    let request = SignableRequest::new(method, url, to_sign, SignableBody::Bytes(body))?;
     let (instructions, _) = sign_request(request, &parameters)
         .context("cannot sign")?
         .into_parts();

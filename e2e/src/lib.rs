@@ -184,22 +184,57 @@ impl Stack {
         }
     }
 
-    /// Any call of an AWS service that speaks JSON, with the emulator's root credentials.
+    /// A call of an operation such as `DynamoDB_20120810.Query`, with the emulator's root credentials.
     ///
     /// # Errors
     ///
     /// When the call fails.
     pub fn aws(&self, service: &str, target: &str, request: &Value) -> Result<Value> {
-        let body = request.to_string().into_bytes();
-        let headers = aws::sign(&self.endpoint_url, &self.region, service, target, &body)?;
+        let version = if service == "cognito-idp" {
+            "application/x-amz-json-1.1"
+        } else {
+            "application/x-amz-json-1.0"
+        };
+        let headers = vec![
+            ("content-type".to_owned(), version.to_owned()),
+            ("x-amz-target".to_owned(), target.to_owned()),
+        ];
+        self.signed_call("POST", service, "", headers, request)
+    }
+
+    /// A call of Lambda's own API, which speaks REST.
+    ///
+    /// # Errors
+    ///
+    /// When the call fails.
+    pub fn lambda(&self, method: &str, path: &str, request: &Value) -> Result<Value> {
+        let headers = vec![("content-type".to_owned(), "application/json".to_owned())];
+        self.signed_call(method, "lambda", path, headers, request)
+    }
+
+    fn signed_call(
+        &self,
+        method: &str,
+        service: &str,
+        path: &str,
+        headers: Vec<(String, String)>,
+        request: &Value,
+    ) -> Result<Value> {
+        let url = format!("{}{path}", self.endpoint_url);
+        let body = if request.is_null() {
+            vec![]
+        } else {
+            request.to_string().into_bytes()
+        };
+        let headers = aws::sign(method, &url, &self.region, service, headers, &body)?;
         let headers: Vec<(&str, &str)> = headers
             .iter()
             .map(|(name, value)| (name.as_str(), value.as_str()))
             .collect();
-        let answer = send("POST", &self.endpoint_url, &headers, &body)?;
+        let answer = send(method, &url, &headers, &body)?;
         ensure!(
-            answer.status == 200,
-            "{target}: {} {}",
+            (200..300).contains(&answer.status),
+            "{service} {method} {path}: {} {}",
             answer.status,
             answer.text()
         );

@@ -19,12 +19,15 @@ use crate::stack::Stack;
 use crate::steps::{Steps, seconds};
 use crate::tools;
 
-/// How the template is deployed for tests: quick items, few at a time so that progress has steps to see, and leases
-/// short enough that a test can wait for one to run out.
-const TEST_PARAMETERS: [(&str, &str); 3] = [
+/// How the template is deployed for tests: quick items, few at a time so that progress has steps to see; leases,
+/// slices and timeouts so short that a test can wait for one to run out, and that a task outlives its functions.
+const TEST_PARAMETERS: [(&str, &str); 6] = [
     ("ItemSeconds", "0.4"),
     ("ItemsInFlight", "2"),
     ("LeaseSeconds", "6"),
+    ("SliceSeconds", "4"),
+    ("WorkerTimeoutSeconds", "10"),
+    ("VisibilityTimeoutSeconds", "10"),
 ];
 
 /// A named part of the run. To add one, add a line to [`CHECKS`].

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
+use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -13,7 +14,7 @@ use crate::aws::Aws;
 use crate::deploy::{self, Settings};
 use crate::emulator::{self, State};
 use crate::functions::Build;
-use crate::logs::Since;
+use crate::logs::{End, Since};
 use crate::places::Places;
 use crate::stack::{Outputs, Stack};
 use crate::steps::{Steps, seconds};
@@ -82,7 +83,7 @@ pub(crate) struct UpOptions {
     #[arg(long)]
     detach: bool,
     /// Deploy to an emulator that already runs (LocalStack, MiniStack, …) instead of starting one
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", value_parser = endpoint)]
     endpoint: Option<String>,
     /// Override a parameter of template.yaml
     #[arg(long = "set", value_name = "PARAMETER=VALUE", value_parser = name_and_value)]
@@ -126,6 +127,14 @@ fn name_and_value(text: &str) -> Result<(String, String), String> {
     }
 }
 
+fn endpoint(text: &str) -> Result<String, String> {
+    let url = text.trim_end_matches('/');
+    match url.strip_prefix("http://") {
+        Some(rest) if !rest.contains('/') && emulator::port_of(url).is_some() => Ok(url.to_owned()),
+        _ => Err("expected a URL with a port, as in http://localhost:4566".to_owned()),
+    }
+}
+
 /// Runs one command. `Err` is a message for the developer.
 pub(crate) fn run(cli: Cli) -> Result<ExitCode> {
     let places = Places::find(cli.state)?;
@@ -135,12 +144,8 @@ pub(crate) fn run(cli: Cli) -> Result<ExitCode> {
         Task::Status => Ok(status(&places)),
         Task::Logs { follow } => {
             let stack = Stack::load(&places)?;
-            let printed = logs::print(&places, &stack, Since::Beginning, follow);
-            if logs::ended_by_developer(&printed) {
-                Ok(ExitCode::SUCCESS)
-            } else {
-                printed.map(|()| ExitCode::SUCCESS)
-            }
+            logs::print(&places, &stack, Since::Beginning, follow)?;
+            Ok(ExitCode::SUCCESS)
         }
         Task::CreateUser {
             name,
@@ -184,22 +189,17 @@ fn up_and_follow(places: &Places, options: &UpOptions) -> Result<ExitCode> {
         }
     );
     let followed = logs::print(places, &stack, Since::Now, true);
-    let lost = !logs::ended_by_developer(&followed)
-        && !matches!(emulator::state(places), State::Running(_));
     if started_here {
-        println!();
-        stop(places)?;
+        let stopped = stop(places)?;
+        // Whoever read this output may be gone already.
+        let _ = writeln!(std::io::stdout(), "\n{stopped}");
     }
-    if lost {
-        bail!(
-            "the emulator has ended by itself; its log is {}",
+    match followed? {
+        End::ByDeveloper | End::Printed => Ok(ExitCode::SUCCESS),
+        End::StackGone => bail!(
+            "the emulator has ended; its log is {}",
             places.emulator_log().display()
-        );
-    }
-    if logs::ended_by_developer(&followed) {
-        Ok(ExitCode::SUCCESS)
-    } else {
-        followed.map(|()| ExitCode::SUCCESS)
+        ),
     }
 }
 
@@ -218,6 +218,11 @@ pub(crate) fn up(places: &Places, options: &UpOptions) -> Result<(Stack, bool)> 
     let steps = Steps::new();
     let settings = Settings::read(places)?;
     deploy::check_parameters(&places.template(), &options.set)?;
+    if let Some(endpoint) = &options.endpoint
+        && !emulator::is_healthy(endpoint)
+    {
+        bail!("no emulator answers at {endpoint}");
+    }
     tools::install(places, &steps)?;
     functions::build(places, &steps, options.build())?;
     let (endpoint, started) = ensure_emulator(places, &steps, options, &settings)?;
@@ -236,11 +241,7 @@ fn ensure_emulator(
     settings: &Settings,
 ) -> Result<(String, bool)> {
     if let Some(endpoint) = &options.endpoint {
-        let endpoint = endpoint.trim_end_matches('/');
-        if !emulator::is_healthy(endpoint) {
-            bail!("no emulator answers at {endpoint}");
-        }
-        return Ok((endpoint.to_owned(), false));
+        return Ok((endpoint.clone(), false));
     }
     steps.run("start the emulator", |step| {
         if let State::Running(running) = emulator::state(places) {
@@ -331,23 +332,21 @@ fn welcome(stack: &Stack) -> String {
 }
 
 fn down(places: &Places) -> Result<ExitCode> {
-    stop(places)?;
+    println!("{}", stop(places)?);
     Ok(ExitCode::SUCCESS)
 }
 
-/// Stops the stack and says so; not having one is fine.
-fn stop(places: &Places) -> Result<()> {
+/// Stops the stack and says what that meant; not having one is fine.
+fn stop(places: &Places) -> Result<String> {
     let started = Instant::now();
     let foreign = Stack::load(places).is_ok_and(|stack| stack.process_group.is_none());
-    let message = if stop_quietly(places)? {
+    Ok(if stop_quietly(places)? {
         format!("Stopped in {}.", seconds(started.elapsed()))
     } else if foreign {
         "Forgot the stack; its emulator was not started here and goes on running.".to_owned()
     } else {
         "Nothing was running.".to_owned()
-    };
-    println!("{message}");
-    Ok(())
+    })
 }
 
 /// Stops the stack. True when there was one to stop.
@@ -401,8 +400,8 @@ fn status(places: &Places) -> ExitCode {
     }
 }
 
-fn print_stack(stack: &Stack) {
-    for (name, value) in [
+fn describe(stack: &Stack) -> String {
+    let fields = [
         ("page", &stack.outputs.page_url),
         ("user", &stack.username),
         ("password", &stack.password),
@@ -410,9 +409,10 @@ fn print_stack(stack: &Stack) {
         ("emulator", &stack.endpoint_url),
         ("table", &stack.outputs.table_name),
         ("queue", &stack.outputs.queue_url),
-    ] {
-        println!("  {name:<9} {value}");
-    }
+    ];
+    fields
+        .map(|(name, value)| format!("  {name:<9} {value}"))
+        .join("\n")
 }
 
 fn create_user(

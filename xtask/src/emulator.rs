@@ -54,6 +54,11 @@ pub(crate) fn state(places: &Places) -> State {
     }
 }
 
+/// Whether none of its processes are left; asks the system and not the emulator, which may be busy.
+pub(crate) fn is_gone(places: &Places) -> bool {
+    read_record(places).is_none_or(|emulator| !has_processes(places, &emulator))
+}
+
 /// Starts MiniStack and waits until it answers.
 pub(crate) fn start(places: &Places, step: &Step, region: &str) -> Result<Emulator> {
     places.make()?;

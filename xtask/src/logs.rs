@@ -1,14 +1,17 @@
 //! Shows what the functions write, with the tool that does the same on AWS: `sam logs`.
 
-use std::fmt::Write;
+use std::fmt::Write as _;
+use std::io::{self, Write as _};
+use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
+use crate::emulator;
 use crate::interrupt::Interrupted;
 use crate::places::Places;
-use crate::process;
+use crate::process::{self, Event};
 use crate::stack::Stack;
 
 /// What `sam logs` can start from.
@@ -20,62 +23,90 @@ pub(crate) enum Since {
     Now,
 }
 
+/// How often to see whether the emulator still lives. `sam logs` itself would retry for minutes.
+const LOOK_AFTER_STACK: Duration = Duration::from_secs(1);
+
 /// One line of `sam logs --output json`.
 #[derive(Debug, Deserialize)]
-struct Event {
+struct Entry {
     timestamp: u64,
     message: String,
 }
 
+/// How a look at the logs ended, other than by an error.
+#[derive(Debug, PartialEq)]
+pub(crate) enum End {
+    /// The developer interrupted, or closed what the lines were written to.
+    ByDeveloper,
+    /// The emulator is gone.
+    StackGone,
+    /// Everything was printed.
+    Printed,
+}
+
 /// Prints the functions' output: all of it, or with `follow` until the developer interrupts or the stack is gone.
-pub(crate) fn print(places: &Places, stack: &Stack, since: Since, follow: bool) -> Result<()> {
+pub(crate) fn print(places: &Places, stack: &Stack, since: Since, follow: bool) -> Result<End> {
     let mut sam = stack.aws(places).tool("sam");
-    sam.args([
-        "logs",
-        "--output",
-        "json",
-        "--stack-name",
-        &stack.name,
-        "--start-time",
-    ]);
-    sam.arg(match since {
+    sam.args(["logs", "--output", "json", "--stack-name", &stack.name]);
+    sam.arg("--start-time").arg(match since {
         Since::Beginning => "1 week ago",
         Since::Now => "1 second ago",
     });
     if follow {
         sam.arg("--tail");
     }
-    let output = process::capture(&mut sam, |line| {
-        if let Some(text) = serde_json::from_str(line)
+    let mut complaint = String::new();
+    let mut looked = Instant::now();
+    let mut stack_gone = false;
+    let mut stdout = std::io::stdout().lock();
+    let status = process::watch(&mut sam, |event| match event {
+        Event::Stdout(line) => match serde_json::from_str(&line)
             .ok()
-            .and_then(|event| readable(&event))
+            .and_then(|entry| readable(&entry))
         {
-            println!("{text}");
+            Some(text) => Ok(writeln!(stdout, "{text}")?),
+            None => Ok(()),
+        },
+        Event::Stderr(line) => {
+            complaint = line;
+            Ok(())
         }
-    })?;
-    if output.status.success() || (follow && output.status.code().is_none()) {
-        return Ok(());
+        Event::Idle if stack.process_group.is_some() && looked.elapsed() > LOOK_AFTER_STACK => {
+            looked = Instant::now();
+            stack_gone = emulator::is_gone(places);
+            if stack_gone {
+                Err(Interrupted.into())
+            } else {
+                Ok(())
+            }
+        }
+        Event::Idle => Ok(()),
+    });
+    match status {
+        Ok(status) if status.success() => Ok(End::Printed),
+        Ok(_) => bail!("sam logs failed: {complaint}"),
+        Err(_) if stack_gone => Ok(End::StackGone),
+        Err(error) if error.is::<Interrupted>() || is_broken_pipe(&error) => Ok(End::ByDeveloper),
+        Err(error) => Err(error),
     }
-    bail!("sam logs failed: {}", process::tail(&output.stderr, 5))
 }
 
-/// Following ends with an interrupt, as a rule; that is no failure.
-pub(crate) fn ended_by_developer(followed: &Result<()>) -> bool {
-    followed
-        .as_ref()
-        .is_err_and(anyhow::Error::is::<Interrupted>)
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error
+        .downcast_ref::<io::Error>()
+        .is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
 }
 
 /// `19:01:13 INFO  the task has ended status=SUCCESS task_id=…`; `None` for Lambda's own book-keeping lines.
-fn readable(event: &Event) -> Option<String> {
-    let seconds = event.timestamp / 1000;
+fn readable(entry: &Entry) -> Option<String> {
+    let seconds = entry.timestamp / 1000;
     let time = format!(
         "{:02}:{:02}:{:02}",
         seconds / 3600 % 24,
         seconds / 60 % 60,
         seconds % 60
     );
-    let message = event.message.trim_end();
+    let message = entry.message.trim_end();
     if ["START ", "END ", "REPORT ", "INIT_START "]
         .iter()
         .any(|own| message.starts_with(own))
@@ -118,7 +149,7 @@ mod tests {
     use super::*;
 
     fn line(message: &str) -> Option<String> {
-        readable(&Event {
+        readable(&Entry {
             timestamp: 1_795_460_473_400,
             message: message.to_owned(),
         })

@@ -29,54 +29,72 @@ pub(crate) struct Captured {
     pub(crate) stderr: String,
 }
 
-enum Line {
+/// What happens while a program runs.
+#[derive(Debug)]
+pub(crate) enum Event {
     Stdout(String),
     Stderr(String),
+    /// Nothing, for [`interrupt::NOTICE`].
+    Idle,
 }
 
 /// Runs to the end and returns what was written; `on_line` sees every line as it comes, from either stream.
 pub(crate) fn capture(command: &mut Command, mut on_line: impl FnMut(&str)) -> Result<Captured> {
-    let mut child = start(command.stdout(Stdio::piped()).stderr(Stdio::piped()))?;
-    let (sender, lines) = mpsc::channel();
-    if let Some(stdout) = child.stdout.take() {
-        read_lines(stdout, sender.clone(), Line::Stdout);
-    }
-    if let Some(stderr) = child.stderr.take() {
-        read_lines(stderr, sender, Line::Stderr);
-    }
     let (mut stdout, mut stderr) = (String::new(), String::new());
-    let mut drain_until = None;
-    loop {
-        match lines.recv_timeout(interrupt::NOTICE) {
-            Ok(Line::Stdout(line)) => {
-                on_line(&line);
-                stdout.push_str(&line);
-                stdout.push('\n');
-            }
-            Ok(Line::Stderr(line)) => {
-                on_line(&line);
-                stderr.push_str(&line);
-                stderr.push('\n');
-            }
-            Err(RecvTimeoutError::Timeout) => {
-                if interrupt::requested() {
-                    end_group(child.id(), &mut child);
-                    bail!(Interrupted);
-                }
-                if child.try_wait()?.is_some()
-                    && *drain_until.get_or_insert_with(|| Instant::now() + DRAIN) < Instant::now()
-                {
-                    break;
-                }
-            }
-            Err(RecvTimeoutError::Disconnected) => break,
-        }
-    }
+    let status = watch(command, |event| {
+        let (line, text) = match event {
+            Event::Stdout(line) => (line, &mut stdout),
+            Event::Stderr(line) => (line, &mut stderr),
+            Event::Idle => return Ok(()),
+        };
+        on_line(&line);
+        text.push_str(&line);
+        text.push('\n');
+        Ok(())
+    })?;
     Ok(Captured {
-        status: wait(&mut child)?,
+        status,
         stdout,
         stderr,
     })
+}
+
+/// Runs to the end and keeps nothing; an error from `on_event` ends the program.
+pub(crate) fn watch(
+    command: &mut Command,
+    mut on_event: impl FnMut(Event) -> Result<()>,
+) -> Result<ExitStatus> {
+    let mut child = start(command.stdout(Stdio::piped()).stderr(Stdio::piped()))?;
+    let (sender, events) = mpsc::channel();
+    if let Some(stdout) = child.stdout.take() {
+        read_lines(stdout, sender.clone(), Event::Stdout);
+    }
+    if let Some(stderr) = child.stderr.take() {
+        read_lines(stderr, sender, Event::Stderr);
+    }
+    let mut drain_until = None;
+    loop {
+        let event = match events.recv_timeout(interrupt::NOTICE) {
+            Ok(event) => event,
+            Err(RecvTimeoutError::Timeout) => Event::Idle,
+            Err(RecvTimeoutError::Disconnected) => break,
+        };
+        let idle = matches!(event, Event::Idle);
+        let go_on = interrupt::check()
+            .map_err(Into::into)
+            .and_then(|()| on_event(event));
+        if let Err(error) = go_on {
+            end_group(child.id(), &mut child);
+            return Err(error);
+        }
+        if idle
+            && child.try_wait()?.is_some()
+            && *drain_until.get_or_insert_with(|| Instant::now() + DRAIN) < Instant::now()
+        {
+            break;
+        }
+    }
+    wait(&mut child)
 }
 
 /// Runs to the end with this program's own output, so that the developer sees it as it comes.
@@ -229,7 +247,11 @@ fn end_group(group: u32, leader: &mut Child) {
     }
 }
 
-fn read_lines(stream: impl Read + Send + 'static, sender: Sender<Line>, wrap: fn(String) -> Line) {
+fn read_lines(
+    stream: impl Read + Send + 'static,
+    sender: Sender<Event>,
+    wrap: fn(String) -> Event,
+) {
     thread::spawn(move || {
         let mut reader = BufReader::new(stream);
         let mut bytes = Vec::new();

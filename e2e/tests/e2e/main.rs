@@ -1,6 +1,8 @@
 //! Black-box tests of a deployed stack. They need `LONGHAUL_STACK`; `cargo xtask test` provides it.
 
 mod bad_input;
+mod cancel;
+mod idempotency;
 mod one_task_per_user;
 mod privacy;
 mod progress;

@@ -6,7 +6,8 @@ use anyhow::{Context, Result};
 use e2e::{Stack, TASKS, wait_until};
 use serde_json::{Value, json};
 
-const ITEMS: u32 = 5;
+/// Enough of them, two at a time, for a slow machine to see some done and some not.
+const ITEMS: u32 = 12;
 
 #[test]
 fn a_task_rises_to_success_and_frees_its_user() -> Result<()> {
@@ -106,5 +107,21 @@ fn every_item_has_one_row() -> Result<()> {
         stack.rows(&format!("TASK#{task_id}"))?.len(),
         ITEMS as usize
     );
+    Ok(())
+}
+
+#[test]
+fn a_task_that_outlives_its_functions_is_handed_on_and_ends() -> Result<()> {
+    // Two at a time and 0.4 s each: 24 s, where a function has 10.
+    const MANY: u32 = 120;
+    let user = Stack::load()?.user()?;
+    let task_id = user.submit(MANY)?.task_id()?;
+    wait_until("the task succeeds", Duration::from_mins(3), || {
+        let status = user.status(&task_id)?;
+        assert_ne!(status["task_status"], "FAILED", "{status}");
+        Ok((status["task_status"] == "SUCCESS").then_some(()))
+    })?;
+    let status = user.status(&task_id)?;
+    assert_eq!(status["count_done_items"], MANY);
     Ok(())
 }
