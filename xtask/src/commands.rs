@@ -359,45 +359,55 @@ pub(crate) fn stop_quietly(places: &Places) -> Result<bool> {
 /// Prints what runs; the exit code tells a script the same: 0 for a stack that is up.
 fn status(places: &Places) -> ExitCode {
     let stack = Stack::load(places).ok();
-    match (emulator::state(places), stack) {
+    let (text, code) = match (emulator::state(places), stack) {
         (State::Running(emulator), Some(stack)) => {
+            let started = UNIX_EPOCH + Duration::from_secs(emulator.started_at);
             let since = SystemTime::now()
-                .duration_since(UNIX_EPOCH + Duration::from_secs(emulator.started_at))
+                .duration_since(started)
                 .unwrap_or_default();
-            println!(
-                "Running for {} (process group {}).\n",
-                seconds(since),
-                emulator.process_group
-            );
-            print_stack(&stack);
-            ExitCode::SUCCESS
+            let group = emulator.process_group;
+            (
+                format!(
+                    "Running for {} (process group {group}).\n\n{}",
+                    seconds(since),
+                    describe(&stack)
+                ),
+                ExitCode::SUCCESS,
+            )
         }
-        (State::Running(emulator), None) => {
-            println!(
+        (State::Running(emulator), None) => (
+            format!(
                 "The emulator runs at {}, but nothing is deployed on it yet.",
                 emulator.endpoint_url
-            );
-            ExitCode::FAILURE
-        }
-        (State::Broken(emulator), _) => {
-            println!(
+            ),
+            ExitCode::FAILURE,
+        ),
+        (State::Broken(emulator), _) => (
+            format!(
                 "The emulator's processes (group {}) run, but {} does not answer. Clean up with: cargo xtask down",
                 emulator.process_group, emulator.endpoint_url
-            );
-            ExitCode::FAILURE
-        }
+            ),
+            ExitCode::FAILURE,
+        ),
         (State::Stopped, Some(stack))
             if stack.process_group.is_none() && emulator::is_healthy(&stack.endpoint_url) =>
         {
-            println!("Deployed on an emulator that was not started here.\n");
-            print_stack(&stack);
-            ExitCode::SUCCESS
+            (
+                format!(
+                    "Deployed on an emulator that was not started here.\n\n{}",
+                    describe(&stack)
+                ),
+                ExitCode::SUCCESS,
+            )
         }
-        (State::Stopped, _) => {
-            println!("Nothing runs. Start with: cargo xtask up");
-            ExitCode::FAILURE
-        }
-    }
+        (State::Stopped, _) => (
+            "Nothing runs. Start with: cargo xtask up".to_owned(),
+            ExitCode::FAILURE,
+        ),
+    };
+    // In one piece, so that a reader of the first line does not cut it off half-way.
+    println!("{text}");
+    code
 }
 
 fn describe(stack: &Stack) -> String {
