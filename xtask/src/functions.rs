@@ -38,7 +38,14 @@ struct Built {
 #[derive(Deserialize)]
 struct Artifact {
     target: Target,
+    profile: Profile,
     executable: Option<PathBuf>,
+}
+
+#[derive(Deserialize)]
+struct Profile {
+    /// The target's unit tests: an executable of the same name.
+    test: bool,
 }
 
 #[derive(Deserialize)]
@@ -99,7 +106,8 @@ fn compile(places: &Places, step: &Step, how: Build) -> Result<Vec<Built>> {
 
 fn executable(line: &str) -> Option<Built> {
     let artifact: Artifact = serde_json::from_str(line).ok()?;
-    let is_function = artifact.target.kind.iter().any(|kind| kind == "bin")
+    let is_function = !artifact.profile.test
+        && artifact.target.kind.iter().any(|kind| kind == "bin")
         && FUNCTIONS.contains(&artifact.target.name.as_str());
     let executable = artifact.executable?;
     is_function.then_some(Built {
@@ -171,14 +179,16 @@ mod tests {
 
     #[test]
     fn only_a_functions_own_binary_counts() {
-        let line = |kind: &str, name: &str| {
+        let line = |kind: &str, name: &str, test: bool| {
+            let target = format!(r#"{{"kind":["{kind}"],"name":"{name}"}}"#);
             format!(
-                r#"{{"reason":"compiler-artifact","target":{{"kind":["{kind}"],"name":"{name}"}},"executable":"/t/{name}"}}"#
+                r#"{{"reason":"compiler-artifact","target":{target},"profile":{{"test":{test}}},"executable":"/t/{name}"}}"#
             )
         };
-        assert!(executable(&line("bin", "submit")).is_some());
-        assert!(executable(&line("lib", "submit")).is_none());
-        assert!(executable(&line("bin", "xtask")).is_none());
+        assert!(executable(&line("bin", "submit", false)).is_some());
+        assert!(executable(&line("bin", "submit", true)).is_none());
+        assert!(executable(&line("lib", "submit", false)).is_none());
+        assert!(executable(&line("bin", "xtask", false)).is_none());
         assert!(executable(r#"{"reason":"build-finished","success":true}"#).is_none());
     }
 }
