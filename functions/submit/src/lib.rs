@@ -155,6 +155,7 @@ impl Submit {
             task_id: task.task_id,
             chunks: (0..task.chunks.len()).collect(),
             hops: 0,
+            alone: false,
         };
         if let Err(error) = self.queue.send(&message).await {
             tracing::warn!(

@@ -172,11 +172,13 @@ impl Sweeper {
             chunks = chunks.len(),
             "a task has stalled; dispatching it again"
         );
+        let alone = chunks.iter().any(|&chunk| task.chunks[chunk].attempts > 0);
         let message = Message {
             user: task.user.clone(),
             task_id: task.task_id,
             chunks,
             hops: 0,
+            alone,
         };
         self.queue.send(&message).await?;
         Ok(true)

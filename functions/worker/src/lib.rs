@@ -25,14 +25,16 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent};
+use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
 use tasks::chunk::{ChunkIndex, Owner};
 use tasks::config::{ConfigError, Environment};
 use tasks::queue::{MalformedMessage, Message, Queue, QueueError};
 use tasks::store::{Claim, Consistency, Store, StoreError};
 use tasks::task::{ATTEMPTS_MAX, Outcome, Task};
 use tasks::telemetry;
+use tokio::sync::RwLock;
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 use tracing::Instrument;
 
 use crate::item::{Item, ItemError, Processed};
@@ -140,18 +142,39 @@ impl Worker {
     /// Deals with a batch of messages, all at once and each on its own: one that fails, even one
     /// whose handling panics, is reported alone and does not take the others with it.
     ///
+    /// But for a message that killed a worker before: it might do so again, so it waits until the
+    /// others are through and then has the process to itself. Otherwise an item that kills its
+    /// workers would, before it is found out, fail the tasks that happen to share its batches.
+    ///
     /// `time_left` is how long the invocation may still take.
     pub async fn handle(&self, event: SqsEvent, time_left: Duration) -> SqsBatchResponse {
-        let mut records = JoinSet::new();
+        let deadline = Instant::now() + time_left;
+        let turns = Arc::new(RwLock::new(()));
+        let mut running = JoinSet::new();
         let mut message_ids = HashMap::new();
-        for record in event.records {
+        // Turns are given in the order in which they are asked for: those that go alone come last.
+        let (alone, beside_others): (Vec<_>, Vec<_>) = event
+            .records
+            .into_iter()
+            .map(Delivery::new)
+            .partition(|delivery| delivery.alone);
+        for delivery in beside_others.into_iter().chain(alone) {
             let worker = self.clone();
-            let body = record.body.unwrap_or_default();
-            let handle = records.spawn(async move { worker.work(&body, time_left).await });
-            message_ids.insert(handle.id(), record.message_id.unwrap_or_default());
+            let turns = Arc::clone(&turns);
+            let handle = running.spawn(async move {
+                let message = delivery.message?;
+                if delivery.alone {
+                    let _turn = turns.write().await;
+                    worker.work(&message, deadline).await
+                } else {
+                    let _turn = turns.read().await;
+                    worker.work(&message, deadline).await
+                }
+            });
+            message_ids.insert(handle.id(), delivery.message_id);
         }
         let mut response = SqsBatchResponse::default();
-        while let Some(ended) = records.join_next_with_id().await {
+        while let Some(ended) = running.join_next_with_id().await {
             let (id, error) = match ended {
                 Ok((_, Ok(()))) => continue,
                 Ok((id, Err(error))) => (id, telemetry::chain(&error)),
@@ -164,19 +187,14 @@ impl Worker {
         response
     }
 
-    /// Deals with one message. `Ok` acknowledges it.
-    ///
-    /// # Errors
-    ///
-    /// [`WorkError`]: the message has to come again.
-    pub async fn work(&self, body: &str, time_left: Duration) -> Result<(), WorkError> {
-        let message = Message::parse(body)?;
+    /// Deals with one message until `deadline` at the latest. `Ok` acknowledges it.
+    async fn work(&self, message: &Message, deadline: Instant) -> Result<(), WorkError> {
         let span = tracing::info_span!("work", task_id = %message.task_id);
         async {
-            let Some(chunk) = self.fan_out(&message).await? else {
+            let Some(chunk) = self.fan_out(message).await? else {
                 return Ok(());
             };
-            self.work_on(&message, chunk, time_left).await
+            self.work_on(message, chunk, deadline).await
         }
         .instrument(span)
         .await
@@ -213,7 +231,7 @@ impl Worker {
         &self,
         message: &Message,
         chunk: ChunkIndex,
-        time_left: Duration,
+        deadline: Instant,
     ) -> Result<(), WorkError> {
         let host = self.store.host();
         let owner = Owner::new(host.random());
@@ -237,6 +255,7 @@ impl Worker {
             return self.give_up_on_item(&task, chunk, &owner).await;
         }
 
+        let time_left = deadline.saturating_duration_since(Instant::now());
         let slice = Slice::new(self, task, chunk, owner, time_left);
         match slice.run().await? {
             End::Complete(task) => self.finish_if_complete(&task).await,
@@ -271,6 +290,8 @@ impl Worker {
         }
         let next = Message {
             hops: message.hops + 1,
+            // The worker lives to send this.
+            alone: false,
             ..message.for_chunk(chunk)
         };
         self.queue.send(&next).await?;
@@ -298,5 +319,26 @@ impl Worker {
             .give_up_chunk(task, chunk, owner, &outcome)
             .await?;
         Ok(())
+    }
+}
+
+/// A message as the queue delivered it.
+struct Delivery {
+    message_id: String,
+    message: Result<Message, MalformedMessage>,
+    /// It may have killed a worker: it has been delivered before and was not acknowledged, or says so.
+    alone: bool,
+}
+
+impl Delivery {
+    fn new(record: SqsMessage) -> Self {
+        let message = Message::parse(&record.body.unwrap_or_default());
+        let deliveries = record.attributes.get("ApproximateReceiveCount");
+        let returned = deliveries.is_some_and(|count| count != "1");
+        Self {
+            message_id: record.message_id.unwrap_or_default(),
+            alone: returned || message.as_ref().is_ok_and(|message| message.alone),
+            message,
+        }
     }
 }

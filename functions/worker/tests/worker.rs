@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent};
 use embedded_aws::{EmbeddedAws, QUEUE_URL, TABLE};
-use serde_json::Value;
+use serde_json::{Value, json};
 use tasks::host::{Host, Timestamp};
 use tasks::queue::{Message, Queue};
 use tasks::store::{Consistency, SeenLock, Store};
@@ -55,13 +55,18 @@ impl Bench {
     }
 
     async fn submitted(&self, number_of_items: u64, chunk_items: u64) -> Task {
+        self.submitted_by(SAMPLE_USER, number_of_items, chunk_items)
+            .await
+    }
+
+    async fn submitted_by(&self, user: &str, number_of_items: u64, chunk_items: u64) -> Task {
         let terms = Terms {
             chunk_items,
             lease: Duration::from_secs(60),
             retention: Duration::from_secs(86_400),
             uniqueness: Uniqueness::User,
         };
-        let user = UserId::from_claim(SAMPLE_USER).unwrap();
+        let user = UserId::from_claim(user).unwrap();
         let request = Request { number_of_items };
         let task = Task::new(self.store.host(), user, request, &terms);
         self.store
@@ -106,12 +111,32 @@ fn failures(response: &SqsBatchResponse) -> Vec<&str> {
     ids
 }
 
+/// Delivers these bodies in one batch, for the first time.
+fn delivery<const N: usize>(bodies: [&str; N]) -> SqsEvent {
+    let record = |(body, id): (&str, u32)| {
+        json!({
+            "messageId": id.to_string(),
+            "body": body,
+            "attributes": {"ApproximateReceiveCount": "1"},
+        })
+    };
+    let records: Vec<_> = bodies.into_iter().zip(1..).map(record).collect();
+    serde_json::from_value(json!({"Records": records})).unwrap()
+}
+
+/// Deals with a message on its own, which must succeed.
+async fn work(worker: &Worker, body: &str, time_left: Duration) {
+    let response = worker.handle(delivery([body]), time_left).await;
+    assert_eq!(response.batch_item_failures, []);
+}
+
 fn body(task: &Task, chunks: &[usize]) -> String {
     let message = Message {
         user: task.user.clone(),
         task_id: task.task_id,
         chunks: chunks.to_vec(),
         hops: 0,
+        alone: false,
     };
     serde_json::to_string(&message).unwrap()
 }
@@ -164,9 +189,8 @@ async fn a_message_that_comes_twice_does_not_count_twice() {
     let task = bench.submitted(5, 100).await;
     let worker = bench.worker(10, Duration::from_secs(60), sample());
     let body = body(&task, &[0]);
-    let (first, second) = tokio::join!(worker.work(&body, AMPLE), worker.work(&body, AMPLE));
-    assert!(first.is_ok() && second.is_ok());
-    worker.work(&body, AMPLE).await.unwrap();
+    tokio::join!(work(&worker, &body, AMPLE), work(&worker, &body, AMPLE));
+    work(&worker, &body, AMPLE).await;
     let ended = bench.stored(&task).await;
     assert_eq!((ended.status, ended.progress().done), (Status::Success, 5));
 }
@@ -187,7 +211,7 @@ async fn a_task_of_many_chunks_is_spread_over_messages() {
     let task = bench.submitted(250, 10).await;
     let chunks: Vec<_> = (0..25).collect();
     let worker = bench.worker(10, Duration::from_secs(60), sample());
-    worker.work(&body(&task, &chunks), AMPLE).await.unwrap();
+    work(&worker, &body(&task, &chunks), AMPLE).await;
     let sent = bench.aws.take_sent();
     assert_eq!(sent.len(), 24);
     let calls = bench.aws.take_calls();
@@ -200,7 +224,7 @@ async fn a_task_of_many_chunks_is_spread_over_messages() {
     );
     assert_eq!(bench.stored(&task).await.status, Status::Processing);
     for message in sent {
-        worker.work(&message.body, AMPLE).await.unwrap();
+        work(&worker, &message.body, AMPLE).await;
     }
     let ended = bench.stored(&task).await;
     assert_eq!(
@@ -208,7 +232,7 @@ async fn a_task_of_many_chunks_is_spread_over_messages() {
         (Status::Success, 250)
     );
     // The first message again, late: everything is done, nothing is sent.
-    worker.work(&body(&task, &chunks), AMPLE).await.unwrap();
+    work(&worker, &body(&task, &chunks), AMPLE).await;
     assert!(bench.aws.take_sent().is_empty());
 }
 
@@ -226,7 +250,7 @@ async fn a_worker_hands_on_when_its_slice_is_over_and_nothing_is_done_twice() {
     let mut body = body(&task, &[0]);
     let mut slices = 1;
     loop {
-        worker.work(&body, AMPLE).await.unwrap();
+        work(&worker, &body, AMPLE).await;
         let Some(next) = bench.aws.take_sent().pop() else {
             break;
         };
@@ -256,7 +280,7 @@ async fn a_worker_leaves_before_its_deadline_even_if_an_item_hangs() {
     let worker = bench.worker(10, Duration::from_secs(60), process);
     let time_left = Duration::from_secs(20);
     let started = Instant::now();
-    worker.work(&body(&task, &[0]), time_left).await.unwrap();
+    work(&worker, &body(&task, &[0]), time_left).await;
     assert!(started.elapsed() < time_left);
     let stored = bench.stored(&task).await;
     assert_eq!(
@@ -289,7 +313,7 @@ async fn items_that_fail_are_recorded_and_the_task_goes_on() {
         }
     });
     let worker = bench.worker(2, Duration::from_secs(60), process);
-    worker.work(&body(&task, &[0]), AMPLE).await.unwrap();
+    work(&worker, &body(&task, &[0]), AMPLE).await;
     let ended = bench.stored(&task).await;
     assert_eq!(ended.status, Status::Failed);
     assert_eq!(ended.error.as_deref(), Some("3 of 6 items failed."));
@@ -319,7 +343,7 @@ async fn an_item_that_kills_its_workers_is_found_and_named() {
     let mut lives = 0;
     while bench.stored(&task).await.status.is_open() {
         let body = body(&task, &[0]);
-        let life = tokio::time::timeout(Duration::from_millis(100), worker.work(&body, AMPLE));
+        let life = tokio::time::timeout(Duration::from_millis(100), work(&worker, &body, AMPLE));
         let _ = life.await;
         // Until the lease of the dead worker has run out.
         tokio::time::sleep(Duration::from_secs(61)).await;
@@ -337,16 +361,51 @@ async fn an_item_that_kills_its_workers_is_found_and_named() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_message_that_killed_a_worker_waits_until_it_can_harm_nobody() {
+    for (returned, alone) in [(true, false), (false, true)] {
+        let bench = Bench::new();
+        let deadly = bench.submitted_by("killer", 3, 100).await;
+        let innocent = bench.submitted_by("ann", 30, 100).await;
+        let process: Process = Arc::new(|item: Item| {
+            Box::pin(async move {
+                assert_ne!(item.user.as_str(), "killer", "dead");
+                tokio::time::sleep(Duration::from_secs(2)).await;
+                Ok(Processed {
+                    name: String::new(),
+                    description: String::new(),
+                })
+            })
+        });
+        let worker = bench.worker(10, Duration::from_secs(60), process);
+        let mut message = Message::parse(&body(&deadly, &[0])).unwrap();
+        message.alone = alone;
+        let deadly_body = serde_json::to_string(&message).unwrap();
+        let mut event = delivery([&deadly_body, &body(&innocent, &[0])]);
+        if returned {
+            let attributes = &mut event.records[0].attributes;
+            attributes.insert("ApproximateReceiveCount".into(), "2".into());
+        }
+        let watch = async {
+            tokio::time::sleep(Duration::from_millis(5900)).await;
+            assert_eq!(bench.stored(&deadly).await.status, Status::Queued);
+        };
+        tokio::join!(worker.handle(event, AMPLE), watch);
+        assert_eq!(bench.stored(&innocent).await.status, Status::Success);
+        assert_ne!(bench.stored(&deadly).await.status, Status::Queued);
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_complete_chunk_whose_message_keeps_coming_is_not_blamed() {
     let bench = Bench::new();
     let task = bench.submitted(10, 5).await;
     let worker = bench.worker(10, Duration::from_secs(60), sample());
     for _ in 0..10 {
-        worker.work(&body(&task, &[0]), AMPLE).await.unwrap();
+        work(&worker, &body(&task, &[0]), AMPLE).await;
         tokio::time::sleep(Duration::from_secs(61)).await;
     }
     assert_eq!(bench.stored(&task).await.status, Status::Processing);
-    worker.work(&body(&task, &[1]), AMPLE).await.unwrap();
+    work(&worker, &body(&task, &[1]), AMPLE).await;
     assert_eq!(bench.stored(&task).await.status, Status::Success);
 }
 
@@ -361,8 +420,7 @@ async fn a_cancelled_task_is_left_alone_at_the_next_write() {
         bench.store.cancel(&task).await.unwrap();
     };
     let started = Instant::now();
-    let (result, ()) = tokio::join!(worker.work(&body, AMPLE), cancelled);
-    result.unwrap();
+    tokio::join!(work(&worker, &body, AMPLE), cancelled);
     assert!(started.elapsed() < Duration::from_secs(7));
     let stored = bench.stored(&task).await;
     assert_eq!(
