@@ -241,8 +241,16 @@ export class Tab {
     return () => this.page.evaluate(() => window.announced);
   }
 
+  /** Waits until what fades or slides in is there. */
+  async isSettled() {
+    await this.page.evaluate(() => Promise.all(document.getAnimations()
+      .filter((animation) => animation.effect?.getComputedTiming().endTime !== Infinity)
+      .map((animation) => animation.finished.catch(() => {}))));
+  }
+
   /** Fails where axe finds anything to object to, or where the page is wider than the screen. */
   async isAccessible() {
+    await this.isSettled();
     await this.page.evaluate(axeSource);
     const { violations } = await this.page.evaluate(() => window.axe.run(document, { resultTypes: ['violations'] }));
     assert.deepEqual(violations.map(({ id, nodes }) => `${id}: ${nodes.map((node) => `${node.html} ${node.failureSummary}`).join('; ')}`), []);

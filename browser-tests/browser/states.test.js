@@ -21,6 +21,7 @@ for (const [screen, options] of Object.entries(screens)) {
   for (const colorScheme of ['light', 'dark']) {
     const context = { ...options, colorScheme };
     const look = async (tab, state) => {
+      await tab.isSettled();
       await tab.page.screenshot({ path: `${PICTURES}${state}-${screen}-${colorScheme}.png` });
       await tab.isAccessible();
     };

@@ -31,13 +31,13 @@ pageTest('a task is started, watched and finished', async (tab) => {
   assert.equal(await tab.page.title(), 'Finished · Longhaul');
   assert.equal(await tab.textOf('task-percent'), '100');
   assert.equal(await tab.textOf('task-count'), '40 of 40 items');
-  await tab.says('All 40 items are done.');
+  await tab.says('All 40 items are done. Have a look, or start another task.');
   const shown = await tab.page.evaluate(() => window.frames_seen.map(([, value]) => value));
   for (let frame = 1; frame < shown.length; frame += 1) assert.ok(shown[frame] >= shown[frame - 1], 'the bar turned back');
   const steps = new Set(shown);
   assert.ok(steps.size > truths.length, 'the bar moves between polls');
   const said = await announced();
-  assert.equal(said.at(-1), 'Finished. All 40 items are done.');
+  assert.equal(said.at(-1), 'Finished. All 40 items are done. Have a look, or start another task.');
   assert.ok(said.length <= 6, `a screen reader had to hear: ${said.join(' | ')}`);
   await tab.button('Start another').click();
   await tab.focusIsOn('count');
@@ -177,7 +177,7 @@ pageTest('cancelling asks first, keeps what is done, and the next task can start
   await tab.page.getByRole('dialog').getByRole('button', { name: 'Cancel task' }).click();
   await tab.reaches('Cancelled');
   await tab.focusIsOn('again');
-  await tab.says(/^Cancelled after [\d,]+ of 200 items\. What was done is kept\.$/);
+  await tab.says(/^Cancelled after [\d,]+ of 200 items\. What was done is kept; start another when you like\.$/);
   assert.equal(await tab.page.title(), 'Cancelled · Longhaul');
   await tab.button('Start another').click();
   await tab.start(1);

@@ -36,7 +36,7 @@ export class History {
     if (!this.#isLoaded) this.#nextCursor = nextCursor;
     this.#isLoaded = true;
     this.#add(entries);
-    return entries.find((task) => !isTerminal(task));
+    return entries.map(({ task_id }) => this.#entries.get(task_id)?.task).find((task) => task && !isTerminal(task));
   }
 
   async loadOlder() {

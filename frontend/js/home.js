@@ -212,7 +212,7 @@ export class Home {
     this.#follower = new Follower({
       fetchStatus: (etag, signal) => this.#api.status(taskId, etag, signal),
       onTask: (task, pollAfterMs) => this.#showTask(task, pollAfterMs),
-      onTrouble: ({ error, failures }) => this.#showTrouble(error, failures),
+      onTrouble: ({ error }) => this.#view.showTrouble(`${words.apiProblem(error)} Your task goes on; this page catches up by itself.`),
       onRecovered: () => this.#showRecovered(),
       onLost: (error) => this.#showLost(error),
       isRetryable,
@@ -249,15 +249,10 @@ export class Home {
     if (hasEnded && hadFocus) this.#againButton.focus();
   }
 
-  /** @param {unknown} error @param {number} failures */
-  #showTrouble(error, failures) {
-    this.#view.showTrouble();
-    if (failures === 1) this.#view.note(`${words.apiProblem(error)} Your task goes on; this page catches up by itself.`);
-  }
 
   #showRecovered() {
     const text = 'Connected again.';
-    this.#view.note(text);
+    this.#view.showRecovered(text);
     setTimeout(() => this.#view.unnote(text), RECOVERED_NOTE_MS);
   }
 
@@ -345,8 +340,7 @@ export class Home {
     if (!this.#isHere) return;
     const visit = this.#visit;
     const active = await this.#look(visit, failures);
-    // What the person is busy with here comes first: a result being read, a number being sent.
-    const isFree = this.#task === null && !isBusy(this.#startButton);
+    const isFree = (this.#task === null || isTerminal(this.#task)) && !isBusy(this.#startButton);
     if (active && visit === this.#visit && isFree) this.#follow(active.task_id, active, 0);
   }
 

@@ -62,6 +62,7 @@ export class TaskView {
     if (task.task_id !== this.#task?.task_id) {
       this.#done.reset(task.count_done_items);
       this.#failed.reset(task.count_failed_items);
+      this.#inTrouble = false;
       this.note('');
     } else {
       this.#announceChange(this.#task, task);
@@ -73,7 +74,6 @@ export class TaskView {
     this.#task = task;
     this.#receivedAt = now;
     this.#nextDueAt = now + (pollAfterMs ?? 0);
-    this.#inTrouble = false;
     this.#root.dataset.state = task.task_status;
     this.#icon.setAttribute('href', `#icon-${task.task_status.toLowerCase()}`);
     setText(this.#state, words.STATE_WORDS[task.task_status]);
@@ -86,6 +86,8 @@ export class TaskView {
 
   /** A line about the connection or about how the page came to this task; it is also read out. @param {string} text */
   note(text) {
+    this.#note.classList.toggle('trouble', this.#inTrouble);
+    if (this.#note.textContent === text) return;
     setText(this.#note, text);
     if (text) announce(text);
   }
@@ -95,9 +97,17 @@ export class TaskView {
     if (this.#note.textContent === text) setText(this.#note, '');
   }
 
-  /** While nothing is heard from the server, a running countdown would be a guess. */
-  showTrouble() {
+  /** While nothing is heard from the server, a running countdown would be a guess. @param {string} text */
+  showTrouble(text) {
     this.#inTrouble = true;
+    this.note(text);
+    this.#render();
+  }
+
+  /** @param {string} text */
+  showRecovered(text) {
+    this.#inTrouble = false;
+    this.note(text);
     this.#render();
   }
 

@@ -105,9 +105,10 @@ export function outcome(task) {
     case 'PROCESSING':
       return 'You can close this page. The work goes on, and you can come back to watch.';
     case 'SUCCESS':
-      return total === 1 ? 'The item is done.' : `All ${items(total)} are done.`;
+      return `${total === 1 ? 'The item is' : `All ${items(total)} are`} done. Have a look, or start another task.`;
     case 'CANCELLED':
-      return `Cancelled after ${number(done)} of ${items(total)}. What was done is kept.`;
+      if (done === 0) return 'Cancelled before an item was done. Start another when you like.';
+      return `Cancelled after ${number(done)} of ${items(total)}. What was done is kept; start another when you like.`;
     case 'FAILED':
       if (task.error) return `${sentence(task.error)} Done so far: ${number(done)} of ${items(total)}.`;
       return `${number(failed)} of ${items(total)} failed. See which ones and why, then start another task.`;
