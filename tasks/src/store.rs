@@ -176,16 +176,6 @@ pub enum Cancellation {
     Missing,
 }
 
-/// Whether a read must see every write that was acknowledged before it. Eventually consistent reads
-/// cost half and see almost all of them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Consistency {
-    /// May miss the latest writes.
-    Eventual,
-    /// Misses nothing.
-    Strong,
-}
-
 /// What becomes of a chunk when progress is saved.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Hold {
@@ -544,7 +534,7 @@ impl Store {
 
     async fn item(&self, task_id: TaskId, index: ItemIndex) -> Result<Option<ItemRow>, StoreError> {
         let key = item_key(task_id, index);
-        let row = self.get(key, Consistency::Strong).await?;
+        let row = self.get(key).await?;
         Ok(row.map(serde_dynamo::from_item).transpose()?)
     }
 
@@ -710,9 +700,7 @@ impl Store {
         let actions = vec![write.into_action(&self.table)?, self.delete_lock(task)?];
         self.transact(actions).await?;
         // Committed or refused: the task has ended now, and reading it tells how.
-        let stored = self
-            .task(&task.user, task.task_id, Consistency::Strong)
-            .await?;
+        let stored = self.task(&task.user, task.task_id).await?;
         Ok(match stored {
             None => Cancellation::Missing,
             Some(task) if task.status == Status::Cancelled => Cancellation::Cancelled(task),
@@ -814,34 +802,15 @@ impl Store {
 
     /// One of the user's tasks; `None` when the user has no task of this id, whoever else may.
     ///
+    /// The read is consistent: of two polls in a row the second must not show less than the first,
+    /// and right after a submit the task must be there.
+    ///
     /// # Errors
     ///
     /// [`StoreError`].
-    pub async fn task(
-        &self,
-        user: &UserId,
-        task_id: TaskId,
-        consistency: Consistency,
-    ) -> Result<Option<Task>, StoreError> {
-        let row = self.get(task_key(user, task_id), consistency).await?;
+    pub async fn task(&self, user: &UserId, task_id: TaskId) -> Result<Option<Task>, StoreError> {
+        let row = self.get(task_key(user, task_id)).await?;
         Ok(row.map(serde_dynamo::from_item).transpose()?)
-    }
-
-    /// The same, with an eventually consistent read first and a consistent one only on a miss: right
-    /// after a submit the cheap read may not know the task yet.
-    ///
-    /// # Errors
-    ///
-    /// [`StoreError`].
-    pub async fn known_task(
-        &self,
-        user: &UserId,
-        task_id: TaskId,
-    ) -> Result<Option<Task>, StoreError> {
-        match self.task(user, task_id, Consistency::Eventual).await? {
-            Some(task) => Ok(Some(task)),
-            None => self.task(user, task_id, Consistency::Strong).await,
-        }
     }
 
     /// The user's tasks, newest first, from after `after` on.
@@ -933,13 +902,13 @@ impl Store {
         Ok(Page { entries, next })
     }
 
-    async fn get(&self, key: Key, consistency: Consistency) -> Result<Option<Row>, StoreError> {
+    async fn get(&self, key: Key) -> Result<Option<Row>, StoreError> {
         let answer = self
             .client
             .get_item()
             .table_name(&self.table)
             .set_key(Some(address(&key)))
-            .consistent_read(consistency == Consistency::Strong)
+            .consistent_read(true)
             .send()
             .await?;
         Ok(answer.item)

@@ -51,7 +51,7 @@ impl Cancel {
     async fn cancel(&self, request: &Request) -> Result<Response<Body>, ApiError> {
         let user = api::user(request)?;
         let task_id = api::task_id(request)?;
-        let task = self.store.known_task(&user, task_id).await?;
+        let task = self.store.task(&user, task_id).await?;
         let task = task.ok_or(ApiError::NotFound)?;
         match self.store.cancel(&task).await? {
             Cancellation::Cancelled(task) => {

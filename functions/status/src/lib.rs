@@ -78,7 +78,7 @@ impl StatusReader {
     }
 
     async fn find(&self, user: &UserId, task_id: TaskId) -> Result<Task, ApiError> {
-        let task = self.store.known_task(user, task_id).await?;
+        let task = self.store.task(user, task_id).await?;
         task.ok_or(ApiError::NotFound)
     }
 

@@ -14,7 +14,7 @@ use serde_json::json;
 use tasks::api::{self, ApiError};
 use tasks::config::{ConfigError, Environment};
 use tasks::queue::{Message, Queue};
-use tasks::store::{Consistency, SeenLock, Store, StoreError, Submission};
+use tasks::store::{SeenLock, Store, StoreError, Submission};
 use tasks::task::{IdempotencyKey, Status, Task, TaskId, Terms};
 use tasks::telemetry;
 
@@ -129,10 +129,7 @@ impl Submit {
                     continue;
                 }
             };
-            let holder = self
-                .store
-                .task(&task.user, holder_id, Consistency::Strong)
-                .await?;
+            let holder = self.store.task(&task.user, holder_id).await?;
             let seen = match holder {
                 Some(ref holder) if holder.is_abandoned(self.store.host().now()) => {
                     SeenLock::Abandoned(holder)

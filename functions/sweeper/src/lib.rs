@@ -10,7 +10,7 @@ use std::time::Duration;
 use tasks::chunk::ChunkIndex;
 use tasks::config::{ConfigError, Environment};
 use tasks::queue::{Message, Queue, QueueError};
-use tasks::store::{Consistency, OPEN_SHARDS, Store, StoreError};
+use tasks::store::{OPEN_SHARDS, Store, StoreError};
 use tasks::task::{Diagnosis, Task, TaskId, UserId};
 use tasks::telemetry;
 
@@ -129,7 +129,7 @@ impl Sweeper {
         task_id: TaskId,
         swept: &mut Swept,
     ) -> Result<(), SweepError> {
-        let Some(task) = self.store.task(user, task_id, Consistency::Strong).await? else {
+        let Some(task) = self.store.task(user, task_id).await? else {
             return Ok(());
         };
         let now = self.store.host().now();

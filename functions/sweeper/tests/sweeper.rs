@@ -10,7 +10,7 @@ use sweeper::{Patience, Sweeper, Swept};
 use tasks::chunk::Owner;
 use tasks::host::{Host, Timestamp};
 use tasks::queue::{Message, Queue};
-use tasks::store::{Consistency, Hold, SeenLock, Step, Store};
+use tasks::store::{Hold, SeenLock, Step, Store};
 use tasks::task::{Request, Status, Task, Terms, Uniqueness, UserId};
 use tokio::time::Instant;
 
@@ -88,9 +88,7 @@ impl Bench {
     }
 
     async fn stored(&self, task: &Task) -> Task {
-        let stored = self
-            .store
-            .task(&task.user, task.task_id, Consistency::Strong);
+        let stored = self.store.task(&task.user, task.task_id);
         stored.await.unwrap().unwrap()
     }
 

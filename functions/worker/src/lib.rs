@@ -29,7 +29,7 @@ use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
 use tasks::chunk::{ChunkIndex, Owner};
 use tasks::config::{ConfigError, Environment};
 use tasks::queue::{MalformedMessage, Message, Queue, QueueError};
-use tasks::store::{Claim, Consistency, Store, StoreError};
+use tasks::store::{Claim, Store, StoreError};
 use tasks::task::{ATTEMPTS_MAX, Outcome, Task};
 use tasks::telemetry;
 use tokio::sync::RwLock;
@@ -206,10 +206,7 @@ impl Worker {
         if let [only] = message.chunks[..] {
             return Ok(Some(only));
         }
-        let task = self
-            .store
-            .task(&message.user, message.task_id, Consistency::Strong)
-            .await?;
+        let task = self.store.task(&message.user, message.task_id).await?;
         let Some(task) = task.filter(|task| task.status.is_open()) else {
             return Ok(None);
         };

@@ -12,7 +12,7 @@ use embedded_aws::{EmbeddedAws, QUEUE_URL, TABLE};
 use serde_json::{Value, json};
 use tasks::host::{Host, Timestamp};
 use tasks::queue::{Message, Queue};
-use tasks::store::{Consistency, SeenLock, Store};
+use tasks::store::{SeenLock, Store};
 use tasks::task::{Request, Status, Task, Terms, Uniqueness, UserId};
 use tokio::time::Instant;
 use worker::item::{Item, ItemError, Processed};
@@ -77,9 +77,7 @@ impl Bench {
     }
 
     async fn stored(&self, task: &Task) -> Task {
-        let stored = self
-            .store
-            .task(&task.user, task.task_id, Consistency::Strong);
+        let stored = self.store.task(&task.user, task.task_id);
         stored.await.unwrap().unwrap()
     }
 

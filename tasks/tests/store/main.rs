@@ -11,8 +11,7 @@ use embedded_aws::{Call, EmbeddedAws, Fault, TABLE};
 use tasks::chunk::Owner;
 use tasks::host::{Host, Timestamp};
 use tasks::store::{
-    Advance, Cancellation, Claim, Consistency, Hold, ItemOutcome, ItemRow, SeenLock, Step, Store,
-    Submission,
+    Advance, Cancellation, Claim, Hold, ItemOutcome, ItemRow, SeenLock, Step, Store, Submission,
 };
 use tasks::task::{
     Diagnosis, IdempotencyKey, Outcome, Request, Status, Task, Terms, Uniqueness, UserId,
@@ -97,9 +96,7 @@ impl Bench {
     }
 
     async fn stored(&self, task: &Task) -> Task {
-        let stored = self
-            .store
-            .task(&task.user, task.task_id, Consistency::Strong);
+        let stored = self.store.task(&task.user, task.task_id);
         stored.await.unwrap().unwrap()
     }
 
@@ -475,7 +472,7 @@ async fn one_users_task_does_not_exist_for_another() {
     let bench = Bench::new();
     let task = bench.submitted("ann", 5).await;
     let bob = UserId::from_claim("bob").unwrap();
-    let found = bench.store.known_task(&bob, task.task_id).await.unwrap();
+    let found = bench.store.task(&bob, task.task_id).await.unwrap();
     assert_eq!(found, None);
 }
 
