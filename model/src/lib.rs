@@ -1,1 +1,157 @@
-//! Model.
+//! A model of Longhaul's protocol, small enough to try everything that can happen.
+//!
+//! The simulator runs the real code through a great many random histories. This model is the
+//! opposite: it is not the code, but within its bounds [`stateright`] visits *every* state that any
+//! order of steps and faults can lead to, and in each of them the rules of the protocol must hold.
+//! Its worth stands and falls with its likeness to the code, so it follows it call by call:
+//!
+//! | step here | call there |
+//! |---|---|
+//! | [`Write::Submit`] | `Store::submit`, the transaction of a submit |
+//! | [`Action::Look`] | `Store::task` in `functions/submit`, and whether the task seems abandoned |
+//! | [`Action::Send`] | `Queue::send` in `functions/submit`; it may fail, the answer is 200 |
+//! | [`Action::FanOut`] | `Worker::fan_out`: a read and `Queue::send_all` |
+//! | [`Write::Claim`] | `Store::claim`, on the delivery of a message for one chunk |
+//! | [`Write::Record`] | `Store::record_items`, one item at a time |
+//! | [`Write::Advance`] | `Store::advance`: progress, sign of life and release |
+//! | [`Write::Finish`] | `Store::finish`, by a worker or the sweeper |
+//! | [`Action::Sweep`] | `Store::task` and `Task::diagnose` in `functions/sweeper` |
+//! | [`Write::Blame`] | `Store::give_up_chunk`, by a worker after too many attempts |
+//! | [`Write::GiveUp`], [`Write::Dispatch`] | the sweeper's guarded writes; a dispatch includes its message |
+//! | [`Write::Cancel`] | `Store::cancel` |
+//!
+//! # Faults
+//!
+//! * *A crash* between any two calls: [`Action::Crash`], at any time, as often as it likes.
+//! * *A call of which its caller learns nothing*: [`Action::Delay`]. The write stays under way; its
+//!   caller repeats it, gives up or dies. [`Action::Arrive`] lets it take effect: at once, which is a
+//!   lost answer, or much later, or after its repetition. So many writes may be under way at once as
+//!   [`Rules::late_max`] says.
+//! * *Messages* that were sent once may be delivered at any time, in any order and any number of
+//!   times. A lost message is one that is never delivered.
+//! * *Clocks*: there are none. A lease may run out at any moment ([`Action::Expire`]), a task may
+//!   seem abandoned or stalled at any moment, and `ClientRequestToken`s, which `DynamoDB` remembers
+//!   for ten minutes, are not relied upon. Clocks may cost time, never correctness.
+//!
+//! # What is left out, and why
+//!
+//! * Versions and owners are numbers that are only compared for equality. Only that is kept, see
+//!   [`State::canonical`].
+//! * Which item of a batch: rows are stored one by one, an advance may pass one or more of them.
+//! * `look_again`, which moves the time of the sweeper's next look: without clocks it is always
+//!   time. Continuation messages: the message that brought the worker may always come again. The
+//!   hop limit: no task of two chunks reaches it.
+//! * Several users: nothing in the table is shared between them. A key with another body: a
+//!   comparison of two stored texts. Expired keys: the table's time to live.
+//! * The rounds of a submit are not counted: it may look again for ever, or give up at any time.
+
+pub mod guard;
+pub mod property;
+mod protocol;
+mod recovery;
+pub mod report;
+pub mod state;
+pub mod table;
+
+pub use protocol::{Action, Longhaul, Repeat, Who};
+
+#[cfg(doc)]
+use state::State;
+#[cfg(doc)]
+use table::Write;
+
+use guard::Guard;
+use table::TaskIndex;
+
+/// The bounds within which everything is tried, and the guard that is missing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rules {
+    /// How many submits there are; each draws the id of a task of its own.
+    pub submits: u8,
+    /// How many of them, from the first, carry the one idempotency key.
+    pub submits_with_key: u8,
+    /// How many workers there are.
+    pub workers: u8,
+    /// How many items each chunk has.
+    pub chunk_items: [u8; table::CHUNKS],
+    /// How often a chunk may be claimed without getting on.
+    pub attempts_max: u8,
+    /// How often a task may be dispatched without getting on.
+    pub dispatches_max: u8,
+    /// How many writes may be under way that nobody waits for.
+    pub late_max: u8,
+    /// Whether items may fail.
+    pub items_fail: bool,
+    /// The guard that is taken away.
+    pub dropped: Option<Guard>,
+}
+
+impl Rules {
+    /// Three submits of one user, two of them with the same key, one write under way, no worker:
+    /// everything about lock, key and take-over.
+    pub const SUBMITS: Self = Self {
+        submits: 3,
+        submits_with_key: 2,
+        workers: 0,
+        chunk_items: [1, 1],
+        attempts_max: 1,
+        dispatches_max: 1,
+        late_max: 1,
+        items_fail: false,
+        dropped: None,
+    };
+
+    /// The same without keys: a key keeps its submits apart where a lock ought to.
+    pub const KEYLESS: Self = Self {
+        submits_with_key: 0,
+        ..Self::SUBMITS
+    };
+
+    /// One task, two workers, items that fail: everything about chunks, rows and counting.
+    pub const WORK: Self = Self {
+        submits: 1,
+        submits_with_key: 0,
+        workers: 2,
+        chunk_items: [2, 1],
+        late_max: 0,
+        items_fail: true,
+        ..Self::SUBMITS
+    };
+
+    /// One task, two workers, and one write under way.
+    pub const LATE_WORK: Self = Self {
+        chunk_items: [1, 1],
+        late_max: 1,
+        items_fail: false,
+        ..Self::WORK
+    };
+
+    /// All of it at once: more than can be visited to the end.
+    pub const TOGETHER: Self = Self {
+        submits: 3,
+        submits_with_key: 2,
+        late_max: 1,
+        ..Self::WORK
+    };
+
+    /// The same rules without one of the guards.
+    #[must_use]
+    pub fn without(self, guard: Guard) -> Self {
+        Self {
+            dropped: Some(guard),
+            ..self
+        }
+    }
+
+    /// Whether a submit carries the idempotency key.
+    #[must_use]
+    pub fn has_key(&self, submit: TaskIndex) -> bool {
+        submit < self.submits_with_key
+    }
+
+    /// Whether a guard lets a write pass.
+    #[must_use]
+    pub fn holds(&self, guard: Guard, condition: bool) -> bool {
+        condition || self.dropped == Some(guard)
+    }
+}

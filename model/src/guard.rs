@@ -1,0 +1,101 @@
+//! The conditions that keep the protocol, each of which can be taken away.
+
+use std::fmt;
+
+use crate::Rules;
+
+/// A condition of a write. The names are those of `tasks/src/store.rs`, where it has them; a test
+/// compares the lists.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Guard {
+    /// A submit that saw no lock: there is none.
+    LockIsFree,
+    /// A submit that takes a lock over: it still names the task that was seen.
+    LockIsAsSeen,
+    /// A submit: its task does not exist. It does when the same submit arrives a second time.
+    TaskIsNew,
+    /// A submit with an idempotency key: nobody used the key before.
+    KeyIsNew,
+    /// A claim, a finish, a cancel: the task has not ended.
+    Open,
+    /// A claim: nobody holds the chunk under a lease that has not run out.
+    ChunkIsFree,
+    /// An advance: the task is at work.
+    Processing,
+    /// An advance: the chunk was not claimed by somebody else in the meantime.
+    Owner,
+    /// An advance: the cursor is where this worker left it.
+    Cursor,
+    /// A dispatch, a give-up, a take-over: nothing was written since the task was read.
+    Seen,
+    /// A row of an item: there is none yet. Not a condition in `store.rs`, but what `INSERT` does.
+    RowIsNew,
+    /// Blaming the item at the cursor: there is one, the chunk is not complete. Not a condition of a
+    /// write, but a decision in `functions/worker`.
+    ChunkIsIncomplete,
+    /// Blaming the item at the cursor: nobody else has claimed the chunk in the meantime, so nobody
+    /// can have settled it. `store.rs` calls this "owner" too; here it can be taken away alone.
+    BlamersOwner,
+}
+
+impl Guard {
+    /// All of them.
+    pub const ALL: [Self; 13] = [
+        Self::LockIsFree,
+        Self::LockIsAsSeen,
+        Self::TaskIsNew,
+        Self::KeyIsNew,
+        Self::Open,
+        Self::ChunkIsFree,
+        Self::Processing,
+        Self::Owner,
+        Self::Cursor,
+        Self::Seen,
+        Self::RowIsNew,
+        Self::ChunkIsIncomplete,
+        Self::BlamersOwner,
+    ];
+
+    /// Rules under which its absence shows.
+    #[must_use]
+    pub fn shown_by(self) -> Rules {
+        match self {
+            Self::LockIsFree | Self::TaskIsNew | Self::KeyIsNew => Rules::SUBMITS,
+            Self::LockIsAsSeen => Rules::KEYLESS,
+            Self::Open
+            | Self::ChunkIsFree
+            | Self::Processing
+            | Self::Owner
+            | Self::Seen
+            | Self::RowIsNew
+            | Self::ChunkIsIncomplete => Rules::WORK,
+            Self::Cursor | Self::BlamersOwner => Rules::LATE_WORK,
+        }
+    }
+
+    /// The name that `store.rs` gives it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::LockIsFree => "lock is free",
+            Self::LockIsAsSeen => "lock is as seen",
+            Self::TaskIsNew => "task is new",
+            Self::KeyIsNew => "key is new",
+            Self::Open => "open",
+            Self::ChunkIsFree => "chunk is free",
+            Self::Processing => "processing",
+            Self::Owner => "owner",
+            Self::Cursor => "cursor",
+            Self::Seen => "seen",
+            Self::RowIsNew => "row is new",
+            Self::ChunkIsIncomplete => "chunk is incomplete",
+            Self::BlamersOwner => "blamer's owner",
+        }
+    }
+}
+
+impl fmt::Display for Guard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}

@@ -1,0 +1,43 @@
+//! Prints how many states the model has and what the checker found in them.
+//!
+//! `cargo run -p model --release` does what the tests do; with `--large` it goes as far as a machine
+//! with 8 GB to spare can.
+
+use std::process::ExitCode;
+
+use model::Rules;
+use model::guard::Guard;
+use model::report::{Extent, check, shortest_break};
+
+const THREADS: usize = 2;
+
+fn main() -> ExitCode {
+    let large = std::env::args().any(|argument| argument == "--large");
+    let together = Extent::Steps(if large { 130_000_000 } else { 6_000_000 });
+    let mut runs = vec![
+        ("submits", Rules::SUBMITS, Extent::Everything),
+        ("work", Rules::WORK, Extent::Everything),
+        ("together", Rules::TOGETHER, together),
+    ];
+    if large {
+        runs.push(("submits without keys", Rules::KEYLESS, Extent::Everything));
+        runs.push(("late work", Rules::LATE_WORK, Extent::Everything));
+    }
+    let mut all_kept = true;
+    for (name, rules, extent) in runs {
+        let report = check(rules, extent, THREADS);
+        println!("{name}, {extent:?}: {report}");
+        all_kept &= report.broken.is_empty();
+    }
+    for guard in Guard::ALL {
+        let report = shortest_break(guard.shown_by().without(guard));
+        all_kept &= report.is_some();
+        let found = report.map_or("nothing is broken\n".into(), |report| report.to_string());
+        println!("without \"{guard}\": {found}");
+    }
+    if all_kept {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
+}

@@ -1,0 +1,453 @@
+//! What can happen next, and what comes of it.
+
+use stateright::{Model, Property};
+
+use crate::Rules;
+use crate::guard::Guard;
+use crate::state::{LATE_MAX, Slice, State, Submit, Sweeper, WORKERS_MAX, Worker};
+use crate::table::{Answer, ChunkIndex, Outcome, SeenLock, Step, Task, TaskIndex, Write};
+
+/// Who makes a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Who {
+    /// A submit.
+    Submit(TaskIndex),
+    /// A worker.
+    Worker(u8),
+    /// The sweeper.
+    Sweeper,
+    /// The user who calls a task off. Has no state: a repeated or delayed cancel is a later one.
+    User,
+}
+
+/// What a caller does who learns nothing of its call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Repeat {
+    /// It makes the same call again.
+    Yes,
+    /// It gives up, or dies.
+    No,
+}
+
+/// A step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// A call takes effect and is answered.
+    Call(Who, Write),
+    /// A call stays under way without an answer.
+    Delay(Who, Write, Repeat),
+    /// A call arrives that nobody waits for any more.
+    Arrive(Write),
+    /// Somebody dies, or gives up after an error.
+    Crash(Who),
+    /// A submit reads the task that holds the lock, and finds it abandoned or not, if it is open.
+    Look(TaskIndex, Abandoned),
+    /// A submit sends its message and answers.
+    Send(TaskIndex, Sent),
+    /// A worker gets the message for all chunks of a task, and sends one for each that waits.
+    FanOut(TaskIndex),
+    /// The sweeper reads a task and decides what to do about it.
+    Sweep(TaskIndex),
+    /// The lease on a chunk runs out.
+    Expire(TaskIndex, ChunkIndex),
+}
+
+/// Whether a task that holds the lock seems abandoned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Abandoned {
+    /// Its lease ran out.
+    Yes,
+    /// It is alive.
+    No,
+}
+
+/// Whether a message got to the queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sent {
+    /// It did.
+    Yes,
+    /// It did not.
+    No,
+}
+
+/// The protocol, for [`stateright`].
+#[derive(Clone, Copy, Debug)]
+pub struct Longhaul(pub Rules);
+
+impl Model for Longhaul {
+    type State = State;
+    type Action = Action;
+
+    fn init_states(&self) -> Vec<State> {
+        vec![State::new()]
+    }
+
+    fn actions(&self, state: &State, actions: &mut Vec<Action>) {
+        // Nothing that follows from a broken rule is worth knowing.
+        if state.table.broken.is_some() {
+            return;
+        }
+        let mut calls = |who, write| {
+            actions.push(Action::Call(who, write));
+            if state.has_room_for_late(&self.0) && who != Who::User {
+                actions.push(Action::Delay(who, write, Repeat::Yes));
+                actions.push(Action::Delay(who, write, Repeat::No));
+            }
+        };
+        self.calls_of_submits(state, &mut calls);
+        self.calls_of_workers(state, &mut calls);
+        if let Sweeper::Decided(write) = state.sweeper {
+            calls(Who::Sweeper, write);
+        }
+        for (task, _) in state.table.tasks() {
+            calls(Who::User, Write::Cancel(task));
+        }
+        self.other_actions(state, actions);
+    }
+
+    fn next_state(&self, state: &State, action: Action) -> Option<State> {
+        let mut next = state.clone();
+        match action {
+            Action::Call(who, write) => {
+                let answer = next.table.apply(&self.0, write);
+                self.on_answer(&mut next, who, write, answer);
+            }
+            Action::Delay(who, write, repeat) => {
+                *next.late.iter_mut().find(|late| late.is_none())? = Some(write);
+                match (repeat, who, write) {
+                    (Repeat::No, ..) => next.crash(who),
+                    (Repeat::Yes, Who::Worker(worker), Write::Claim(task, chunk, owner)) => {
+                        next.workers[usize::from(worker)] = Worker::Claiming(task, chunk, owner);
+                    }
+                    (Repeat::Yes, Who::Submit(submit), Write::Submit(_, seen)) => {
+                        next.submits[usize::from(submit)] = Submit::Writing(seen);
+                    }
+                    (Repeat::Yes, ..) => {}
+                }
+            }
+            Action::Arrive(write) => {
+                *next.late.iter_mut().find(|late| **late == Some(write))? = None;
+                next.table.apply(&self.0, write);
+            }
+            Action::Crash(who) => next.crash(who),
+            Action::Look(submit, abandoned) => Self::look(&mut next, submit, abandoned)?,
+            Action::Send(submit, sent) => {
+                next.submits[usize::from(submit)] = Submit::Accepted(submit);
+                if sent == Sent::Yes {
+                    next.messages[usize::from(submit)].all = true;
+                }
+            }
+            Action::FanOut(task) => self.fan_out(&mut next, task)?,
+            Action::Sweep(task) => self.sweep(&mut next, task)?,
+            Action::Expire(task, chunk) => {
+                let task = next.table.tasks[usize::from(task)].as_mut()?;
+                task.chunks[usize::from(chunk)].held = false;
+            }
+        }
+        let next = next.canonical();
+        (next != *state).then_some(next)
+    }
+
+    fn properties(&self) -> Vec<Property<Self>> {
+        crate::property::all()
+    }
+}
+
+impl State {
+    fn has_room_for_late(&self, rules: &Rules) -> bool {
+        let late = self.late.iter().flatten().count();
+        late < usize::from(rules.late_max).min(LATE_MAX)
+    }
+
+    fn crash(&mut self, who: Who) {
+        match who {
+            Who::Submit(submit) => self.submits[usize::from(submit)] = Submit::Over,
+            Who::Worker(worker) => self.workers[usize::from(worker)] = Worker::Idle,
+            Who::Sweeper => self.sweeper = Sweeper::Idle,
+            Who::User => {}
+        }
+    }
+}
+
+/// Who could call what.
+impl Longhaul {
+    fn calls_of_submits(&self, state: &State, calls: &mut impl FnMut(Who, Write)) {
+        let Self(rules) = self;
+        for (index, submit) in (0..rules.submits).zip(state.submits) {
+            // Submits that differ in nothing begin in order.
+            let is_next = index == 0
+                || index == rules.submits_with_key
+                || state.submits[usize::from(index - 1)] != Submit::Waiting;
+            let seen = match submit {
+                Submit::Waiting if is_next => SeenLock::Free,
+                Submit::Writing(seen) => seen,
+                _ => continue,
+            };
+            calls(Who::Submit(index), Write::Submit(index, seen));
+        }
+    }
+
+    fn calls_of_workers(&self, state: &State, calls: &mut impl FnMut(Who, Write)) {
+        let Self(rules) = self;
+        let mut is_first_idle = true;
+        for (index, worker) in self.workers(state) {
+            let who = Who::Worker(index);
+            match worker {
+                Worker::Idle if is_first_idle => {
+                    is_first_idle = false;
+                    let owner = state.new_owner();
+                    for (task, messages) in (0..).zip(&state.messages) {
+                        for (chunk, sent) in (0..).zip(messages.chunk) {
+                            if sent {
+                                calls(who, Write::Claim(task, chunk, owner));
+                            }
+                        }
+                    }
+                }
+                Worker::Idle => {}
+                Worker::Claiming(task, chunk, owner) => {
+                    calls(who, Write::Claim(task, chunk, owner));
+                }
+                Worker::Finishing(task, end) => calls(who, Write::Finish(task, end)),
+                Worker::Blaming(task, chunk, owner) => {
+                    calls(who, Write::Blame(task, chunk, owner));
+                }
+                Worker::Working(slice) => {
+                    let Slice { task, chunk, .. } = slice;
+                    let items = rules.chunk_items[usize::from(chunk)];
+                    let to = slice.cursor + slice.ready;
+                    if to < items {
+                        calls(who, Write::Record(task, chunk, to, Outcome::Done));
+                        if rules.items_fail {
+                            calls(who, Write::Record(task, chunk, to, Outcome::Failed));
+                        }
+                    }
+                    let step = |release| Step {
+                        from: slice.cursor,
+                        to,
+                        failed: slice.failed + slice.ready_failed,
+                        release,
+                    };
+                    // A complete chunk is always let go.
+                    if to < items {
+                        calls(who, Write::Advance(task, chunk, slice.owner, step(false)));
+                    }
+                    calls(who, Write::Advance(task, chunk, slice.owner, step(true)));
+                }
+            }
+        }
+    }
+
+    /// The workers there are. They are kept sorted with the idle ones first, so those that there
+    /// are come last.
+    fn workers(&self, state: &State) -> impl Iterator<Item = (u8, Worker)> {
+        let skipped = WORKERS_MAX - usize::from(self.0.workers).min(WORKERS_MAX);
+        (0..).zip(state.workers).skip(skipped)
+    }
+
+    /// Everything but calls that write.
+    fn other_actions(&self, state: &State, actions: &mut Vec<Action>) {
+        let mut late: Vec<_> = state.late.iter().flatten().collect();
+        late.dedup();
+        actions.extend(late.into_iter().map(|&write| Action::Arrive(write)));
+        for (index, submit) in (0..).zip(state.submits) {
+            match submit {
+                Submit::Looking(_) => {
+                    actions.push(Action::Look(index, Abandoned::Yes));
+                    actions.push(Action::Look(index, Abandoned::No));
+                }
+                Submit::Sending => {
+                    actions.push(Action::Send(index, Sent::Yes));
+                    actions.push(Action::Send(index, Sent::No));
+                }
+                Submit::Waiting | Submit::Writing(_) | Submit::Accepted(_) | Submit::Over => {}
+            }
+            if matches!(
+                submit,
+                Submit::Looking(_) | Submit::Writing(_) | Submit::Sending
+            ) {
+                actions.push(Action::Crash(Who::Submit(index)));
+            }
+        }
+        for (index, worker) in self.workers(state) {
+            if worker != Worker::Idle {
+                actions.push(Action::Crash(Who::Worker(index)));
+            }
+        }
+        if state.sweeper != Sweeper::Idle {
+            actions.push(Action::Crash(Who::Sweeper));
+        }
+        for (index, task) in state.table.tasks() {
+            if state.messages[usize::from(index)].all {
+                actions.push(Action::FanOut(index));
+            }
+            if state.sweeper == Sweeper::Idle {
+                actions.push(Action::Sweep(index));
+            }
+            for (chunk, stored) in (0..).zip(&task.chunks) {
+                if stored.held && task.is_open() {
+                    actions.push(Action::Expire(index, chunk));
+                }
+            }
+        }
+    }
+}
+
+/// What comes of it.
+impl Longhaul {
+    fn on_answer(&self, state: &mut State, who: Who, write: Write, answer: Answer) {
+        match who {
+            Who::User => {}
+            Who::Sweeper => {
+                state.sweeper = Sweeper::Idle;
+                if let (Write::Dispatch(task, _), Answer::Ok) = (write, answer) {
+                    self.send_stalled(state, task);
+                }
+            }
+            Who::Submit(submit) => {
+                state.submits[usize::from(submit)] = match answer {
+                    Answer::Ok => Submit::Sending,
+                    Answer::Replayed(task) => Submit::Accepted(task),
+                    Answer::Busy(holder) => Submit::Looking(holder),
+                    Answer::Refused | Answer::Stored(_) => Submit::Writing(SeenLock::Free),
+                };
+            }
+            Who::Worker(worker) => {
+                let worker = usize::from(worker);
+                state.workers[worker] =
+                    self.after_worker_call(state, state.workers[worker], write, answer);
+            }
+        }
+    }
+
+    fn after_worker_call(
+        &self,
+        state: &State,
+        worker: Worker,
+        write: Write,
+        answer: Answer,
+    ) -> Worker {
+        let Self(rules) = self;
+        match (write, worker) {
+            (Write::Claim(index, chunk, owner), _) => {
+                let Some(task) = state.table.task(index) else {
+                    return Worker::Idle;
+                };
+                if answer != Answer::Ok {
+                    return self.finish_if_complete(index, task);
+                }
+                let stored = task.chunk(chunk);
+                let is_incomplete = !task.is_chunk_complete(rules, chunk);
+                if !rules.holds(Guard::ChunkIsIncomplete, is_incomplete) {
+                    return self.finish_if_complete(index, task);
+                }
+                if stored.attempts > rules.attempts_max {
+                    return Worker::Blaming(index, chunk, owner);
+                }
+                Worker::Working(Slice {
+                    task: index,
+                    chunk,
+                    owner,
+                    cursor: stored.cursor,
+                    failed: stored.failed,
+                    ready: 0,
+                    ready_failed: 0,
+                })
+            }
+            (Write::Record(..), Worker::Working(slice)) => match answer {
+                Answer::Stored(outcome) => Worker::Working(Slice {
+                    ready: slice.ready + 1,
+                    ready_failed: slice.ready_failed + u8::from(outcome == Outcome::Failed),
+                    ..slice
+                }),
+                _ => Worker::Idle,
+            },
+            (Write::Advance(index, chunk, _, step), Worker::Working(slice)) => {
+                let Some(task) = state.table.task(index).filter(|_| answer == Answer::Ok) else {
+                    return Worker::Idle;
+                };
+                if step.to >= rules.chunk_items[usize::from(chunk)] {
+                    self.finish_if_complete(index, task)
+                } else if step.release {
+                    Worker::Idle
+                } else {
+                    Worker::Working(Slice {
+                        cursor: step.to,
+                        failed: step.failed,
+                        ready: 0,
+                        ready_failed: 0,
+                        ..slice
+                    })
+                }
+            }
+            _ => Worker::Idle,
+        }
+    }
+
+    fn finish_if_complete(&self, index: TaskIndex, task: &Task) -> Worker {
+        match task.outcome(&self.0).filter(|_| task.is_open()) {
+            Some(end) => Worker::Finishing(index, end),
+            None => Worker::Idle,
+        }
+    }
+
+    fn look(state: &mut State, submit: TaskIndex, abandoned: Abandoned) -> Option<()> {
+        let place = &mut state.submits[usize::from(submit)];
+        let Submit::Looking(holder) = *place else {
+            return None;
+        };
+        *place = match state.table.task(holder) {
+            Some(task) if task.is_open() => match abandoned {
+                Abandoned::Yes => Submit::Writing(SeenLock::Abandoned(holder, task.version)),
+                Abandoned::No => Submit::Over,
+            },
+            _ => Submit::Writing(SeenLock::Left(holder)),
+        };
+        Some(())
+    }
+
+    fn fan_out(&self, state: &mut State, index: TaskIndex) -> Option<()> {
+        let task = state.table.task(index).filter(|task| task.is_open())?;
+        if let Some(end) = task.outcome(&self.0) {
+            let (worker, _) = self
+                .workers(state)
+                .find(|(_, worker)| *worker == Worker::Idle)?;
+            state.workers[usize::from(worker)] = Worker::Finishing(index, end);
+        } else {
+            for chunk in task.claimable_chunks(&self.0) {
+                state.messages[usize::from(index)].chunk[usize::from(chunk)] = true;
+            }
+        }
+        Some(())
+    }
+
+    fn sweep(&self, state: &mut State, index: TaskIndex) -> Option<()> {
+        let Self(rules) = self;
+        let task = state.table.task(index).filter(|task| task.is_open())?;
+        let write = if let Some(end) = task.outcome(rules) {
+            Write::Finish(index, end)
+        } else {
+            // Somebody holds every chunk that is not complete: the task is alive.
+            task.claimable_chunks(rules).next()?;
+            if task.dispatches >= rules.dispatches_max {
+                Write::GiveUp(index, task.version)
+            } else {
+                Write::Dispatch(index, task.version)
+            }
+        };
+        state.sweeper = Sweeper::Decided(write);
+        Some(())
+    }
+
+    fn send_stalled(&self, state: &mut State, index: TaskIndex) {
+        let Some(task) = state.table.task(index) else {
+            return;
+        };
+        let messages = &mut state.messages[usize::from(index)];
+        let mut stalled = task.claimable_chunks(&self.0);
+        match (stalled.next(), stalled.next()) {
+            (Some(chunk), None) => messages.chunk[usize::from(chunk)] = true,
+            _ => messages.all = true,
+        }
+    }
+}

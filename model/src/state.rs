@@ -1,0 +1,257 @@
+//! Who is where in its program, and what is under way.
+
+use crate::table::{
+    ChunkIndex, End, GONE, Owner, SeenLock, TASKS_MAX, Table, Task, TaskIndex, Version, Write,
+};
+
+/// How many workers there can be at once.
+pub const WORKERS_MAX: usize = 2;
+
+/// How many writes can be under way that nobody waits for.
+pub const LATE_MAX: usize = 2;
+
+/// The largest number that stands for an owner: one for each worker and each late write, and one
+/// more, which is new.
+const OWNERS_MAX: Owner = 5;
+
+/// A submit: one invocation of `functions/submit`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Submit {
+    /// Nobody has asked yet.
+    Waiting,
+    /// About to write, betting on what it saw of the lock.
+    Writing(SeenLock),
+    /// About to read the task that holds the lock.
+    Looking(TaskIndex),
+    /// The task is stored; about to send the first message.
+    Sending,
+    /// It answered 200 with this task.
+    Accepted(TaskIndex),
+    /// It answered 201 or 503, or died.
+    Over,
+}
+
+/// A worker: one invocation of `functions/worker`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Worker {
+    /// Has no message.
+    Idle,
+    /// About to repeat a claim that it got no answer to.
+    Claiming(TaskIndex, ChunkIndex, Owner),
+    /// Holds a chunk, as far as it knows.
+    Working(Slice),
+    /// About to end a task.
+    Finishing(TaskIndex, End),
+    /// About to end a task because of the item at this chunk's cursor.
+    Blaming(TaskIndex, ChunkIndex, Owner),
+}
+
+/// A worker's stay with a chunk: `functions/worker/src/slice.rs`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Slice {
+    /// Which task.
+    pub task: TaskIndex,
+    /// Which chunk.
+    pub chunk: ChunkIndex,
+    /// Its claim.
+    pub owner: Owner,
+    /// How many items are saved, as far as it knows.
+    pub cursor: u8,
+    /// How many of those failed.
+    pub failed: u8,
+    /// How many more have their rows.
+    pub ready: u8,
+    /// How many of those failed.
+    pub ready_failed: u8,
+}
+
+/// The sweeper.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Sweeper {
+    /// Looks at nothing.
+    Idle,
+    /// Has read a task and is about to do this about it.
+    Decided(Write),
+}
+
+/// The messages about a task. A message that was sent once can be delivered at any time and as
+/// often as it likes; a lost message is one that never is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Messages {
+    /// The message that names every chunk.
+    pub all: bool,
+    /// The messages that name one chunk.
+    pub chunk: [bool; 2],
+}
+
+/// Everything there is.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct State {
+    /// What is stored.
+    pub table: Table,
+    /// What was sent.
+    pub messages: [Messages; TASKS_MAX],
+    /// The submits.
+    pub submits: [Submit; TASKS_MAX],
+    /// The workers.
+    pub workers: [Worker; WORKERS_MAX],
+    /// The sweeper.
+    pub sweeper: Sweeper,
+    /// Writes that are under way, although nobody waits for their answer.
+    pub late: [Option<Write>; LATE_MAX],
+}
+
+impl State {
+    /// Nothing has happened yet.
+    #[must_use]
+    pub fn new() -> Self {
+        Self {
+            table: Table::new(),
+            messages: Default::default(),
+            submits: [Submit::Waiting; TASKS_MAX],
+            workers: [Worker::Idle; WORKERS_MAX],
+            sweeper: Sweeper::Idle,
+            late: [None; LATE_MAX],
+        }
+    }
+
+    /// An owner that is not in use.
+    #[must_use]
+    pub fn new_owner(&self) -> Owner {
+        let mut in_use = [false; OWNERS_MAX as usize + 1];
+        let workers = self.workers.iter().filter_map(|worker| worker.owner());
+        let late = self.late.iter().flatten().filter_map(|write| write.owner());
+        for owner in workers.chain(late) {
+            in_use[usize::from(owner)] = true;
+        }
+        // One is left: there are more numbers than there is room for claims.
+        (GONE + 1..=OWNERS_MAX)
+            .find(|&owner| !in_use[usize::from(owner)])
+            .unwrap_or(GONE)
+    }
+
+    /// The same state with names forgotten that make no difference: which worker is which, which of
+    /// the late writes is which, and what number stands for an owner or a version. What remains of
+    /// those two is which are equal. This loses no behaviour, and makes the states finitely many.
+    #[must_use]
+    pub fn canonical(mut self) -> Self {
+        self.forget_versions();
+        self.workers.sort_unstable_by_key(|worker| {
+            let mut worker = *worker;
+            if let Some(owner) = worker.owner_mut() {
+                *owner = GONE;
+            }
+            worker
+        });
+        self.late.sort_unstable_by_key(|write| {
+            let mut write = *write;
+            if let Some(owner) = write.as_mut().and_then(Write::owner_mut) {
+                *owner = GONE;
+            }
+            write
+        });
+        self.forget_owners();
+        self
+    }
+
+    fn forget_versions(&mut self) {
+        let versions = self.table.tasks.map(|task| task.map(|task| task.version));
+        let forget = |seen: Option<(TaskIndex, &mut Version)>| {
+            if let Some((task, version)) = seen {
+                let is_current = versions[usize::from(task)] == Some(*version);
+                *version = if is_current {
+                    Task::CURRENT
+                } else {
+                    Task::BYGONE
+                };
+            }
+        };
+        for submit in &mut self.submits {
+            if let Submit::Writing(SeenLock::Abandoned(task, version)) = submit {
+                forget(Some((*task, version)));
+            }
+        }
+        if let Sweeper::Decided(write) = &mut self.sweeper {
+            forget(write.version_mut());
+        }
+        for write in self.late.iter_mut().flatten() {
+            forget(write.version_mut());
+        }
+        for task in self.table.tasks.iter_mut().flatten() {
+            task.version = Task::CURRENT;
+        }
+    }
+
+    fn forget_owners(&mut self) {
+        let mut names = [GONE; OWNERS_MAX as usize + 1];
+        let mut next = GONE + 1;
+        let workers = self.workers.iter_mut().filter_map(Worker::owner_mut);
+        let late = self.late.iter_mut().flatten().filter_map(Write::owner_mut);
+        for owner in workers.chain(late) {
+            let name = &mut names[usize::from(*owner)];
+            if *name == GONE {
+                *name = next;
+                next += 1;
+            }
+            *owner = *name;
+        }
+        for task in self.table.tasks.iter_mut().flatten() {
+            for chunk in &mut task.chunks {
+                chunk.owner = names[usize::from(chunk.owner)];
+            }
+        }
+    }
+}
+
+impl Default for State {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Worker {
+    fn owner(self) -> Option<Owner> {
+        match self {
+            Self::Claiming(_, _, owner) | Self::Blaming(_, _, owner) => Some(owner),
+            Self::Working(slice) => Some(slice.owner),
+            Self::Idle | Self::Finishing(..) => None,
+        }
+    }
+
+    fn owner_mut(&mut self) -> Option<&mut Owner> {
+        match self {
+            Self::Claiming(_, _, owner) | Self::Blaming(_, _, owner) => Some(owner),
+            Self::Working(slice) => Some(&mut slice.owner),
+            Self::Idle | Self::Finishing(..) => None,
+        }
+    }
+}
+
+impl Write {
+    fn owner(self) -> Option<Owner> {
+        match self {
+            Self::Claim(_, _, owner) | Self::Advance(_, _, owner, _) | Self::Blame(_, _, owner) => {
+                Some(owner)
+            }
+            _ => None,
+        }
+    }
+
+    fn owner_mut(&mut self) -> Option<&mut Owner> {
+        match self {
+            Self::Claim(_, _, owner) | Self::Advance(_, _, owner, _) | Self::Blame(_, _, owner) => {
+                Some(owner)
+            }
+            _ => None,
+        }
+    }
+
+    fn version_mut(&mut self) -> Option<(TaskIndex, &mut Version)> {
+        match self {
+            Self::Submit(_, SeenLock::Abandoned(task, version))
+            | Self::GiveUp(task, version)
+            | Self::Dispatch(task, version) => Some((*task, version)),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,539 @@
+//! The table and the writes to it, each with its conditions: what `tasks/src/store.rs` asks of
+//! `DynamoDB`.
+//!
+//! A [`Write`] is one call. It is atomic: all of its conditions hold and all of it takes effect, or
+//! nothing does. [`Table::apply`] is also where the rules are watched that are about a *change* and
+//! cannot be seen in a state; the first one that is broken stays noted in [`Table::broken`].
+
+use crate::Rules;
+use crate::guard::Guard;
+
+/// How many tasks there can be: one for each submit.
+pub const TASKS_MAX: usize = 3;
+
+/// How many chunks a task has.
+pub const CHUNKS: usize = 2;
+
+/// How many items a chunk has at most.
+pub const ITEMS_MAX: usize = 2;
+
+/// Which task, and which submit: the submit draws the task's id.
+pub type TaskIndex = u8;
+
+/// Which chunk of a task.
+pub type ChunkIndex = u8;
+
+/// Stands for the random number that a claim writes into a chunk. Two are compared for equality and
+/// nothing else, so a model needs only as many as there are in use at a time.
+pub type Owner = u8;
+
+/// An owner that no longer exists, and so equals none.
+pub const GONE: Owner = 0;
+
+/// The number of a version, see [`Task::version`].
+pub type Version = u8;
+
+/// How a task ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum End {
+    /// SUCCESS.
+    Success,
+    /// FAILED, because items failed.
+    ItemsFailed,
+    /// FAILED, because the item at this chunk's cursor kills its workers.
+    Poisoned(ChunkIndex),
+    /// FAILED, because it was dispatched again and again.
+    GivenUp,
+    /// FAILED, because its user began another one.
+    Replaced,
+    /// CANCELLED.
+    Cancelled,
+}
+
+/// The state of a task.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Status {
+    /// Accepted; no worker has begun.
+    Queued,
+    /// At least one worker has begun.
+    Processing,
+    /// Terminal.
+    Ended(End),
+}
+
+/// What became of an item.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Outcome {
+    /// It was processed.
+    Done,
+    /// It was given up.
+    Failed,
+}
+
+/// What the table knows of a chunk.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Chunk {
+    /// How many of its items are settled.
+    pub cursor: u8,
+    /// How many of those failed.
+    pub failed: u8,
+    /// The last claim.
+    pub owner: Owner,
+    /// Whether the owner's lease runs. There is no clock: it may end at any moment.
+    pub held: bool,
+    /// How often it was claimed since its cursor moved, up to one more than is allowed.
+    pub attempts: u8,
+    /// The rows of its items.
+    pub rows: [Option<Outcome>; ITEMS_MAX],
+    /// Not in the table: one bit for each item that an advance has ever counted.
+    pub counted: u8,
+}
+
+impl Chunk {
+    /// How many of the settled items have a row that says they failed; `None` if one of the settled
+    /// items has no row.
+    #[must_use]
+    pub fn failed_rows(&self) -> Option<u8> {
+        let settled = &self.rows[..usize::from(self.cursor)];
+        settled.iter().try_fold(0, |failed, row| {
+            row.map(|outcome| failed + u8::from(outcome == Outcome::Failed))
+        })
+    }
+}
+
+/// A task in the table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Task {
+    /// Its state.
+    pub status: Status,
+    /// Its chunks.
+    pub chunks: [Chunk; CHUNKS],
+    /// How often it was dispatched again since a cursor moved, up to what is allowed.
+    pub dispatches: u8,
+    /// Grows with every write. Versions are compared for equality only, so between two steps of the
+    /// model the current one is always called [`Self::CURRENT`], and every other one
+    /// [`Self::BYGONE`].
+    pub version: Version,
+}
+
+impl Task {
+    /// The version that a task has between two steps.
+    pub const CURRENT: Version = 1;
+
+    /// A version that no task has any more.
+    pub const BYGONE: Version = 0;
+
+    /// A task as a submit puts it.
+    #[must_use]
+    pub fn new() -> Self {
+        Self {
+            status: Status::Queued,
+            chunks: Default::default(),
+            dispatches: 0,
+            version: Self::CURRENT,
+        }
+    }
+
+    /// Whether it may still change.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        !matches!(self.status, Status::Ended(_))
+    }
+
+    /// Whether every item of `chunk` is settled.
+    #[must_use]
+    pub fn is_chunk_complete(&self, rules: &Rules, chunk: ChunkIndex) -> bool {
+        self.chunk(chunk).cursor >= rules.chunk_items[usize::from(chunk)]
+    }
+
+    /// How it ends, once every item is settled.
+    #[must_use]
+    pub fn outcome(&self, rules: &Rules) -> Option<End> {
+        if !(0..).take(CHUNKS).all(|c| self.is_chunk_complete(rules, c)) {
+            return None;
+        }
+        let failed = self.chunks.iter().any(|chunk| chunk.failed > 0);
+        Some(if failed {
+            End::ItemsFailed
+        } else {
+            End::Success
+        })
+    }
+
+    /// The chunks that a worker could take on now.
+    pub fn claimable_chunks(&self, rules: &Rules) -> impl Iterator<Item = ChunkIndex> {
+        (0..)
+            .take(CHUNKS)
+            .filter(|&chunk| !self.is_chunk_complete(rules, chunk) && !self.chunk(chunk).held)
+    }
+
+    /// One of its chunks.
+    #[must_use]
+    pub fn chunk(&self, chunk: ChunkIndex) -> &Chunk {
+        &self.chunks[usize::from(chunk)]
+    }
+
+    fn chunk_mut(&mut self, chunk: ChunkIndex) -> &mut Chunk {
+        &mut self.chunks[usize::from(chunk)]
+    }
+}
+
+impl Default for Task {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// What a submit saw of the lock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum SeenLock {
+    /// There was none.
+    Free,
+    /// A task that had ended held it.
+    Left(TaskIndex),
+    /// A task held it that was at this version, and nobody seemed to work on it.
+    Abandoned(TaskIndex, Version),
+}
+
+/// A call that writes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Write {
+    /// `Store::submit`
+    Submit(TaskIndex, SeenLock),
+    /// `Store::claim`
+    Claim(TaskIndex, ChunkIndex, Owner),
+    /// `Store::record_items`, for the item at this place in the chunk.
+    Record(TaskIndex, ChunkIndex, u8, Outcome),
+    /// `Store::advance`
+    Advance(TaskIndex, ChunkIndex, Owner, Step),
+    /// `Store::finish`
+    Finish(TaskIndex, End),
+    /// `Store::give_up_chunk`
+    Blame(TaskIndex, ChunkIndex, Owner),
+    /// `Store::give_up`
+    GiveUp(TaskIndex, Version),
+    /// `Store::dispatch`
+    Dispatch(TaskIndex, Version),
+    /// `Store::cancel`
+    Cancel(TaskIndex),
+}
+
+/// A new position of a chunk's cursor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Step {
+    /// The cursor as this worker last saved or claimed it.
+    pub from: u8,
+    /// The cursor from now on.
+    pub to: u8,
+    /// How many of the items before `to` failed.
+    pub failed: u8,
+    /// Whether the worker lets go of the chunk.
+    pub release: bool,
+}
+
+/// What a call answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// It took effect, or had taken effect before. Whoever wants to know more looks at the table:
+    /// the answer carries it.
+    Ok,
+    /// A submit: this task already answers under the key.
+    Replayed(TaskIndex),
+    /// A submit: this task holds the lock.
+    Busy(TaskIndex),
+    /// A row: what is stored.
+    Stored(Outcome),
+    /// A condition failed.
+    Refused,
+}
+
+/// A rule about changes that was broken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Broken {
+    /// A task that had ended was written.
+    EndedTaskWritten,
+    /// A task was put in the place of an open one.
+    OpenTaskOverwritten,
+    /// A cursor went back.
+    CursorWentBack,
+    /// An item was counted a second time.
+    CountedTwice,
+    /// Somebody advanced a chunk that was claimed by somebody else in the meantime.
+    StaleOwnerWrote,
+    /// A chunk was claimed away from an owner whose lease still ran.
+    LeaseIgnored,
+    /// A task was failed because of an item that is settled.
+    SettledItemBlamed,
+}
+
+/// Everything that is stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Table {
+    /// The user's lock: the task it names.
+    pub lock: Option<TaskIndex>,
+    /// The shared idempotency key: the task it names.
+    pub key: Option<TaskIndex>,
+    /// The tasks.
+    pub tasks: [Option<Task>; TASKS_MAX],
+    /// Not in the table: the first rule that was broken. The model goes no further then.
+    pub broken: Option<Broken>,
+}
+
+impl Table {
+    /// A table with nothing in it.
+    #[must_use]
+    pub fn new() -> Self {
+        Self {
+            lock: None,
+            key: None,
+            tasks: [None; TASKS_MAX],
+            broken: None,
+        }
+    }
+
+    /// One of the tasks.
+    #[must_use]
+    pub fn task(&self, task: TaskIndex) -> Option<&Task> {
+        self.tasks[usize::from(task)].as_ref()
+    }
+
+    /// The tasks that exist.
+    pub fn tasks(&self) -> impl Iterator<Item = (TaskIndex, &Task)> {
+        let numbered = (0..).zip(&self.tasks);
+        numbered.filter_map(|(index, task)| Some((index, task.as_ref()?)))
+    }
+
+    /// Carries a write out, if its conditions hold.
+    pub fn apply(&mut self, rules: &Rules, write: Write) -> Answer {
+        match write {
+            Write::Submit(task, seen) => self.submit(rules, task, seen),
+            Write::Claim(task, chunk, owner) => self.claim(rules, task, chunk, owner),
+            Write::Record(task, chunk, item, outcome) => {
+                self.record(rules, task, chunk, item, outcome)
+            }
+            Write::Advance(task, chunk, owner, step) => {
+                self.advance(rules, task, chunk, owner, step)
+            }
+            Write::Finish(task, end) => self.finish(rules, task, end),
+            Write::Cancel(task) => self.finish(rules, task, End::Cancelled),
+            Write::Blame(task, chunk, owner) => self.blame(rules, task, chunk, owner),
+            Write::GiveUp(task, seen) => self.give_up(rules, task, seen),
+            Write::Dispatch(task, seen) => self.dispatch(rules, task, seen),
+        }
+    }
+
+    fn submit(&mut self, rules: &Rules, index: TaskIndex, seen: SeenLock) -> Answer {
+        let keyed = rules.has_key(index);
+        let lock_passes = match seen {
+            SeenLock::Free => rules.holds(Guard::LockIsFree, self.lock.is_none()),
+            SeenLock::Left(holder) | SeenLock::Abandoned(holder, _) => {
+                rules.holds(Guard::LockIsAsSeen, self.lock == Some(holder))
+            }
+        };
+        let task_passes = rules.holds(Guard::TaskIsNew, self.task(index).is_none());
+        let key_passes = !keyed || rules.holds(Guard::KeyIsNew, self.key.is_none());
+        let seen_passes = match seen {
+            SeenLock::Abandoned(holder, version) => self.is_as_seen(rules, holder, version),
+            SeenLock::Free | SeenLock::Left(_) => true,
+        };
+        if lock_passes && task_passes && key_passes && seen_passes {
+            if let SeenLock::Abandoned(holder, _) = seen {
+                let outcome = self.task(holder).and_then(|task| task.outcome(rules));
+                self.end(holder, outcome.unwrap_or(End::Replaced));
+            }
+            let replaced = self.tasks[usize::from(index)].replace(Task::new());
+            match replaced {
+                Some(old) if old.is_open() => self.note(Broken::OpenTaskOverwritten),
+                Some(_) => self.note(Broken::EndedTaskWritten),
+                None => {}
+            }
+            self.lock = Some(index);
+            if keyed {
+                self.key = Some(index);
+            }
+            return Answer::Ok;
+        }
+        // A submit that finds its own task was accepted before. Otherwise the key speaks first.
+        match (self.key, self.lock) {
+            _ if !task_passes => Answer::Ok,
+            (Some(task), _) if !key_passes => Answer::Replayed(task),
+            (_, Some(holder)) if !lock_passes => Answer::Busy(holder),
+            _ => Answer::Refused,
+        }
+    }
+
+    fn claim(&mut self, rules: &Rules, index: TaskIndex, c: ChunkIndex, owner: Owner) -> Answer {
+        let Some(task) = self.task(index) else {
+            return Answer::Refused;
+        };
+        let chunk = *task.chunk(c);
+        let mine = chunk.owner == owner;
+        let open = rules.holds(Guard::Open, task.is_open());
+        if !open || !rules.holds(Guard::ChunkIsFree, !chunk.held) {
+            // The answer to a repeated claim whose first copy took effect.
+            return if task.is_open() && mine {
+                Answer::Ok
+            } else {
+                Answer::Refused
+            };
+        }
+        if chunk.held && !mine {
+            self.note(Broken::LeaseIgnored);
+        }
+        self.update(index, |task| {
+            task.status = Status::Processing;
+            let chunk = task.chunk_mut(c);
+            chunk.owner = owner;
+            chunk.held = true;
+            chunk.attempts = (chunk.attempts + 1).min(rules.attempts_max + 1);
+        });
+        Answer::Ok
+    }
+
+    fn record(
+        &mut self,
+        rules: &Rules,
+        index: TaskIndex,
+        c: ChunkIndex,
+        item: u8,
+        outcome: Outcome,
+    ) -> Answer {
+        // Rows are items of their own: no condition on the task, and no new version of it.
+        let Some(task) = &mut self.tasks[usize::from(index)] else {
+            return Answer::Refused;
+        };
+        let row = &mut task.chunk_mut(c).rows[usize::from(item)];
+        match *row {
+            Some(stored) if !rules.holds(Guard::RowIsNew, false) => return Answer::Stored(stored),
+            _ => *row = Some(outcome),
+        }
+        Answer::Stored(outcome)
+    }
+
+    fn advance(
+        &mut self,
+        rules: &Rules,
+        index: TaskIndex,
+        c: ChunkIndex,
+        owner: Owner,
+        step: Step,
+    ) -> Answer {
+        let Some(task) = self.task(index) else {
+            return Answer::Refused;
+        };
+        let chunk = *task.chunk(c);
+        let processing = task.status == Status::Processing;
+        let mine = chunk.owner == owner && owner != GONE;
+        if !(rules.holds(Guard::Processing, processing)
+            && rules.holds(Guard::Owner, mine)
+            && rules.holds(Guard::Cursor, chunk.cursor == step.from))
+        {
+            // The answer to a repeated step whose first copy took effect.
+            return if processing && mine && chunk.cursor == step.to {
+                Answer::Ok
+            } else {
+                Answer::Refused
+            };
+        }
+        if !mine {
+            self.note(Broken::StaleOwnerWrote);
+        }
+        if step.to < chunk.cursor {
+            self.note(Broken::CursorWentBack);
+        }
+        let counts = (step.from..step.to).fold(0, |bits, item| bits | 1 << item);
+        if chunk.counted & counts != 0 {
+            self.note(Broken::CountedTwice);
+        }
+        self.update(index, |task| {
+            if step.to > step.from {
+                task.dispatches = 0;
+            }
+            let chunk = task.chunk_mut(c);
+            chunk.cursor = step.to;
+            chunk.failed = step.failed;
+            chunk.held = !step.release;
+            chunk.counted |= counts;
+            if step.to > step.from {
+                chunk.attempts = 0;
+            }
+        });
+        Answer::Ok
+    }
+
+    fn finish(&mut self, rules: &Rules, index: TaskIndex, end: End) -> Answer {
+        let open = self.task(index).is_some_and(Task::is_open);
+        if !rules.holds(Guard::Open, open) {
+            return Answer::Refused;
+        }
+        self.end(index, end);
+        self.lock = None;
+        Answer::Ok
+    }
+
+    fn blame(&mut self, rules: &Rules, index: TaskIndex, c: ChunkIndex, owner: Owner) -> Answer {
+        let Some(task) = self.task(index) else {
+            return Answer::Refused;
+        };
+        if !rules.holds(Guard::BlamersOwner, task.chunk(c).owner == owner) {
+            return Answer::Refused;
+        }
+        let is_settled = task.is_open() && task.is_chunk_complete(rules, c);
+        let answer = self.finish(rules, index, End::Poisoned(c));
+        if is_settled {
+            self.note(Broken::SettledItemBlamed);
+        }
+        answer
+    }
+
+    fn give_up(&mut self, rules: &Rules, index: TaskIndex, seen: Version) -> Answer {
+        if !self.is_as_seen(rules, index, seen) {
+            return Answer::Refused;
+        }
+        self.end(index, End::GivenUp);
+        self.lock = None;
+        Answer::Ok
+    }
+
+    fn dispatch(&mut self, rules: &Rules, index: TaskIndex, seen: Version) -> Answer {
+        if !self.is_as_seen(rules, index, seen) {
+            return Answer::Refused;
+        }
+        self.update(index, |task| {
+            task.dispatches = (task.dispatches + 1).min(rules.dispatches_max);
+        });
+        Answer::Ok
+    }
+
+    fn is_as_seen(&self, rules: &Rules, index: TaskIndex, seen: Version) -> bool {
+        let is_as_seen = self.task(index).is_some_and(|task| task.version == seen);
+        rules.holds(Guard::Seen, is_as_seen)
+    }
+
+    fn end(&mut self, index: TaskIndex, end: End) {
+        self.update(index, |task| task.status = Status::Ended(end));
+    }
+
+    /// Writes a task, whatever the conditions were.
+    fn update(&mut self, index: TaskIndex, change: impl FnOnce(&mut Task)) {
+        let Some(task) = &mut self.tasks[usize::from(index)] else {
+            return;
+        };
+        let was_open = task.is_open();
+        change(task);
+        task.version += 1;
+        if !was_open {
+            self.note(Broken::EndedTaskWritten);
+        }
+    }
+
+    fn note(&mut self, broken: Broken) {
+        self.broken.get_or_insert(broken);
+    }
+}
+
+impl Default for Table {
+    fn default() -> Self {
+        Self::new()
+    }
+}
