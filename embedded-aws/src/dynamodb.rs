@@ -160,8 +160,9 @@ fn refusal(error: &DynoxideError) -> Answer {
     }
 }
 
-/// A typed value as a plain one.
-fn plain(value: &Value) -> Value {
+/// A typed value, such as `{"N": "1"}`, as a plain one.
+#[must_use]
+pub fn plain(value: &Value) -> Value {
     let Some((kind, value)) = value.as_object().and_then(|typed| typed.iter().next()) else {
         return Value::Null;
     };

@@ -26,8 +26,11 @@ use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_types::body::SdkBody;
 use serde_json::{Value, json};
 
-pub use dynamodb::{TABLE, Table};
+pub use dynamodb::{TABLE, Table, plain};
 pub use sqs::{QUEUE_URL, Sent};
+
+/// How long `DynamoDB` recognises the repetition of a transaction by its token.
+const TOKENS_REMEMBERED: Duration = Duration::from_secs(600);
 
 /// A call as it leaves a client.
 #[derive(Clone, Debug)]
@@ -61,12 +64,38 @@ pub enum Fault {
     Late(Duration),
     /// It is answered only after the given time, but takes effect at once.
     Slow(Duration),
+    /// Of the entries or statements of a batch only every other one is accepted; the answer says so.
+    /// A call that is no batch is throttled.
+    Half,
+    /// It succeeds or fails on its own account, but the answer leaves out the stored rows because of
+    /// which conditions failed.
+    Terse,
 }
 
 /// Decides what happens to each call.
 pub trait Faults: Send + Sync {
     /// The fate of `call`, which is about to be made.
     fn decide(&self, call: &Call) -> Fault;
+
+    /// How long `call` is on its way to the service, and its answer on the way back. Both are
+    /// nothing unless a test wants calls to overlap.
+    fn latency(&self, call: &Call) -> (Duration, Duration) {
+        let _ = call;
+        (Duration::ZERO, Duration::ZERO)
+    }
+
+    /// What to answer to `call` instead of asking the table: an eventually consistent read may see
+    /// what was.
+    fn stale_answer(&self, call: &Call) -> Option<Value> {
+        let _ = call;
+        None
+    }
+
+    /// Told of every call that reached its service, right after it took effect or was refused there
+    /// and before anybody else can see it: with its HTTP status, the answer's body, and the table.
+    fn reached(&self, call: &Call, status: u16, body: &Value, table: &Table) {
+        let _ = (call, status, body, table);
+    }
 }
 
 impl<F: Fn(&Call) -> Fault + Send + Sync> Faults for F {
@@ -157,14 +186,61 @@ impl EmbeddedAws {
     /// Lets the call take effect.
     fn carry_out(&self, call: &Call) -> Answer {
         lock(&self.calls).push(call.operation.clone());
-        match call.operation.as_str() {
+        let answer = match call.operation.as_str() {
             "SendMessage" | "SendMessageBatch" => {
                 let (answer, sent) = sqs::send(call);
                 lock(&self.sent).extend(sent);
                 answer
             }
-            _ => self.table.call(&call.operation, &call.body),
+            _ => match self.faults.stale_answer(call) {
+                Some(body) => Answer::ok(body),
+                None => self.table.call(&call.operation, &call.body),
+            },
+        };
+        let faults = &self.faults;
+        faults.reached(call, answer.status, &answer.body, &self.table);
+        answer
+    }
+
+    /// Lets every other part of a batch take effect and refuses the rest.
+    fn carry_out_half(&self, call: &Call) -> Answer {
+        let (list, results) = match call.operation.as_str() {
+            "SendMessageBatch" => ("Entries", "Successful"),
+            "BatchExecuteStatement" => ("Statements", "Responses"),
+            _ => return throttled(call),
+        };
+        let parts = call.body[list].as_array().cloned().unwrap_or_default();
+        let every_other = |remainder| {
+            let chosen = parts.iter().enumerate();
+            chosen
+                .filter(move |(n, _)| n % 2 == remainder)
+                .map(|(_, part)| part.clone())
+        };
+        let mut accepted = call.clone();
+        accepted.body[list] = every_other(1).collect();
+        let mut answer = if parts.len() > 1 {
+            self.carry_out(&accepted)
+        } else {
+            Answer::ok(json!({ results: [] }))
+        };
+        if call.operation == "SendMessageBatch" {
+            let refused = every_other(0).map(|entry| {
+                json!({"Id": entry["Id"], "Code": "InternalError", "SenderFault": false, "Message": "refused"})
+            });
+            answer.body["Failed"] = refused.collect();
+        } else {
+            let refusal =
+                json!({"Error": {"Code": "ThrottlingError", "Message": "over the limit"}});
+            let given = answer.body[results].as_array().cloned().unwrap_or_default();
+            let mut given = given.into_iter();
+            answer.body[results] = (0..parts.len())
+                .map(|n| match n % 2 {
+                    0 => refusal.clone(),
+                    _ => given.next().unwrap_or_default(),
+                })
+                .collect();
         }
+        answer
     }
 }
 
@@ -223,7 +299,11 @@ impl HttpConnector for Connector {
 /// Makes the call suffer its fate.
 async fn suffer(aws: &EmbeddedAws, call: Call) -> Result<HttpResponse, ConnectorError> {
     let broken = |what: &str| Err(ConnectorError::io(what.to_owned().into()));
-    match aws.faults.decide(&call) {
+    let (there, back) = aws.faults.latency(&call);
+    if !there.is_zero() {
+        tokio::time::sleep(there).await;
+    }
+    let result = match aws.faults.decide(&call) {
         Fault::None => respond(&aws.carry_out(&call)),
         Fault::CrashBefore => pending().await,
         Fault::CrashAfter => {
@@ -240,6 +320,10 @@ async fn suffer(aws: &EmbeddedAws, call: Call) -> Result<HttpResponse, Connector
         Fault::Late(delay) => {
             // The request is on its way whether or not the client still waits for the answer.
             let aws = aws.clone();
+            let mut call = call;
+            if delay > TOKENS_REMEMBERED && call.body.get("ClientRequestToken").is_some() {
+                call.body["ClientRequestToken"] = Value::Null;
+            }
             let on_its_way = tokio::spawn(async move {
                 tokio::time::sleep(delay).await;
                 aws.carry_out(&call)
@@ -254,6 +338,37 @@ async fn suffer(aws: &EmbeddedAws, call: Call) -> Result<HttpResponse, Connector
             tokio::time::sleep(delay).await;
             respond(&answer)
         }
+        Fault::Half => respond(&aws.carry_out_half(&call)),
+        Fault::Terse => {
+            let mut answer = aws.carry_out(&call);
+            leave_out_rows(&mut answer.body);
+            respond(&answer)
+        }
+    };
+    if !back.is_zero() {
+        tokio::time::sleep(back).await;
+    }
+    result
+}
+
+/// Takes the stored rows out of an answer that says which conditions failed.
+fn leave_out_rows(body: &mut Value) {
+    let refused = |part: &mut Value| {
+        let fields = part.as_object_mut();
+        fields.and_then(|fields| fields.remove("Item"));
+    };
+    for list in ["CancellationReasons", "Responses"] {
+        let parts = body.get_mut(list).and_then(Value::as_array_mut);
+        for part in parts.into_iter().flatten() {
+            match part.get_mut("Error") {
+                Some(error) => refused(error),
+                None if list == "CancellationReasons" => refused(part),
+                None => {}
+            }
+        }
+    }
+    if body.get("__type").is_some() {
+        refused(body);
     }
 }
 

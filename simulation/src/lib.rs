@@ -1,1 +1,33 @@
-//! Simulator.
+//! A deterministic simulator of the real handlers, and what is proved with it. Never deployed.
+//!
+//! The handlers, the store, the queue and the AWS SDK's clients are the ones that run on AWS. Around
+//! them everything is made up from one number, the seed: time stands still until nothing is left to
+//! do and then jumps, machines die, answers get lost, calls arrive late, clocks are wrong, the queue
+//! loses, repeats, delays and reorders, users change their minds. After every call that reached the
+//! table the [ledger](mod@ledger) judges what it changed. A run is the same to the byte for the same
+//! seed, so what went wrong once can be looked at again.
+//!
+//! - [`scenario`] says what happens; it is drawn from a seed or written by a test.
+//! - [`run()`] makes it happen; [`hunt`] does so for many seeds.
+//! - `world` decides the fate of every call; `ledger` holds every invariant; `client` holds what
+//!   clients are told against what is true.
+//!
+//! The crate asks for the feature `drop-guards` of `tasks`, which lets a thread take one of the
+//! store's conditions away. A deployed function is built without it (`cargo build -p worker` does not
+//! build this crate); in a build of the whole workspace it is there and does nothing unless asked.
+
+mod client;
+pub mod hunt;
+mod ledger;
+mod process;
+mod queue;
+mod run;
+pub mod scenario;
+mod site;
+mod table;
+mod trace;
+mod world;
+
+pub use run::{Report, run};
+pub use site::Function;
+pub use world::Figures;

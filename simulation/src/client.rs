@@ -1,0 +1,448 @@
+//! Clients: they submit, follow, cancel and pry, and hold the answers against what is true.
+
+use std::time::Duration;
+
+use cancel::Cancel;
+use lambda_http::Request;
+use serde_json::{Value, json};
+use status::StatusReader;
+use submit::Submit;
+use tasks::task::{Status, TaskId};
+
+use crate::run::Run;
+use crate::scenario::{Afterwards, Client};
+use crate::site::Function;
+use crate::world::State;
+
+/// How long API Gateway waits for a function (the functions' timeout).
+const TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How often a client tries something that fails.
+const TRIES: u32 = 12;
+
+const PATH: &str = "/api/tuned-long-running-task/";
+const ITEMS_MAX: u64 = 1_000_000;
+
+/// An answer as the client got it.
+#[derive(Clone, Debug, PartialEq)]
+struct Answer {
+    status: u16,
+    replayed: bool,
+    retry_after: Option<u64>,
+    headers: Vec<(String, String)>,
+    text: String,
+    body: Value,
+}
+
+struct Actor {
+    run: Run,
+    name: String,
+    script: Client,
+}
+
+/// Does what the script says.
+pub(crate) async fn follow_script(run: Run, number: usize, script: Client) {
+    tokio::time::sleep(script.at).await;
+    let name = format!("client-{}", number + 1);
+    let actor = Actor { run, name, script };
+    let Some(id) = actor.submit(actor.script.items).await else {
+        return;
+    };
+    if let Some(after) = actor.script.cancel_after {
+        tokio::time::sleep(after).await;
+        actor.cancel(id).await;
+    }
+    actor.follow(id).await;
+    actor.look_around(id).await;
+    match actor.script.afterwards {
+        Afterwards::Leave => {}
+        Afterwards::Cancel => actor.cancel(id).await,
+        Afterwards::Repeat => {
+            actor.submit(actor.script.items).await;
+        }
+        Afterwards::ReuseKey => {
+            actor.submit(actor.script.items + 1).await;
+        }
+        Afterwards::RepeatTomorrow => {
+            // Clocks may be off by ten minutes: stay clear of the border.
+            tokio::time::sleep(Duration::from_secs(25 * 3600)).await;
+            if let Some(id) = actor.submit(actor.script.items).await {
+                actor.follow(id).await;
+            }
+        }
+    }
+}
+
+impl Actor {
+    /// Submits until there is an answer; returns the task that it names.
+    async fn submit(&self, items: u64) -> Option<TaskId> {
+        let world = &self.run.world;
+        let body = json!({ "number_of_items": items }).to_string();
+        let key = self.script.key.as_deref();
+        for _ in 0..TRIES {
+            let asked_at = world.now();
+            let answer = self
+                .call(Function::Submit, "POST", PATH, None, key, &body)
+                .await;
+            let Some(answer) = answer else {
+                self.pause().await;
+                continue;
+            };
+            let id = answer.body["data"]["task_id"].as_str();
+            let id: Option<TaskId> = id.and_then(|id| id.parse().ok());
+            match (answer.status, id) {
+                (200 | 201, Some(id)) => {
+                    let verdict =
+                        self.judge_submit(&mut world.state(), &answer, id, items, asked_at);
+                    world.judge(verdict);
+                    return Some(id);
+                }
+                (422, _) => {
+                    self.judge_refusal(items);
+                    return None;
+                }
+                (503, _) => self.pause().await,
+                _ => {
+                    world.complain(format!(
+                        "a submit was answered {}: {}",
+                        answer.status, answer.text
+                    ));
+                    return None;
+                }
+            }
+        }
+        None
+    }
+
+    /// What a successful submit says must be so, and stay so.
+    fn judge_submit(
+        &self,
+        state: &mut State,
+        answer: &Answer,
+        id: TaskId,
+        items: u64,
+        asked_at: Duration,
+    ) -> Result<(), String> {
+        let task = state.ledger.task(&id);
+        let task = task.ok_or_else(|| format!("{id} was promised and is not stored"))?;
+        let record = state.ledger.tasks.get(&id);
+        let user = &self.script.user;
+        if task.user.as_str() != user {
+            return Err(format!("{user} was shown somebody else's task"));
+        }
+        let ended_at = record.and_then(|record| record.ended_at);
+        if answer.status == 201 && ended_at.is_some_and(|at| at < asked_at) {
+            return Err(format!("{id} was called active and had ended before"));
+        }
+        if answer.status == 200 && task.number_of_items != items {
+            return Err(format!("{id} is not the task that was asked for"));
+        }
+        let Some(key) = self.script.key.clone().filter(|_| answer.status == 200) else {
+            return Ok(());
+        };
+        let created_at = record.map_or(Duration::ZERO, |record| record.created_at);
+        let promises = state.promises.entry((user.clone(), key));
+        let promise = promises.or_insert((id, created_at));
+        if promise.0 != id {
+            // Another task under the same key is right only after the key is forgotten.
+            if created_at.saturating_sub(promise.1) < Duration::from_secs(23 * 3600) {
+                let first = promise.0;
+                return Err(format!("one idempotency key, two tasks: {first} and {id}"));
+            }
+            *promise = (id, created_at);
+        }
+        Ok(())
+    }
+
+    /// A key may be refused only if it stands for another request.
+    fn judge_refusal(&self, items: u64) {
+        let world = &self.run.world;
+        let complaint = {
+            let state = world.state();
+            let key = self.script.key.clone().unwrap_or_default();
+            let promise = state.promises.get(&(self.script.user.clone(), key));
+            let same = promise.and_then(|(id, _)| state.ledger.task(id));
+            same.filter(|task| task.number_of_items == items)
+                .map(|task| {
+                    format!(
+                        "the key of {} was refused to the same request",
+                        task.task_id
+                    )
+                })
+        };
+        if let Some(complaint) = complaint {
+            world.complain(complaint);
+        }
+    }
+
+    async fn cancel(&self, id: TaskId) {
+        let world = &self.run.world;
+        world.state().ledger.cancels.insert(id);
+        let path = format!("{PATH}{id}/");
+        for _ in 0..TRIES {
+            let answer = self
+                .call(Function::Cancel, "DELETE", &path, Some(id), None, "")
+                .await;
+            let Some(answer) = answer else {
+                self.pause().await;
+                continue;
+            };
+            let status = world.state().ledger.task(&id).map(|task| task.status);
+            let right = match answer.status {
+                200 => status == Some(Status::Cancelled),
+                409 => matches!(status, Some(Status::Success | Status::Failed)),
+                503 => true,
+                _ => false,
+            };
+            if !right {
+                world.complain(format!(
+                    "a cancel of a task that is {status:?} was answered {}",
+                    answer.status
+                ));
+            }
+            if answer.status != 503 {
+                return;
+            }
+            self.pause().await;
+        }
+    }
+
+    /// Polls until the task has ended, as often as it is told to.
+    async fn follow(&self, id: TaskId) {
+        let world = &self.run.world;
+        let path = format!("{PATH}{id}/");
+        loop {
+            let answer = self
+                .call(Function::Status, "GET", &path, Some(id), None, "")
+                .await;
+            let Some(answer) = answer.filter(|answer| answer.status != 503) else {
+                self.pause().await;
+                continue;
+            };
+            if answer.status != 200 {
+                world.complain(format!(
+                    "{} asked for its own task and was told {}",
+                    self.script.user, answer.status
+                ));
+                return;
+            }
+            let verdict = world
+                .state()
+                .ledger
+                .judge_view(&self.name, id, &answer.body["data"]);
+            world.judge(verdict);
+            match answer.retry_after {
+                Some(seconds) => tokio::time::sleep(Duration::from_secs(seconds)).await,
+                None => return,
+            }
+        }
+    }
+
+    /// Looks at what is the user's own, and tries to look at what is not.
+    async fn look_around(&self, id: TaskId) {
+        let world = &self.run.world;
+        if !world.state().scenario.curious {
+            return;
+        }
+        let list = self
+            .call(Function::Status, "GET", PATH, None, None, "")
+            .await;
+        if let Some(list) = list.filter(|list| list.status == 200) {
+            let complaint = self.judge_list(&list.body, id);
+            if let Some(complaint) = complaint {
+                world.complain(complaint);
+            }
+        }
+        let path = format!("{PATH}{id}/items/");
+        let items = self
+            .call(Function::Status, "GET", &path, Some(id), None, "")
+            .await;
+        if let Some(items) = items.filter(|items| items.status == 200) {
+            let shown = items.body["data"]["items"].as_array().map_or(0, Vec::len);
+            let stored = world
+                .state()
+                .ledger
+                .tasks
+                .get(&id)
+                .map(|record| record.items.len());
+            // Of a task that was cancelled a late worker may still store a row or two.
+            if stored.is_none_or(|stored| shown > stored) {
+                world.complain(format!("{shown} items are listed, {stored:?} are stored"));
+            }
+        }
+        let foreign = {
+            let state = world.state();
+            let tasks = state
+                .ledger
+                .tasks
+                .keys()
+                .filter_map(|id| state.ledger.task(id));
+            let mut foreign = tasks.filter(|task| task.user.as_str() != self.script.user);
+            foreign.next().map(|task| task.task_id)
+        };
+        let Some(foreign) = foreign else { return };
+        let nobody: Result<TaskId, _> = "01890000-0000-7000-8000-000000000000".parse();
+        let Ok(nobody) = nobody else { return };
+        for (function, verb, end) in [
+            (Function::Status, "GET", ""),
+            (Function::Status, "GET", "items/"),
+            (Function::Cancel, "DELETE", ""),
+        ] {
+            let mut answers = Vec::new();
+            for id in [foreign, nobody] {
+                let path = format!("{PATH}{id}/{end}");
+                answers.push(self.call(function, verb, &path, Some(id), None, "").await);
+            }
+            let [Some(theirs), Some(nobodys)] = &answers[..] else {
+                continue;
+            };
+            if theirs.status == 503 || nobodys.status == 503 {
+                continue;
+            }
+            if theirs != nobodys || theirs.status != 404 {
+                world.complain(format!(
+                    "{verb} {end} tells somebody else's task from none: {theirs:?} {nobodys:?}"
+                ));
+            }
+        }
+    }
+
+    fn judge_list(&self, body: &Value, id: TaskId) -> Option<String> {
+        let state = self.run.world.state();
+        let listed = body["data"]["tasks"].as_array().into_iter().flatten();
+        let mut found = false;
+        for view in listed {
+            let listed: Option<TaskId> = view["task_id"].as_str().and_then(|id| id.parse().ok());
+            let task = listed.and_then(|id| state.ledger.task(&id));
+            if task.is_none_or(|task| task.user.as_str() != self.script.user) {
+                return Some(format!(
+                    "{} was listed somebody else's task",
+                    self.script.user
+                ));
+            }
+            found |= listed == Some(id);
+        }
+        (!found).then(|| format!("{id} is missing in its user's list"))
+    }
+
+    async fn pause(&self) {
+        let wait = self.run.world.chance(|random| random.u64(500..4000));
+        tokio::time::sleep(Duration::from_millis(wait)).await;
+    }
+
+    /// Makes a request; `None` when the function died over it.
+    async fn call(
+        &self,
+        function: Function,
+        verb: &str,
+        path: &str,
+        id: Option<TaskId>,
+        key: Option<&str>,
+        body: &str,
+    ) -> Option<Answer> {
+        let request = self.request(verb, path, id, key, body)?;
+        let process = self.run.borrow(function);
+        let world = &self.run.world;
+        let store = process.store.clone();
+        let response = match function {
+            Function::Submit => {
+                let terms = world.state().scenario.settings.terms.clone();
+                let submit = Submit::new(store, process.queue.clone(), ITEMS_MAX, terms);
+                process.run(TIMEOUT, submit.handle(&request)).await
+            }
+            Function::Cancel => {
+                process
+                    .run(TIMEOUT, Cancel::new(store).handle(&request))
+                    .await
+            }
+            _ => {
+                process
+                    .run(TIMEOUT, StatusReader::new(store).handle(&request))
+                    .await
+            }
+        };
+        let what = format!("{verb} by {}", self.script.user);
+        let Ok(response) = response else {
+            world.note(&self.name, &format!("{what}: no answer"));
+            self.run.give_back(function, process);
+            return None;
+        };
+        self.run.give_back(function, process);
+        let text = String::from_utf8_lossy(response.body()).into_owned();
+        let header = |name: &str| {
+            let value = response.headers().get(name);
+            value
+                .and_then(|value| value.to_str().ok())
+                .map(str::to_owned)
+        };
+        let mut headers: Vec<_> = response
+            .headers()
+            .iter()
+            .map(|(name, value)| (name.to_string(), format!("{value:?}")))
+            .collect();
+        headers.sort();
+        let answer = Answer {
+            status: response.status().as_u16(),
+            replayed: header("idempotency-replayed").is_some(),
+            retry_after: header("retry-after").and_then(|text| text.parse().ok()),
+            headers,
+            body: serde_json::from_str(&text).unwrap_or_default(),
+            text,
+        };
+        let data = &answer.body["data"];
+        let replayed = if answer.replayed { " again" } else { "" };
+        let status = data["task_status"].as_str().unwrap_or_default();
+        let share = data["done_percentage"].as_u64();
+        let share = share.map_or(String::new(), |share| format!(" {share} %"));
+        world.note(
+            &self.name,
+            &format!("{what}: {}{replayed} {status}{share}", answer.status),
+        );
+        Some(answer)
+    }
+
+    /// The event that API Gateway would make of the request, read by the real deserialiser.
+    fn request(
+        &self,
+        verb: &str,
+        path: &str,
+        id: Option<TaskId>,
+        key: Option<&str>,
+        body: &str,
+    ) -> Option<Request> {
+        let mut event = json!({
+            "version": "2.0",
+            "routeKey": "$default",
+            "rawPath": path,
+            "rawQueryString": "",
+            "headers": {"content-type": "application/json"},
+            "requestContext": {
+                "authorizer": {"jwt": {"claims": {"sub": self.script.user}, "scopes": []}},
+                "http": {
+                    "method": verb, "path": path, "protocol": "HTTP/1.1", "sourceIp": "192.0.2.1",
+                    "userAgent": "simulation",
+                },
+                "accountId": "1", "apiId": "1", "stage": "$default", "requestId": "1",
+                "routeKey": "$default", "time": "", "timeEpoch": 0, "domainName": "d",
+                "domainPrefix": "d",
+            },
+            "isBase64Encoded": false,
+        });
+        if let Some(id) = id {
+            event["pathParameters"] = json!({ "task_id": id });
+        }
+        if let Some(key) = key {
+            event["headers"]["idempotency-key"] = json!(key);
+        }
+        if !body.is_empty() {
+            event["body"] = json!(body);
+        }
+        let request = lambda_http::request::from_str(&event.to_string());
+        if let Err(error) = &request {
+            self.run
+                .world
+                .complain(format!("the request cannot be read: {error}"));
+        }
+        request.ok()
+    }
+}

@@ -1,0 +1,508 @@
+//! What must always be true, judged after every single call that reached the table.
+//!
+//! The ledger sees each change with what was there before, who made it, and what that process's
+//! clock showed. It knows nothing of how the store phrases its conditions: it judges what came of
+//! them.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use serde_json::Value;
+use tasks::host::Timestamp;
+use tasks::task::{ATTEMPTS_MAX, Status, TAKE_OVER_AFTER, Task, TaskId};
+
+use crate::site::Function;
+use crate::table::{Change, Key, Mirror, Row};
+
+/// Who made a call, and from what position.
+#[derive(Clone, Debug)]
+pub(crate) struct Writer<'a> {
+    /// The function that its process runs.
+    pub(crate) function: Function,
+    /// The store's method.
+    pub(crate) method: &'static str,
+    /// What the process's clock shows.
+    pub(crate) clock: Timestamp,
+    /// The request.
+    pub(crate) body: &'a Value,
+    /// The versions of tasks as the process last read them.
+    pub(crate) versions_read: &'a BTreeMap<Key, u64>,
+}
+
+/// What is known of a task beyond its row.
+#[derive(Clone, Debug)]
+pub(crate) struct Record {
+    /// The key of its row.
+    pub(crate) key: Key,
+    /// When it came into being, in simulated time.
+    pub(crate) created_at: Duration,
+    /// When it last got on: a claim, a step, its end.
+    pub(crate) moved_at: Duration,
+    /// When it last got nearer to its end: a step, or the end itself.
+    pub(crate) progressed_at: Duration,
+    /// When it ended.
+    pub(crate) ended_at: Option<Duration>,
+    /// Its settled items: whether each failed.
+    pub(crate) items: BTreeMap<u64, bool>,
+    /// The latest of its leases when it last moved: until then nobody need come.
+    pub(crate) quiet_until: Timestamp,
+    /// Calls that concern it, without those of clients that look.
+    pub(crate) calls: u64,
+}
+
+/// The judge.
+#[derive(Debug, Default)]
+pub(crate) struct Ledger {
+    /// The table.
+    pub(crate) mirror: Mirror,
+    /// Every task that ever was.
+    pub(crate) tasks: BTreeMap<TaskId, Record>,
+    /// The open tasks under each lock.
+    open: BTreeMap<Key, BTreeSet<TaskId>>,
+    /// What clients asked to cancel.
+    pub(crate) cancels: BTreeSet<TaskId>,
+    /// Locks whose holder never was: put there by a test.
+    pub(crate) planted: BTreeSet<Key>,
+    /// How often the sweeper may dispatch.
+    pub(crate) dispatches_max: u32,
+    /// What clients were told of each task.
+    shown: BTreeMap<(String, TaskId), (u64, u64, String)>,
+}
+
+type Verdict = Result<(), String>;
+
+fn claim(holds: bool, complaint: impl FnOnce() -> String) -> Verdict {
+    if holds { Ok(()) } else { Err(complaint()) }
+}
+
+impl Ledger {
+    /// An empty one, for a sweeper that dispatches so often.
+    pub(crate) fn new(dispatches_max: u32) -> Self {
+        Self {
+            dispatches_max,
+            ..Self::default()
+        }
+    }
+
+    /// The row of a task.
+    #[must_use]
+    pub(crate) fn task(&self, id: &TaskId) -> Option<&Task> {
+        let record = self.tasks.get(id)?;
+        self.mirror.get(&record.key)?.task.as_ref()
+    }
+
+    /// The open tasks.
+    pub(crate) fn open_tasks(&self) -> impl Iterator<Item = &TaskId> {
+        self.open.values().flatten()
+    }
+
+    /// Judges the changes that one call made together.
+    ///
+    /// # Errors
+    ///
+    /// The invariant that is violated, in a sentence.
+    pub(crate) fn judge(&mut self, changes: &[Change], writer: &Writer, now: Duration) -> Verdict {
+        let allowed = match writer.function {
+            Function::Submit => matches!(writer.method, "submit"),
+            Function::Status => false,
+            Function::Cancel => writer.method == "cancel",
+            Function::Worker => {
+                matches!(
+                    writer.method,
+                    "claim" | "record_items" | "advance" | "finish"
+                )
+            }
+            Function::Sweeper => {
+                matches!(
+                    writer.method,
+                    "look_again" | "dispatch" | "finish" | "give_up"
+                )
+            }
+        };
+        claim(allowed || changes.is_empty(), || {
+            format!("the {} must not {}", writer.function, writer.method)
+        })?;
+        // Rows of items first: a step in the same call would be judged by them.
+        for change in changes {
+            if change.key.0.starts_with("TASK#") {
+                self.judge_item(change)?;
+            }
+        }
+        for change in changes {
+            let (pk, sk) = &change.key;
+            if pk.starts_with("TASK#") {
+            } else if sk.starts_with("TASK#") {
+                self.judge_task(change, writer, now)?;
+            } else if sk.starts_with("KEY#") {
+                Self::judge_key(change, writer)?;
+            } else if sk.starts_with("LOCK") {
+                self.planted.remove(&change.key);
+            } else {
+                return Err(format!("{:?} is no key of ours", change.key));
+            }
+        }
+        for change in changes {
+            if let Some(lock) = Self::lock_concerned(change) {
+                self.judge_lock(&lock)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn judge_item(&mut self, Change { key, before, after }: &Change) -> Verdict {
+        let (None, Some(after)) = (before, after) else {
+            return Err(format!("the stored item {key:?} was changed or deleted"));
+        };
+        let id = key.0.strip_prefix("TASK#").and_then(|id| id.parse().ok());
+        let record = id.and_then(|id: TaskId| self.tasks.get_mut(&id));
+        let record = record.ok_or_else(|| format!("{key:?} is an item of no task"))?;
+        let index = after.number("index");
+        claim(key.1 == format!("ITEM#{index:012}"), || {
+            format!("{key:?} is item {index}")
+        })?;
+        let items = self
+            .mirror
+            .get(&record.key)
+            .and_then(|row| row.task.as_ref());
+        claim(
+            items.is_some_and(|task| index < task.number_of_items),
+            || format!("the task has no item {index}"),
+        )?;
+        record
+            .items
+            .insert(index, after.text("outcome") == "failed");
+        Ok(())
+    }
+
+    fn judge_key(Change { key, before, after }: &Change, writer: &Writer) -> Verdict {
+        let Some(after) = after else {
+            return Err(format!("the idempotency key {key:?} was deleted"));
+        };
+        let Some(before) = before else { return Ok(()) };
+        claim(
+            before.text("task_id") == after.text("task_id")
+                || before.number("expires_at") < writer.clock.seconds(),
+            || {
+                format!(
+                    "one idempotency key, two tasks: {} and {}",
+                    before.text("task_id"),
+                    after.text("task_id")
+                )
+            },
+        )
+    }
+
+    fn judge_task(&mut self, change: &Change, writer: &Writer, now: Duration) -> Verdict {
+        let Some(row) = &change.after else {
+            return Err(format!("the task {:?} was deleted", change.key));
+        };
+        let Some(after) = &row.task else {
+            return Err(format!("{:?} is not a task", change.key));
+        };
+        let indexed = row.fields.contains_key("open_shard") && row.fields.contains_key("check_at");
+        claim(indexed == after.status.is_open(), || {
+            "a task must be in the sweeper's index exactly while it is open".into()
+        })?;
+        let before = change.before.as_ref();
+        match before.and_then(|row| row.task.as_ref()) {
+            None => self.judge_new(&change.key, after, writer, now)?,
+            Some(before) => self.judge_moved(&change.key, before, after, writer, now)?,
+        }
+        let lock = (change.key.0.clone(), after.lock.clone());
+        let open = self.open.entry(lock).or_default();
+        if after.status.is_open() {
+            open.insert(after.task_id);
+        } else {
+            open.remove(&after.task_id);
+        }
+        Ok(())
+    }
+
+    fn judge_new(&mut self, key: &Key, task: &Task, writer: &Writer, now: Duration) -> Verdict {
+        claim(writer.method == "submit", || {
+            format!("{} created a task", writer.method)
+        })?;
+        claim(task.status == Status::Queued, || {
+            "a new task is not queued".into()
+        })?;
+        claim(!self.tasks.contains_key(&task.task_id), || {
+            format!("the id {} was drawn twice", task.task_id)
+        })?;
+        let record = Record {
+            key: key.clone(),
+            created_at: now,
+            moved_at: now,
+            progressed_at: now,
+            ended_at: None,
+            items: BTreeMap::new(),
+            quiet_until: task.lease_until,
+            calls: 0,
+        };
+        self.tasks.insert(task.task_id, record);
+        Ok(())
+    }
+
+    fn judge_moved(
+        &mut self,
+        key: &Key,
+        before: &Task,
+        after: &Task,
+        writer: &Writer,
+        now: Duration,
+    ) -> Verdict {
+        claim(before.status.is_open(), || {
+            format!(
+                "a task that had ended as {} was changed",
+                before.status.as_str()
+            )
+        })?;
+        claim(after.version == before.version + 1, || {
+            format!(
+                "the version went from {} to {}",
+                before.version, after.version
+            )
+        })?;
+        let fixed = |task: &Task| {
+            let text = (task.lock.clone(), task.digest.clone(), task.user.clone());
+            let numbers = (task.number_of_items, task.chunk_items, task.chunks.len());
+            (text, numbers, task.created_at, task.task_id)
+        };
+        claim(fixed(before) == fixed(after), || {
+            "what is fixed changed".into()
+        })?;
+        claim(
+            !(before.status == Status::Processing && after.status == Status::Queued),
+            || "the status went back".into(),
+        )?;
+        if writer.function == Function::Sweeper
+            && (after.status.is_open() || after.outcome().is_none())
+        {
+            let read = writer.versions_read.get(key);
+            claim(read == Some(&before.version), || {
+                format!(
+                    "the sweeper saw version {read:?} and overwrote version {}",
+                    before.version
+                )
+            })?;
+        }
+        let mut moved = before.status != after.status;
+        let mut progressed = !after.status.is_open();
+        for chunk in 0..after.chunks.len() {
+            let step = self.judge_chunk(before, after, chunk, writer)?;
+            moved |= step != Step::None;
+            progressed |= step == Step::On;
+        }
+        if !after.status.is_open() {
+            self.judge_end(before, after, writer)?;
+        }
+        if let Some(record) = self.tasks.get_mut(&after.task_id) {
+            if moved || progressed {
+                record.moved_at = now;
+                record.quiet_until = latest_lease(after);
+            }
+            if progressed {
+                record.progressed_at = now;
+            }
+            if !after.status.is_open() {
+                record.ended_at = Some(now);
+            }
+        }
+        Ok(())
+    }
+
+    fn judge_chunk(
+        &mut self,
+        before: &Task,
+        after: &Task,
+        chunk: usize,
+        writer: &Writer,
+    ) -> Result<Step, String> {
+        let (old, new) = (&before.chunks[chunk], &after.chunks[chunk]);
+        if old == new {
+            return Ok(Step::None);
+        }
+        let Some(record) = self.tasks.get_mut(&after.task_id) else {
+            return Err("a task that never was changed".into());
+        };
+        if old.owner != new.owner {
+            claim(old.lease_until < writer.clock, || {
+                format!("chunk {chunk} was claimed while it was held")
+            })?;
+            claim((old.cursor, old.failed) == (new.cursor, new.failed), || {
+                "a claim moved the cursor".into()
+            })?;
+            claim(after.status == Status::Processing, || {
+                "a claimed task is not at work".into()
+            })?;
+            return Ok(Step::Claimed);
+        }
+        let owner = old.owner.as_ref().map(tasks::chunk::Owner::as_str);
+        let owner = owner.unwrap_or("nobody");
+        claim(writer.body.to_string().contains(owner), || {
+            format!("chunk {chunk} belongs to {owner}, and somebody else wrote it")
+        })?;
+        let size = after.plan().size(chunk);
+        claim(new.cursor >= old.cursor, || {
+            format!(
+                "the cursor of chunk {chunk} went back from {} to {}",
+                old.cursor, new.cursor
+            )
+        })?;
+        claim(new.cursor <= size, || {
+            format!("the cursor of chunk {chunk} is past its end")
+        })?;
+        claim(
+            new.failed >= old.failed && new.failed - old.failed <= new.cursor - old.cursor,
+            || format!("of chunk {chunk} more failed than were settled, or fewer than before"),
+        )?;
+        if new.cursor == old.cursor {
+            return Ok(Step::None);
+        }
+        let start = after.plan().range(chunk).start;
+        let mut failed = 0;
+        for index in start..start + new.cursor {
+            match record.items.get(&index) {
+                Some(item) => failed += u64::from(*item),
+                None => return Err(format!("item {index} is counted, but not stored")),
+            }
+        }
+        claim(failed == new.failed, || {
+            format!(
+                "of chunk {chunk} {failed} rows below the cursor say failed, {} are counted",
+                new.failed
+            )
+        })?;
+        Ok(Step::On)
+    }
+
+    fn judge_end(&self, before: &Task, after: &Task, writer: &Writer) -> Verdict {
+        let progress = after.progress();
+        let outcome = after.outcome();
+        let clock = writer.clock;
+        claim(after.finished_at.is_some(), || {
+            "a task ended without saying when".into()
+        })?;
+        match (after.status, writer.method) {
+            (Status::Cancelled, _) => claim(
+                writer.function == Function::Cancel && self.cancels.contains(&after.task_id),
+                || "a task was cancelled that nobody wanted cancelled".into(),
+            ),
+            (Status::Success, _) => claim(outcome.is_some() && progress.failed == 0, || {
+                "a task succeeded that is not done".into()
+            }),
+            (Status::Failed, "submit") => {
+                claim(clock > before.lease_until.after(TAKE_OVER_AFTER), || {
+                    "a live task was overwritten by a new one".into()
+                })
+            }
+            (Status::Failed, _) if outcome.is_some() => claim(progress.failed > 0, || {
+                "a task failed of which nothing failed".into()
+            }),
+            (Status::Failed, _) => {
+                let poisoned = before
+                    .chunks
+                    .iter()
+                    .any(|chunk| chunk.attempts > ATTEMPTS_MAX);
+                let hopeless = before.dispatches >= self.dispatches_max;
+                let justified = match writer.function {
+                    Function::Worker => poisoned,
+                    _ => hopeless,
+                };
+                claim(justified, || {
+                    format!(
+                        "the {} gave up a task that is not hopeless: {}",
+                        writer.function,
+                        after.error.as_deref().unwrap_or_default()
+                    )
+                })
+            }
+            (Status::Queued | Status::Processing, _) => Ok(()),
+        }
+    }
+
+    fn lock_concerned(change: &Change) -> Option<Key> {
+        if change.key.1.starts_with("LOCK") {
+            return Some(change.key.clone());
+        }
+        let row: Option<&Row> = change.after.as_ref();
+        let task = row?.task.as_ref()?;
+        Some((change.key.0.clone(), task.lock.clone()))
+    }
+
+    fn judge_lock(&self, lock: &Key) -> Verdict {
+        let none = BTreeSet::new();
+        let open = self.open.get(lock).unwrap_or(&none);
+        claim(open.len() <= 1, || {
+            format!("two tasks are open under one lock: {open:?}")
+        })?;
+        let holder = self
+            .mirror
+            .get(lock)
+            .map(|row| row.text("task_id").to_owned());
+        match (open.first(), holder) {
+            (Some(open), Some(holder)) if open.to_string() == holder => Ok(()),
+            (Some(open), Some(holder)) => {
+                Err(format!("{open} is open, but {holder} holds its lock"))
+            }
+            (Some(open), None) => Err(format!("{open} is open, but its lock is gone")),
+            (None, Some(_)) if self.planted.contains(lock) => Ok(()),
+            (None, Some(holder)) => Err(format!("{holder} has ended and still holds the lock")),
+            (None, None) => Ok(()),
+        }
+    }
+
+    /// Judges what a client is shown of a task, after what was shown before.
+    ///
+    /// # Errors
+    ///
+    /// When progress goes down, or a terminal state changes.
+    pub(crate) fn judge_view(&mut self, client: &str, id: TaskId, view: &Value) -> Verdict {
+        let number = |name: &str| view[name].as_u64().unwrap_or_default();
+        let status = view["task_status"].as_str().unwrap_or_default().to_owned();
+        let (percentage, done) = (number("done_percentage"), number("count_done_items"));
+        let seen = (client.to_owned(), id);
+        let ended = |status: &str| matches!(status, "SUCCESS" | "FAILED" | "CANCELLED");
+        if let Some((percentage_before, done_before, status_before)) = self.shown.get(&seen) {
+            claim(
+                percentage >= *percentage_before && done >= *done_before,
+                || {
+                    format!(
+                        "a client saw progress go from {percentage_before} % ({done_before}) to {percentage} % ({done})"
+                    )
+                },
+            )?;
+            claim(!ended(status_before) || *status_before == status, || {
+                format!("a client saw {status_before} and then {status}")
+            })?;
+            claim(status_before != "PROCESSING" || status != "QUEUED", || {
+                "a client saw the status go back".into()
+            })?;
+        }
+        claim(
+            (percentage == 100) == (done == number("number_of_items")),
+            || format!("{percentage} % is shown for {done} items"),
+        )?;
+        claim(
+            status != "SUCCESS" || done == number("number_of_items"),
+            || "success is shown before every item is done".into(),
+        )?;
+        self.shown.insert(seen, (percentage, done, status));
+        Ok(())
+    }
+}
+
+/// What became of a chunk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Step {
+    None,
+    Claimed,
+    On,
+}
+
+/// Until when one of the task's leases runs.
+#[must_use]
+pub(crate) fn latest_lease(task: &Task) -> Timestamp {
+    let incomplete = (0..task.chunks.len()).filter(|&chunk| !task.is_chunk_complete(chunk));
+    let leases = incomplete.map(|chunk| task.chunks[chunk].lease_until);
+    leases.max().unwrap_or_default().max(task.lease_until)
+}

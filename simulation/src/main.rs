@@ -1,0 +1,121 @@
+//! `simulate`: runs the simulator for one seed, and tells its story, or for many.
+
+use std::process::ExitCode;
+
+use clap::{Parser, ValueEnum};
+use indicatif::{ProgressBar, ProgressStyle};
+use simulation::hunt::Hunt;
+use simulation::run;
+use simulation::scenario::{Profile, Scenario};
+
+/// How many violations are told at the end of a hunt; the rest is counted.
+const TOLD_MAX: usize = 20;
+
+/// Simulates the real handlers under faults, on a virtual clock, the same for the same seed.
+#[derive(Parser)]
+#[command(name = "simulate")]
+struct Options {
+    /// Run this seed and print its trace.
+    #[arg(long, conflicts_with = "seeds")]
+    seed: Option<u64>,
+    /// Run so many seeds and print what they came to.
+    #[arg(long, default_value_t = 2000)]
+    seeds: u64,
+    /// The first of them.
+    #[arg(long, default_value_t = 0)]
+    from: u64,
+    /// What kind of runs; by default a mixture.
+    #[arg(long, value_enum, default_value_t = Kind::Mixed)]
+    profile: Kind,
+    /// Take one of the store's conditions away, by its name, to see what it is for.
+    #[arg(long, value_name = "GUARD", value_parser = guard)]
+    without: Option<&'static str>,
+    /// Stop at the first violation.
+    #[arg(long)]
+    stop_early: bool,
+}
+
+/// [`Profile`] for the command line.
+#[derive(Clone, Copy, ValueEnum)]
+enum Kind {
+    Mixed,
+    Calm,
+    Single,
+    Storm,
+    Late,
+    Locks,
+}
+
+impl From<Kind> for Profile {
+    fn from(kind: Kind) -> Self {
+        match kind {
+            Kind::Mixed => Self::Mixed,
+            Kind::Calm => Self::Calm,
+            Kind::Single => Self::Single,
+            Kind::Storm => Self::Storm,
+            Kind::Late => Self::Late,
+            Kind::Locks => Self::Locks,
+        }
+    }
+}
+
+fn guard(name: &str) -> Result<&'static str, String> {
+    let guards = tasks::store::dropped::GUARDS;
+    let found = guards.into_iter().find(|guard| *guard == name);
+    found.ok_or_else(|| format!("the guards are: {}", guards.join(", ")))
+}
+
+fn main() -> ExitCode {
+    let options = Options::parse();
+    match options.seed {
+        Some(seed) => tell(seed, &options),
+        None => hunt(&options),
+    }
+}
+
+/// Prints the whole story of one seed.
+fn tell(seed: u64, options: &Options) -> ExitCode {
+    tasks::store::dropped::set(options.without);
+    let report = run(&Scenario::drawn(seed, options.profile.into()));
+    for line in &report.trace {
+        println!("{line}");
+    }
+    match report.violation {
+        None => ExitCode::SUCCESS,
+        Some(violation) => {
+            eprintln!("seed {seed} violates an invariant: {violation}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Runs many seeds.
+fn hunt(options: &Options) -> ExitCode {
+    let hunt = Hunt {
+        seeds: options.from..options.from + options.seeds,
+        profile: options.profile.into(),
+        without: options.without,
+        stop_early: options.stop_early,
+    };
+    let bar = ProgressBar::new(options.seeds);
+    if let Ok(style) = ProgressStyle::with_template("{bar:40} {pos}/{len} seeds, {eta} left {msg}")
+    {
+        bar.set_style(style);
+    }
+    let summary = hunt.run(|report| {
+        bar.inc(1);
+        if report.violation.is_some() {
+            bar.set_message(format!("(seed {} fails)", report.seed));
+        }
+    });
+    bar.finish_and_clear();
+    println!("{summary}");
+    for (seed, violation) in summary.violations.iter().take(TOLD_MAX) {
+        println!("seed {seed}: {violation}");
+    }
+    if let Some(seed) = summary.violations.keys().next() {
+        println!("The whole story: simulate --seed {seed}");
+        return ExitCode::FAILURE;
+    }
+    ExitCode::SUCCESS
+}

@@ -1,0 +1,161 @@
+//! Processes: the real handlers with the real clients, each with a clock and a life of its own.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use aws_sdk_dynamodb::config::retry::RetryPartition;
+use embedded_aws::{EmbeddedAws, QUEUE_URL, TABLE};
+use fastrand::Rng;
+use std::sync::Mutex;
+use tasks::host::Host;
+use tasks::queue::Queue;
+use tasks::store::Store;
+use worker::item::{Item, ItemError, Processed};
+use worker::{Pace, Process as ProcessItem, Worker};
+
+use crate::scenario::Fate;
+use crate::site::Function;
+use crate::world::{Signal, World, shifted};
+
+/// How a process ended before its handler did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Death {
+    Crashed,
+    TimedOut,
+}
+
+/// One execution environment of a function.
+pub(crate) struct Process {
+    pub(crate) name: String,
+    pub(crate) skewed: bool,
+    world: World,
+    dead: Arc<Signal>,
+    pub(crate) store: Store,
+    pub(crate) queue: Queue,
+}
+
+impl Process {
+    pub(crate) fn begin(world: &World, aws: &EmbeddedAws, function: Function) -> Self {
+        let (name, skew, dead) = world.begin(function);
+        let clock = world.clone();
+        let seed = world.chance(|random| random.u64(..));
+        let random = Mutex::new(Rng::with_seed(seed));
+        let host = Host::new(
+            move || shifted(clock.true_time(), skew),
+            move || {
+                let mut random = random
+                    .lock()
+                    .unwrap_or_else(std::sync::PoisonError::into_inner);
+                random.u64(..)
+            },
+        );
+        let config = aws
+            .config(&name)
+            .into_builder()
+            .retry_config(tasks::aws::retries())
+            .timeout_config(tasks::aws::timeouts())
+            .time_source(TimeSource(world.clone()))
+            .build();
+        // Processes on AWS do not share their budget of retries, and neither must two runs here.
+        let dynamodb = aws_sdk_dynamodb::config::Builder::from(&config)
+            .retry_partition(RetryPartition::custom("dynamodb").build())
+            .build();
+        let sqs = aws_sdk_sqs::config::Builder::from(&config)
+            .retry_partition(RetryPartition::custom("sqs").build())
+            .build();
+        Self {
+            store: Store::new(aws_sdk_dynamodb::Client::from_conf(dynamodb), TABLE, host),
+            queue: Queue::new(aws_sdk_sqs::Client::from_conf(sqs), QUEUE_URL),
+            world: world.clone(),
+            skewed: skew != 0,
+            dead,
+            name,
+        }
+    }
+
+    pub(crate) fn is_dead(&self) -> bool {
+        self.dead.is_given()
+    }
+
+    /// Runs a handler until it ends, or the process dies or is stopped after `limit`. A handler that
+    /// does not end is dropped, and with it everything that it has started.
+    pub(crate) async fn run<T>(
+        &self,
+        limit: Duration,
+        handler: impl Future<Output = T>,
+    ) -> Result<T, Death> {
+        tokio::select! {
+            biased;
+            () = self.dead.wait() => {
+                self.world.note(&self.name, "dies");
+                Err(Death::Crashed)
+            }
+            output = handler => Ok(output),
+            () = tokio::time::sleep(limit) => {
+                self.world.note(&self.name, "is stopped at its timeout");
+                self.dead.give();
+                Err(Death::TimedOut)
+            }
+        }
+    }
+
+    /// The worker's handler, whose items meet the fates of the scenario.
+    pub(crate) fn worker(&self) -> Worker {
+        let pace = {
+            let settings = &self.world.state().scenario.settings;
+            Pace {
+                items_in_flight: settings.items_in_flight,
+                lease: settings.terms.lease,
+                progress_interval: settings.progress_interval,
+                slice: settings.slice,
+            }
+        };
+        let (world, name) = (self.world.clone(), self.name.clone());
+        let process: ProcessItem = Arc::new(move |item| {
+            let (world, name) = (world.clone(), name.clone());
+            Box::pin(async move { process(&world, &name, item).await })
+        });
+        Worker::new(self.store.clone(), self.queue.clone(), pace, process)
+    }
+}
+
+async fn process(world: &World, process: &str, item: Item) -> Result<Processed, ItemError> {
+    let (fate, tries, time) = world.process(item.task_id, item.index);
+    if !time.is_zero() {
+        tokio::time::sleep(time).await;
+    }
+    match fate {
+        Fate::Retryable(times) if tries <= times => Err(ItemError::Retryable("not yet".into())),
+        Fate::Permanent => Err(ItemError::Permanent("never".into())),
+        Fate::Coin if world.chance(Rng::bool) => Err(ItemError::Permanent("tails".into())),
+        // Past the panic hook, which would print it.
+        Fate::Panic => std::panic::resume_unwind(Box::new("simulated")),
+        Fate::Kill(times) if tries <= times => {
+            world.note(process, &format!("is killed by item {}", item.index));
+            world.wrong("item kills");
+            world.kill(process);
+            std::future::pending().await
+        }
+        _ => Ok(Processed {
+            name: format!("Item {}", item.index),
+            description: String::new(),
+        }),
+    }
+}
+
+/// The SDK's clock is the run's.
+#[derive(Clone)]
+struct TimeSource(World);
+
+impl std::fmt::Debug for TimeSource {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("TimeSource")
+    }
+}
+
+impl aws_smithy_async::time::TimeSource for TimeSource {
+    fn now(&self) -> SystemTime {
+        UNIX_EPOCH + Duration::from_millis(self.0.true_time().0)
+    }
+}

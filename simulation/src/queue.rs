@@ -1,0 +1,125 @@
+//! The queue and what stands between it and the workers: messages wait, are received, hidden,
+//! deleted, come again, and end in the dead-letter queue.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use fastrand::Rng;
+
+/// A message on its way.
+#[derive(Clone, Debug)]
+pub(crate) struct Envelope {
+    /// Its number, in the order of sending.
+    pub(crate) id: u64,
+    /// What it says.
+    pub(crate) body: String,
+    /// Its message group.
+    pub(crate) group: String,
+    /// Hidden until then.
+    pub(crate) visible_at: Duration,
+    /// How often it was received.
+    pub(crate) receives: u32,
+}
+
+/// A standard queue with a redrive policy.
+#[derive(Debug, Default)]
+pub(crate) struct Queue {
+    waiting: BTreeMap<u64, Envelope>,
+    next_id: u64,
+    /// By group, the messages that are being worked on.
+    in_flight: BTreeMap<String, u32>,
+    /// What was received too often.
+    pub(crate) dead: Vec<Envelope>,
+}
+
+impl Queue {
+    /// Puts a message in, to be seen at `visible_at`.
+    pub(crate) fn put(&mut self, body: &str, group: &str, visible_at: Duration) -> u64 {
+        let id = self.next_id;
+        self.next_id += 1;
+        let envelope = Envelope {
+            id,
+            body: body.to_owned(),
+            group: group.to_owned(),
+            visible_at,
+            receives: 0,
+        };
+        self.waiting.insert(id, envelope);
+        id
+    }
+
+    /// Receives up to `max` messages and hides them for `visibility`.
+    ///
+    /// A fair queue prefers the groups that have the fewest messages in flight; within a group, and
+    /// between equal groups, the oldest comes first. With `shuffle`, whichever comes.
+    pub(crate) fn receive(
+        &mut self,
+        now: Duration,
+        max: usize,
+        visibility: Duration,
+        receives_max: u32,
+        shuffle: Option<&mut Rng>,
+    ) -> Vec<Envelope> {
+        let visible = |envelope: &&Envelope| envelope.visible_at <= now;
+        let mut ids: Vec<_> = self
+            .waiting
+            .values()
+            .filter(visible)
+            .map(|m| m.id)
+            .collect();
+        if let Some(random) = shuffle {
+            random.shuffle(&mut ids);
+        }
+        let shuffled = ids;
+        let mut received = Vec::new();
+        let mut candidates = shuffled;
+        while received.len() < max && !candidates.is_empty() {
+            let busy = |id: &u64| {
+                let group = self.waiting.get(id).map(|envelope| &envelope.group);
+                group.and_then(|group| self.in_flight.get(group)).copied()
+            };
+            let order = candidates.iter().enumerate();
+            let fairest = order.min_by_key(|(place, id)| (busy(id).unwrap_or_default(), *place));
+            let Some((place, _)) = fairest else { break };
+            let id = candidates.remove(place);
+            let Some(envelope) = self.waiting.get_mut(&id) else {
+                continue;
+            };
+            envelope.receives += 1;
+            if envelope.receives > receives_max {
+                self.dead.extend(self.waiting.remove(&id));
+                continue;
+            }
+            envelope.visible_at = now + visibility;
+            *self.in_flight.entry(envelope.group.clone()).or_default() += 1;
+            received.push(envelope.clone());
+        }
+        received
+    }
+
+    /// Ends the work on a message: it is deleted, or comes again at the given time at the latest.
+    pub(crate) fn settle(&mut self, envelope: &Envelope, again_at: Option<Duration>) {
+        if let Some(busy) = self.in_flight.get_mut(&envelope.group) {
+            *busy = busy.saturating_sub(1);
+        }
+        match again_at {
+            None => {
+                self.waiting.remove(&envelope.id);
+            }
+            Some(at) => {
+                if let Some(waiting) = self.waiting.get_mut(&envelope.id) {
+                    waiting.visible_at = waiting.visible_at.min(at);
+                }
+            }
+        }
+    }
+
+    /// When the next message can be seen.
+    #[must_use]
+    pub(crate) fn next_at(&self) -> Option<Duration> {
+        self.waiting
+            .values()
+            .map(|envelope| envelope.visible_at)
+            .min()
+    }
+}

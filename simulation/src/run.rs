@@ -1,0 +1,453 @@
+//! A run from its beginning to its end: clients, the event source mapping, the schedule, the monitor.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent};
+use embedded_aws::{EmbeddedAws, TABLE};
+use serde_json::json;
+use sweeper::{Patience, Sweeper};
+use tasks::host::Timestamp;
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+
+use crate::client;
+use crate::ledger::latest_lease;
+use crate::process::Process;
+use crate::queue::Envelope;
+use crate::scenario::{Profile, Scenario};
+use crate::site::Function;
+use crate::world::{BEGINNING, Figures, World};
+
+/// What a run came to.
+#[derive(Clone, Debug)]
+pub struct Report {
+    /// The seed.
+    pub seed: u64,
+    /// What kind of run it was.
+    pub profile: Profile,
+    /// The invariant that was violated, if one was.
+    pub violation: Option<String>,
+    /// The story, line by line.
+    pub trace: Vec<String>,
+    /// The numbers.
+    pub figures: Figures,
+    /// The tasks as they were in the end.
+    pub tasks: Vec<tasks::task::Task>,
+}
+
+/// A run may take so long in its own time.
+const LONGEST: Duration = Duration::from_secs(4 * 86_400);
+
+/// How often it is checked that the tasks get on.
+const MONITOR_EVERY: Duration = Duration::from_secs(5);
+
+/// How long a sweep may take (the function's timeout).
+const SWEEP_TIMEOUT: Duration = Duration::from_secs(50);
+
+/// Runs a scenario.
+///
+/// # Panics
+///
+/// When the runtime cannot be made.
+#[must_use]
+#[expect(
+    clippy::expect_used,
+    reason = "nothing can be simulated without a runtime"
+)]
+pub fn run(scenario: &Scenario) -> Report {
+    // The SDK draws its jitter from this thread's generator.
+    fastrand::seed(scenario.seed);
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .start_paused(true)
+        .build()
+        .expect("a runtime");
+    runtime.block_on(Run::begin(scenario.clone()).until_it_ends())
+}
+
+/// What everybody in a run shares.
+#[derive(Clone)]
+pub(crate) struct Run {
+    pub(crate) world: World,
+    pub(crate) aws: EmbeddedAws,
+    idle: Arc<Mutex<BTreeMap<Function, Vec<Process>>>>,
+}
+
+impl Run {
+    fn begin(scenario: Scenario) -> Self {
+        let locks = scenario.left_locks.clone();
+        let world = World::new(scenario);
+        let aws = EmbeddedAws::with_faults(world.clone());
+        let run = Self {
+            world,
+            aws,
+            idle: Arc::default(),
+        };
+        for user in locks {
+            run.leave_lock(&user);
+        }
+        run
+    }
+
+    /// Puts a lock into the table whose task never was.
+    fn leave_lock(&self, user: &str) {
+        let key = (format!("USER#{user}"), "LOCK".to_owned());
+        let item = json!({
+            "pk": {"S": key.0},
+            "sk": {"S": key.1},
+            "task_id": {"S": "01890000-0000-7000-8000-000000000000"},
+        });
+        let body = json!({"TableName": TABLE, "Item": item});
+        let answer = self.aws.table().execute("PutItem", &body);
+        let call = embedded_aws::Call {
+            caller: String::new(),
+            operation: "PutItem".into(),
+            body,
+        };
+        let ledger = &mut self.world.state().ledger;
+        ledger.planted.insert(key);
+        let followed = ledger.mirror.follow(&call, &answer, self.aws.table());
+        debug_assert!(followed.is_ok());
+    }
+
+    /// An idle process of a function, or a new one.
+    pub(crate) fn borrow(&self, function: Function) -> Process {
+        let stormy = self.world.is_stormy();
+        let mut idle = self
+            .idle
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        let processes = idle.entry(function).or_default();
+        // Once the weather is fair, the clocks are right.
+        processes.retain(|process| stormy || !process.skewed);
+        let process = processes.pop();
+        drop(idle);
+        process.unwrap_or_else(|| Process::begin(&self.world, &self.aws, function))
+    }
+
+    /// Gives a process back; a dead one is gone.
+    pub(crate) fn give_back(&self, function: Function, process: Process) {
+        if !process.is_dead() {
+            let mut idle = self
+                .idle
+                .lock()
+                .unwrap_or_else(std::sync::PoisonError::into_inner);
+            idle.entry(function).or_default().push(process);
+        }
+    }
+
+    async fn until_it_ends(self) -> Report {
+        let seed = self.world.state().scenario.seed;
+        let mut background = JoinSet::new();
+        background.spawn(self.clone().deliver());
+        background.spawn(self.clone().sweep_on_schedule());
+        background.spawn(self.clone().monitor());
+        let mut clients = JoinSet::new();
+        let scripts = self.world.state().scenario.clients.clone();
+        for (n, script) in scripts.into_iter().enumerate() {
+            clients.spawn(client::follow_script(self.clone(), n, script));
+        }
+        let world = self.world.clone();
+        let stopped = Arc::clone(&world.stopped);
+        let everything = async {
+            while let Some(ended) = clients.join_next().await {
+                if let Err(panic) = ended {
+                    self.world.complain(format!("a client panicked: {panic}"));
+                }
+            }
+            self.settle().await;
+        };
+        tokio::select! {
+            biased;
+            () = stopped.wait() => {}
+            () = everything => {}
+            () = tokio::time::sleep(LONGEST) => {
+                self.world.complain("the run does not come to an end".into());
+            }
+        }
+        drop(clients);
+        drop(background);
+        if self.world.state().violation.is_none() {
+            let verdict = self.world.state().ledger.mirror.check(self.aws.table());
+            self.world.judge(verdict);
+        }
+        self.report(seed)
+    }
+
+    /// Waits until no task is open and no message is left.
+    async fn settle(&self) {
+        loop {
+            let (open, next_at) = {
+                let state = self.world.state();
+                let open = state.ledger.open_tasks().count();
+                (open, state.queue.next_at())
+            };
+            let now = self.world.now();
+            match next_at {
+                None if open == 0 => return,
+                Some(at) if open == 0 && at > now => {
+                    tokio::time::sleep(at.saturating_sub(now)).await;
+                }
+                _ => tokio::time::sleep(Duration::from_secs(1)).await,
+            }
+        }
+    }
+
+    fn report(&self, seed: u64) -> Report {
+        let now = self.world.now();
+        let mut state = self.world.state();
+        let state = &mut *state;
+        let ids: Vec<_> = state.ledger.tasks.keys().copied().collect();
+        let found = ids.iter().filter_map(|id| state.ledger.task(id).cloned());
+        let tasks: Vec<_> = found.collect();
+        let mut figures = std::mem::take(&mut state.figures);
+        figures.lasted = now;
+        figures.dead_letters = state.queue.dead.len();
+        for task in &tasks {
+            *figures.ended.entry(task.status.as_str()).or_default() += 1;
+            let calls = state.ledger.tasks.get(&task.task_id);
+            let calls = calls.map_or(0, |record| record.calls);
+            figures.tasks.push((task.number_of_items, calls));
+        }
+        Report {
+            seed,
+            profile: state.scenario.profile,
+            violation: state.violation.clone(),
+            trace: state.trace.lines().to_vec(),
+            figures,
+            tasks,
+        }
+    }
+
+    /// The event source mapping: hands messages to workers, as many at a time as there may be.
+    async fn deliver(self) {
+        let settings = self.world.state().scenario.settings.clone();
+        let workers = Arc::new(Semaphore::new(settings.workers_max));
+        let mut invocations = JoinSet::new();
+        loop {
+            while invocations.try_join_next().is_some() {}
+            let Ok(permit) = Arc::clone(&workers).acquire_owned().await else {
+                return;
+            };
+            let batch = self.receive();
+            if batch.is_empty() {
+                drop(permit);
+                let next_at = self.world.state().queue.next_at();
+                let next_at = next_at.unwrap_or(LONGEST);
+                let wait = next_at.saturating_sub(self.world.now());
+                tokio::select! {
+                    biased;
+                    () = self.world.queue_changed.notified() => {}
+                    () = tokio::time::sleep(wait.max(Duration::from_millis(1))) => {}
+                }
+                continue;
+            }
+            let run = self.clone();
+            invocations.spawn(async move {
+                run.work(batch).await;
+                drop(permit);
+                run.world.queue_changed.notify_one();
+            });
+        }
+    }
+
+    fn receive(&self) -> Vec<Envelope> {
+        let now = self.world.now();
+        let reorder = self.world.chance(fastrand::Rng::fork);
+        let mut state = self.world.state();
+        let state = &mut *state;
+        let settings = &state.scenario.settings;
+        let mut random = reorder;
+        let shuffle = (state.scenario.weather.reordered && now < state.scenario.weather.until)
+            .then_some(&mut random);
+        let dead_before = state.queue.dead.len();
+        let batch = state.queue.receive(
+            now,
+            settings.batch_max,
+            settings.visibility,
+            settings.receives_max,
+            shuffle,
+        );
+        for dead in &state.queue.dead[dead_before..] {
+            let text = format!(
+                "#{} {} is a dead letter",
+                dead.id,
+                state.trace.message(&dead.body)
+            );
+            state.trace.line(now, "queue", &text);
+        }
+        batch
+    }
+
+    /// One invocation of a worker.
+    async fn work(&self, batch: Vec<Envelope>) {
+        let process = self.borrow(Function::Worker);
+        let timeout = self.world.state().scenario.settings.worker_timeout;
+        let messages: Vec<_> = {
+            let state = self.world.state();
+            let describe = |m: &Envelope| format!("#{} {}", m.id, state.trace.message(&m.body));
+            batch.iter().map(describe).collect()
+        };
+        self.world
+            .note(&process.name, &format!("receives {}", messages.join(", ")));
+        let records: Vec<_> = batch
+            .iter()
+            .map(|message| json!({"messageId": message.id.to_string(), "body": message.body}))
+            .collect();
+        let event: SqsEvent =
+            serde_json::from_value(json!({ "Records": records })).unwrap_or_default();
+        let worker = process.worker();
+        let kill = self.world.next_kill();
+        let handled = async {
+            let handler = worker.handle(event, timeout);
+            match kill {
+                None => handler.await,
+                Some(after) => {
+                    tokio::select! {
+                        biased;
+                        response = handler => response,
+                        () = tokio::time::sleep(after) => {
+                            self.world.note(&process.name, "is killed");
+                            self.world.wrong("worker killed");
+                            self.world.kill(&process.name);
+                            std::future::pending().await
+                        }
+                    }
+                }
+            }
+        };
+        let outcome = process.run(timeout, handled).await;
+        let now = self.world.now();
+        // A mapping may make what failed visible again at once, or leave it to its timeout.
+        let again_at = if self.world.chance(fastrand::Rng::bool) {
+            now
+        } else {
+            LONGEST
+        };
+        let mut state = self.world.state();
+        for message in &batch {
+            let again = match &outcome {
+                Ok(response) => is_failed(response, message.id).then_some(again_at),
+                Err(_) => Some(LONGEST),
+            };
+            if again.is_some() {
+                let text = format!("keeps #{}", message.id);
+                state.trace.line(now, "queue", &text);
+            }
+            state.queue.settle(message, again);
+        }
+        drop(state);
+        self.give_back(Function::Worker, process);
+    }
+
+    /// The schedule: a sweep every minute. Without open tasks a sweep would find nothing, so then
+    /// there is none.
+    async fn sweep_on_schedule(self) {
+        let settings = self.world.state().scenario.settings.clone();
+        let patience = Patience {
+            lease: settings.terms.lease,
+            dispatches_max: settings.dispatches_max,
+        };
+        loop {
+            tokio::time::sleep(settings.sweep_every).await;
+            if self.world.state().ledger.open_tasks().next().is_none() {
+                continue;
+            }
+            let process = self.borrow(Function::Sweeper);
+            let (store, queue) = (process.store.clone(), process.queue.clone());
+            let sweeper = Sweeper::new(store, queue, patience);
+            let _ = Box::pin(process.run(SWEEP_TIMEOUT, sweeper.sweep())).await;
+            self.give_back(Function::Sweeper, process);
+        }
+    }
+
+    /// Watches that every open task gets on, once nothing goes wrong any more.
+    ///
+    /// A task may rest while one of its leases runs. After that a sweep has to come, and a worker
+    /// has to be free.
+    async fn monitor(self) {
+        let settings = self.world.state().scenario.settings.clone();
+        let weather_ends = self.world.state().scenario.weather.until;
+        let mut calm = BTreeMap::new();
+        loop {
+            tokio::time::sleep(MONITOR_EVERY).await;
+            let now = self.world.now();
+            let mut late = None;
+            {
+                let state = self.world.state();
+                let ledger = &state.ledger;
+                let fair_since = state.last_fault_at.unwrap_or_default().max(weather_ends);
+                let open: Vec<_> = ledger.open_tasks().copied().collect();
+                let chunks: usize = open
+                    .iter()
+                    .filter_map(|id| ledger.task(id))
+                    .map(|task| task.chunks.len())
+                    .sum();
+                let rounds = u32::try_from(chunks.div_ceil(settings.workers_max)).unwrap_or(1);
+                let turn = settings.slice + settings.item.1 * 4 + Duration::from_secs(15);
+                let grace = settings.sweep_every * 2 + SWEEP_TIMEOUT + turn * (rounds + 1);
+                for id in open {
+                    let (Some(task), Some(record)) = (ledger.task(&id), ledger.tasks.get(&id))
+                    else {
+                        continue;
+                    };
+                    let since = record.moved_at.max(fair_since);
+                    let check_at = ledger
+                        .mirror
+                        .get(&record.key)
+                        .map(|row| row.number("check_at"));
+                    // Where the leases stood when the quiet began.
+                    let quiet: &mut (Duration, Timestamp) = calm.entry(id).or_default();
+                    if quiet.0 != since || now <= since + MONITOR_EVERY {
+                        let lease = latest_lease(task).max(Timestamp(check_at.unwrap_or(0)));
+                        *quiet = (since, lease);
+                    }
+                    let quiet_until = quiet.1.since(BEGINNING).max(since);
+                    if now > fair_since && now > quiet_until + grace {
+                        late = Some(format!(
+                            "task {id} has not moved for {:.0} s, although nothing goes wrong",
+                            now.saturating_sub(since).as_secs_f64()
+                        ));
+                    }
+                }
+            }
+            if let Some(complaint) = late {
+                self.world.complain(complaint);
+                return;
+            }
+            self.measure_recovery(now);
+        }
+    }
+
+    /// In a run with a single fault: how long it took from there to the next progress.
+    fn measure_recovery(&self, now: Duration) {
+        let mut state = self.world.state();
+        let state = &mut *state;
+        let Some(fault_at) = state.fault_at else {
+            return;
+        };
+        if state.figures.recovery.is_some() {
+            return;
+        }
+        let progressed = state
+            .ledger
+            .tasks
+            .values()
+            .map(|record| record.progressed_at);
+        let next = progressed.filter(|at| *at > fault_at).min();
+        if let Some(next) = next.filter(|next| *next <= now) {
+            state.figures.recovery = Some(next.saturating_sub(fault_at));
+        }
+    }
+}
+
+fn is_failed(response: &SqsBatchResponse, id: u64) -> bool {
+    let id = id.to_string();
+    response
+        .batch_item_failures
+        .iter()
+        .any(|failure| failure.item_identifier == id)
+}

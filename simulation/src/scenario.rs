@@ -1,0 +1,499 @@
+//! What happens in a run: who submits what, how the functions are set, and what goes wrong.
+//!
+//! A scenario is data. [`Scenario::drawn`] draws one from a seed; tests write their own.
+
+use std::time::Duration;
+
+use fastrand::Rng;
+use tasks::task::{Terms, Uniqueness};
+
+use crate::site::Function;
+
+/// How the functions and the queue are set.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// What new tasks are accepted on.
+    pub terms: Terms,
+    /// Items of a chunk that are processed at a time.
+    pub items_in_flight: usize,
+    /// How long progress waits to be saved together.
+    pub progress_interval: Duration,
+    /// How long a worker stays with a chunk.
+    pub slice: Duration,
+    /// The worker's timeout.
+    pub worker_timeout: Duration,
+    /// How long a received message stays hidden.
+    pub visibility: Duration,
+    /// How many workers run at a time.
+    pub workers_max: usize,
+    /// How many messages a worker is handed at a time.
+    pub batch_max: usize,
+    /// How often a message is received before it ends in the dead-letter queue.
+    pub receives_max: u32,
+    /// How often the sweeper dispatches a task.
+    pub dispatches_max: u32,
+    /// The time between two sweeps.
+    pub sweep_every: Duration,
+    /// How long an item takes: from, and up to.
+    pub item: (Duration, Duration),
+}
+
+impl Default for Settings {
+    /// What the template deploys.
+    fn default() -> Self {
+        Self {
+            terms: Terms {
+                chunk_items: 100,
+                lease: Duration::from_secs(60),
+                retention: Duration::from_secs(30 * 86_400),
+                uniqueness: Uniqueness::User,
+            },
+            items_in_flight: 10,
+            progress_interval: Duration::from_millis(500),
+            slice: Duration::from_secs(60),
+            worker_timeout: Duration::from_secs(150),
+            visibility: Duration::from_secs(180),
+            workers_max: 20,
+            batch_max: 10,
+            receives_max: 5,
+            dispatches_max: 10,
+            sweep_every: Duration::from_secs(60),
+            item: (Duration::from_secs(2), Duration::from_secs(2)),
+        }
+    }
+}
+
+/// What becomes of an item whenever it is processed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// It works.
+    Done,
+    /// It fails so many times and then works.
+    Retryable(u32),
+    /// It never works.
+    Permanent,
+    /// Processing it panics.
+    Panic,
+    /// It works or fails, as it happens.
+    Coin,
+    /// It takes its process down so many times.
+    Kill(u32),
+}
+
+/// A kind of fault, before its details are drawn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Kind {
+    /// The caller dies before the call.
+    CrashBefore,
+    /// The caller dies after the call.
+    CrashAfter,
+    /// The call takes effect, and the answer is lost.
+    LostAnswer,
+    /// There is no connection.
+    Unreachable,
+    /// The caller is over a limit.
+    Throttled,
+    /// A concurrent transaction is in the way.
+    Conflict,
+    /// The call takes effect long after the caller gave it up.
+    Late,
+    /// The call takes effect at once, and is answered after the caller gave it up.
+    Slow,
+    /// Half of a batch is refused.
+    Half,
+    /// The answer leaves out the stored rows.
+    Terse,
+}
+
+/// All kinds of faults.
+pub const KINDS: [Kind; 10] = [
+    Kind::CrashBefore,
+    Kind::CrashAfter,
+    Kind::LostAnswer,
+    Kind::Unreachable,
+    Kind::Throttled,
+    Kind::Conflict,
+    Kind::Late,
+    Kind::Slow,
+    Kind::Half,
+    Kind::Terse,
+];
+
+/// What goes wrong by chance.
+#[derive(Clone, Debug)]
+pub struct Weather {
+    /// From here on nothing goes wrong any more.
+    pub until: Duration,
+    /// At most so many calls go wrong.
+    pub budget: u32,
+    /// So many calls of a thousand go wrong…
+    pub per_mille: u32,
+    /// …in one of these ways, each as likely as the others.
+    pub kinds: Vec<Kind>,
+    /// How far a process's clock is off.
+    pub skew_max: Duration,
+    /// Of a thousand invocations of a worker so many are killed at some moment.
+    pub kills_per_mille: u32,
+    /// Of a thousand messages so many are lost,
+    pub lost_per_mille: u32,
+    /// duplicated up to five times,
+    pub duplicated_per_mille: u32,
+    /// or delayed up to 12 hours.
+    pub delayed_per_mille: u32,
+    /// Whether messages overtake each other.
+    pub reordered: bool,
+    /// Of a thousand eventually consistent reads that could be stale so many are.
+    pub stale_per_mille: u32,
+    /// The longest that a call takes on its way, and its answer back.
+    pub latency_max: Duration,
+}
+
+impl Weather {
+    /// Nothing goes wrong.
+    #[must_use]
+    pub fn fair() -> Self {
+        Self {
+            until: Duration::ZERO,
+            budget: 0,
+            per_mille: 0,
+            kinds: vec![],
+            skew_max: Duration::ZERO,
+            kills_per_mille: 0,
+            lost_per_mille: 0,
+            duplicated_per_mille: 0,
+            delayed_per_mille: 0,
+            reordered: false,
+            stale_per_mille: 0,
+            latency_max: Duration::from_millis(10),
+        }
+    }
+}
+
+/// A fault at a certain call.
+#[derive(Clone, Debug)]
+pub struct Planned {
+    /// Whose call.
+    pub function: Function,
+    /// By which method of the store or the queue; any when empty.
+    pub method: &'static str,
+    /// The how-manieth such call, from 0.
+    pub nth: u32,
+    /// What happens to it.
+    pub fault: embedded_aws::Fault,
+}
+
+/// What a client does.
+#[derive(Clone, Debug)]
+pub struct Client {
+    /// Who it is.
+    pub user: String,
+    /// When it begins.
+    pub at: Duration,
+    /// How many items it asks for.
+    pub items: u64,
+    /// Its idempotency key.
+    pub key: Option<String>,
+    /// How long after its task is accepted it calls it off.
+    pub cancel_after: Option<Duration>,
+    /// What it does once its task has ended.
+    pub afterwards: Afterwards,
+}
+
+/// What a client does once its task has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Afterwards {
+    /// Nothing more.
+    Leave,
+    /// It submits the same again, under the same key.
+    Repeat,
+    /// It submits something else under the same key.
+    ReuseKey,
+    /// It waits until the key is forgotten and submits the same again.
+    RepeatTomorrow,
+    /// It cancels, too late.
+    Cancel,
+}
+
+/// A whole run.
+#[derive(Clone, Debug)]
+pub struct Scenario {
+    /// From which everything random is drawn.
+    pub seed: u64,
+    /// What kind of run it is.
+    pub profile: Profile,
+    /// How the functions and the queue are set.
+    pub settings: Settings,
+    /// What goes wrong by chance.
+    pub weather: Weather,
+    /// What goes wrong for certain.
+    pub planned: Vec<Planned>,
+    /// The messages that get lost for certain, by the order in which they are sent.
+    pub lost: Vec<u64>,
+    /// Kills worker invocations: the how-manieth, and how long after its start.
+    pub kills: Vec<(u32, Duration)>,
+    /// Who does what.
+    pub clients: Vec<Client>,
+    /// Of a thousand items so many have a fate other than [`Fate::Done`].
+    pub odd_items_per_mille: u32,
+    /// The fate of certain items, whatever chance says.
+    pub fates: Vec<(u64, Fate)>,
+    /// Users whose lock is held by a task that never was.
+    pub left_locks: Vec<String>,
+    /// Whether clients also look at lists, items and other people's tasks.
+    pub curious: bool,
+}
+
+/// A kind of run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Profile {
+    /// One of the others, by seed.
+    Mixed,
+    /// Nothing goes wrong.
+    Calm,
+    /// One thing goes wrong, under the settings of the template: shows how long recovery takes.
+    Single,
+    /// Everything goes wrong at once.
+    Storm,
+    /// Calls take effect late, again and again.
+    Late,
+    /// Locks are left behind, and several clients go for them at once.
+    Locks,
+}
+
+fn seconds(random: &mut Rng, from: u64, to: u64) -> Duration {
+    Duration::from_millis(random.u64(from * 1000..=to * 1000))
+}
+
+fn one_of<T: Copy>(random: &mut Rng, choices: &[T]) -> T {
+    choices[random.usize(0..choices.len())]
+}
+
+impl Scenario {
+    /// The scenario of a seed.
+    #[must_use]
+    pub fn drawn(seed: u64, profile: Profile) -> Self {
+        let mut random = Rng::with_seed(seed ^ 0x4c6f_6e67_6861_756c);
+        let profile = match profile {
+            Profile::Mixed => match random.u32(0..20) {
+                0 => Profile::Calm,
+                1..=4 => Profile::Single,
+                5..=6 => Profile::Late,
+                7 => Profile::Locks,
+                _ => Profile::Storm,
+            },
+            other => other,
+        };
+        let mut scenario = Self::plain(seed, profile);
+        match profile {
+            Profile::Single => scenario.draw_single(&mut random),
+            _ => scenario.draw(&mut random),
+        }
+        scenario
+    }
+
+    /// A scenario in which nobody does anything, with the settings of the template.
+    #[must_use]
+    pub fn plain(seed: u64, profile: Profile) -> Self {
+        Self {
+            seed,
+            profile,
+            settings: Settings::default(),
+            weather: Weather::fair(),
+            planned: vec![],
+            lost: vec![],
+            kills: vec![],
+            clients: vec![],
+            odd_items_per_mille: 0,
+            fates: vec![],
+            left_locks: vec![],
+            curious: false,
+        }
+    }
+
+    /// The same, with one client who submits a task.
+    #[must_use]
+    pub fn one_task(seed: u64, items: u64) -> Self {
+        let client = Client {
+            user: "ann".into(),
+            at: Duration::ZERO,
+            items,
+            key: None,
+            cancel_after: None,
+            afterwards: Afterwards::Leave,
+        };
+        Self {
+            clients: vec![client],
+            ..Self::plain(seed, Profile::Calm)
+        }
+    }
+
+    fn draw_single(&mut self, random: &mut Rng) {
+        let items = one_of(random, &[1, 5, 30, 100, 150, 300]);
+        self.clients = Self::one_task(0, items).clients;
+        self.settings.terms.chunk_items = one_of(random, &[10, 50, 100]);
+        let methods = [
+            (Function::Submit, ""),
+            (Function::Worker, "task"),
+            (Function::Worker, "send_all"),
+            (Function::Worker, "claim"),
+            (Function::Worker, "record_items"),
+            (Function::Worker, "advance"),
+            (Function::Worker, "finish"),
+            (Function::Worker, "send"),
+            (Function::Worker, ""),
+        ];
+        match random.u32(0..4) {
+            0 => self.lost.push(random.u64(0..3)),
+            1 => self.kills.push((random.u32(0..3), seconds(random, 0, 20))),
+            _ => {
+                let (function, method) = one_of(random, &methods);
+                let kind = one_of(random, &KINDS);
+                self.planned.push(Planned {
+                    function,
+                    method,
+                    nth: random.u32(0..6),
+                    fault: fault(kind, random),
+                });
+            }
+        }
+    }
+
+    fn draw(&mut self, random: &mut Rng) {
+        self.draw_settings(random);
+        self.draw_clients(random);
+        self.curious = random.u32(0..3) == 0;
+        if self.profile == Profile::Calm {
+            return;
+        }
+        self.odd_items_per_mille = one_of(random, &[0, 0, 0, 20, 100]);
+        let all = KINDS.to_vec();
+        let some: Vec<_> = KINDS
+            .into_iter()
+            .filter(|_| random.u32(0..3) == 0)
+            .collect();
+        let storm = self.profile == Profile::Storm;
+        self.weather = Weather {
+            until: seconds(random, 20, 600),
+            budget: random.u32(1..=30),
+            per_mille: one_of(random, &[10, 50, 100, 200]),
+            kinds: if some.is_empty() { all } else { some },
+            skew_max: one_of(random, &[0, 0, 1, 30, 600]).into_duration(),
+            kills_per_mille: one_of(random, &[0, 0, 50, 200]),
+            lost_per_mille: one_of(random, &[0, 0, 10, 100]),
+            duplicated_per_mille: one_of(random, &[0, 50, 200]),
+            delayed_per_mille: one_of(random, &[0, 0, 30, 100]),
+            reordered: random.bool(),
+            stale_per_mille: one_of(random, &[0, 0, 100]),
+            latency_max: Duration::from_millis(one_of(random, &[5, 50, 500])),
+        };
+        if self.profile == Profile::Late {
+            self.weather.kinds = vec![Kind::Late, Kind::Slow, Kind::LostAnswer];
+            self.weather.per_mille = 200;
+            self.weather.budget = 40;
+        }
+        if self.profile == Profile::Locks || (storm && random.u32(0..20) == 0) {
+            self.left_locks = vec!["ann".into()];
+        }
+    }
+
+    fn draw_settings(&mut self, random: &mut Rng) {
+        let lease = one_of(random, &[5, 20, 60, 60]).into_duration();
+        let slice = one_of(random, &[2, 10, 60]).into_duration();
+        let item = one_of(random, &[0, 100, 500, 2000, 8000]);
+        let settings = &mut self.settings;
+        settings.terms = Terms {
+            chunk_items: random.u64(1..=10),
+            lease,
+            uniqueness: one_of(random, &[Uniqueness::User, Uniqueness::Request]),
+            ..settings.terms
+        };
+        settings.items_in_flight = random.usize(1..=10);
+        settings.progress_interval = Duration::from_millis(one_of(random, &[0, 500, 2000]));
+        settings.slice = slice;
+        settings.worker_timeout = match random.u32(0..3) {
+            // Shorter than most tasks: the worker has to hand on because its own end is near.
+            0 => one_of(random, &[15, 25]).into_duration(),
+            _ => slice + Duration::from_secs(40),
+        };
+        settings.visibility = match random.u32(0..4) {
+            // Shorter than the work.
+            0 => one_of(random, &[2, 10]).into_duration(),
+            _ => settings.worker_timeout + Duration::from_secs(5),
+        };
+        settings.workers_max = random.usize(2..=6);
+        settings.batch_max = one_of(random, &[1, 3, 10]);
+        settings.dispatches_max = one_of(random, &[3, 10, 10]);
+        settings.item = (
+            Duration::from_millis(item / 2),
+            Duration::from_millis(item + item / 4),
+        );
+    }
+
+    fn draw_clients(&mut self, random: &mut Rng) {
+        let users = ["ann", "bob", "eve"];
+        let locks = self.profile == Profile::Locks;
+        let users = if locks {
+            1
+        } else {
+            random.usize(1..=users.len())
+        };
+        let clients = random.usize(users.max(if locks { 3 } else { 1 })..=users + 2);
+        let sizes = [1, 2, 3, 5, 8, 13, 25, 40];
+        // Few sizes, so that requests are equal now and then.
+        let sizes = [one_of(random, &sizes), one_of(random, &sizes)];
+        for n in 0..clients {
+            let key = (random.u32(0..3) == 0).then(|| one_of(random, &["k1", "k2"]).to_owned());
+            let afterwards = match (&key, random.u32(0..8)) {
+                (Some(_), 0..=2) => Afterwards::Repeat,
+                (Some(_), 3) => Afterwards::ReuseKey,
+                (Some(_), 4) => Afterwards::RepeatTomorrow,
+                (_, 7) => Afterwards::Cancel,
+                _ => Afterwards::Leave,
+            };
+            self.clients.push(Client {
+                user: ["ann", "bob", "eve"][n % users].into(),
+                at: match random.u32(0..3) {
+                    0 => Duration::from_millis(random.u64(0..20)),
+                    1 => seconds(random, 0, 10),
+                    _ => seconds(random, 0, 200),
+                },
+                items: one_of(random, &sizes),
+                key,
+                cancel_after: (random.u32(0..5) == 0).then(|| seconds(random, 0, 30)),
+                afterwards,
+            });
+        }
+    }
+}
+
+/// Draws the details of a fault.
+#[must_use]
+pub fn fault(kind: Kind, random: &mut Rng) -> embedded_aws::Fault {
+    use embedded_aws::Fault;
+    match kind {
+        Kind::CrashBefore => Fault::CrashBefore,
+        Kind::CrashAfter => Fault::CrashAfter,
+        Kind::LostAnswer => Fault::LostAnswer,
+        Kind::Unreachable => Fault::Unreachable,
+        Kind::Throttled => Fault::Throttled,
+        Kind::Conflict => Fault::Conflict,
+        Kind::Late => Fault::Late(match random.u32(0..4) {
+            0 => Duration::from_millis(random.u64(100..2000)),
+            1 | 2 => seconds(random, 2, 20),
+            _ => seconds(random, 20, 900),
+        }),
+        Kind::Slow => Fault::Slow(seconds(random, 1, 5)),
+        Kind::Half => Fault::Half,
+        Kind::Terse => Fault::Terse,
+    }
+}
+
+trait IntoDuration {
+    fn into_duration(self) -> Duration;
+}
+
+impl IntoDuration for u64 {
+    fn into_duration(self) -> Duration {
+        Duration::from_secs(self)
+    }
+}

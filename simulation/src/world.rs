@@ -1,0 +1,568 @@
+//! The world of a run: time, chance, processes that die, the queue, and the judge of it all.
+//!
+//! It stands between the clients of the real SDK and the embedded services as [`Faults`]: it sees
+//! every call, decides what becomes of it, and has what came of it judged.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use embedded_aws::{Call, Fault, Faults, Table};
+use fastrand::Rng;
+use serde_json::{Value, json};
+use tasks::host::Timestamp;
+use tasks::task::TaskId;
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+use crate::ledger::{Ledger, Writer};
+use crate::queue::Queue;
+use crate::scenario::{Fate, Scenario, fault};
+use crate::site::{Function, is_write, method};
+use crate::table::Key;
+use crate::trace::Trace;
+
+/// The true time at which every run begins.
+pub(crate) const BEGINNING: Timestamp = Timestamp(1_700_000_000_000);
+
+/// A run makes at most so many calls; one that makes more goes round in circles.
+const CALLS_MAX: u64 = 60_000;
+
+/// How long after a write an eventually consistent read may not see it.
+const STALE: Duration = Duration::from_secs(2);
+
+/// A signal that is given once and stays.
+#[derive(Debug, Default)]
+pub(crate) struct Signal {
+    given: AtomicBool,
+    waiting: Notify,
+}
+
+impl Signal {
+    /// Gives it.
+    pub(crate) fn give(&self) {
+        self.given.store(true, Ordering::SeqCst);
+        self.waiting.notify_waiters();
+    }
+
+    /// Whether it was given.
+    pub(crate) fn is_given(&self) -> bool {
+        self.given.load(Ordering::SeqCst)
+    }
+
+    /// Waits for it.
+    pub(crate) async fn wait(&self) {
+        let notified = self.waiting.notified();
+        if !self.is_given() {
+            notified.await;
+        }
+    }
+}
+
+/// A running process, as the world sees it.
+#[derive(Debug)]
+struct Life {
+    function: Function,
+    skew_milliseconds: i64,
+    dead: Arc<Signal>,
+    versions_read: BTreeMap<Key, u64>,
+}
+
+/// What a run came to, in numbers.
+#[derive(Clone, Debug, Default)]
+pub struct Figures {
+    /// Calls by function and method.
+    pub calls: BTreeMap<(Function, &'static str), u64>,
+    /// Faults by what they did.
+    pub faults: BTreeMap<&'static str, u64>,
+    /// Tasks by how they ended.
+    pub ended: BTreeMap<&'static str, u64>,
+    /// From a single fault to the next progress.
+    pub recovery: Option<Duration>,
+    /// How long the run took in its own time.
+    pub lasted: Duration,
+    /// Each task's items and the calls that concern it.
+    pub tasks: Vec<(u64, u64)>,
+    /// Messages that ended in the dead-letter queue.
+    pub dead_letters: usize,
+}
+
+pub(crate) struct State {
+    pub(crate) scenario: Scenario,
+    chance: Rng,
+    pub(crate) trace: Trace,
+    lives: BTreeMap<String, Life>,
+    next_process: BTreeMap<Function, u32>,
+    faults_left: u32,
+    seen: BTreeMap<(Function, &'static str), u32>,
+    pub(crate) queue: Queue,
+    sends: u64,
+    pub(crate) ledger: Ledger,
+    pub(crate) violation: Option<String>,
+    pub(crate) figures: Figures,
+    calls: u64,
+    /// How often each item was processed.
+    tries: BTreeMap<(TaskId, u64), u32>,
+    pub(crate) last_fault_at: Option<Duration>,
+    pub(crate) fault_at: Option<Duration>,
+    invocations: u32,
+    changed_at: BTreeMap<Key, (Duration, Option<Value>)>,
+    /// What was promised under idempotency keys: the task, and when it came into being.
+    pub(crate) promises: BTreeMap<(String, String), (TaskId, Duration)>,
+}
+
+/// The world of a run; clones are the same world.
+#[derive(Clone)]
+pub(crate) struct World {
+    state: Arc<Mutex<State>>,
+    began: Instant,
+    /// The queue has changed.
+    pub(crate) queue_changed: Arc<Notify>,
+    /// An invariant was violated.
+    pub(crate) stopped: Arc<Signal>,
+}
+
+impl World {
+    /// A new world; needs a runtime with paused time.
+    pub(crate) fn new(scenario: Scenario) -> Self {
+        let chance = Rng::with_seed(scenario.seed);
+        let ledger = Ledger::new(scenario.settings.dispatches_max);
+        let state = State {
+            chance,
+            faults_left: scenario.weather.budget,
+            scenario,
+            trace: Trace::default(),
+            lives: BTreeMap::new(),
+            next_process: BTreeMap::new(),
+            seen: BTreeMap::new(),
+            queue: Queue::default(),
+            sends: 0,
+            ledger,
+            violation: None,
+            figures: Figures::default(),
+            calls: 0,
+            tries: BTreeMap::new(),
+            last_fault_at: None,
+            fault_at: None,
+            invocations: 0,
+            changed_at: BTreeMap::new(),
+            promises: BTreeMap::new(),
+        };
+        Self {
+            state: Arc::new(Mutex::new(state)),
+            began: Instant::now(),
+            queue_changed: Arc::default(),
+            stopped: Arc::default(),
+        }
+    }
+
+    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The time since the run began.
+    pub(crate) fn now(&self) -> Duration {
+        Instant::now().duration_since(self.began)
+    }
+
+    /// The true time.
+    pub(crate) fn true_time(&self) -> Timestamp {
+        BEGINNING.after(self.now())
+    }
+
+    /// Draws from the world's one source of chance.
+    pub(crate) fn chance<T>(&self, draw: impl FnOnce(&mut Rng) -> T) -> T {
+        draw(&mut self.state().chance)
+    }
+
+    /// Notes something in the trace.
+    pub(crate) fn note(&self, who: &str, what: &str) {
+        let now = self.now();
+        self.state().trace.line(now, who, what);
+    }
+
+    /// Ends the run with a complaint, unless it has ended already.
+    pub(crate) fn complain(&self, complaint: String) {
+        let now = self.now();
+        let mut state = self.state();
+        if state.violation.is_none() {
+            state.trace.line(now, "JUDGE", &complaint);
+            state.violation = Some(complaint);
+        }
+        drop(state);
+        self.stopped.give();
+    }
+
+    /// Ends the run if the verdict is a complaint.
+    pub(crate) fn judge(&self, verdict: Result<(), String>) {
+        if let Err(complaint) = verdict {
+            self.complain(complaint);
+        }
+    }
+
+    /// Whether things may still go wrong.
+    pub(crate) fn is_stormy(&self) -> bool {
+        self.now() < self.state().scenario.weather.until
+    }
+
+    /// Brings a process into being: its name, its clock's error, and the signal of its death.
+    pub(crate) fn begin(&self, function: Function) -> (String, i64, Arc<Signal>) {
+        let stormy = self.is_stormy();
+        let mut state = self.state();
+        let number = state.next_process.entry(function).or_default();
+        *number += 1;
+        let name = format!("{function}-{number}");
+        let bound = i64::try_from(state.scenario.weather.skew_max.as_millis()).unwrap_or(0);
+        let skew_milliseconds = if stormy && bound > 0 && state.chance.bool() {
+            state.chance.i64(-bound..=bound)
+        } else {
+            0
+        };
+        let dead = Arc::new(Signal::default());
+        let life = Life {
+            function,
+            skew_milliseconds,
+            dead: Arc::clone(&dead),
+            versions_read: BTreeMap::new(),
+        };
+        state.lives.insert(name.clone(), life);
+        if skew_milliseconds != 0 {
+            let now = self.now();
+            let text = format!("starts with its clock off by {skew_milliseconds} ms");
+            state.trace.line(now, &name, &text);
+        }
+        (name, skew_milliseconds, dead)
+    }
+
+    /// Ends a process.
+    pub(crate) fn kill(&self, name: &str) {
+        if let Some(life) = self.state().lives.get(name) {
+            life.dead.give();
+        }
+    }
+
+    /// When, after its start, the next invocation of a worker is killed.
+    pub(crate) fn next_kill(&self) -> Option<Duration> {
+        let stormy = self.is_stormy();
+        let mut state = self.state();
+        let nth = state.invocations;
+        state.invocations += 1;
+        let certain = state.scenario.kills.iter().find(|(at, _)| *at == nth);
+        if let Some((_, after)) = certain {
+            return Some(*after);
+        }
+        let per_mille = state.scenario.weather.kills_per_mille;
+        (stormy && state.chance.u32(0..1000) < per_mille)
+            .then(|| Duration::from_millis(state.chance.u64(0..20_000)))
+    }
+
+    /// Notes that something went wrong now.
+    pub(crate) fn wrong(&self, what: &'static str) {
+        let now = self.now();
+        let mut state = self.state();
+        *state.figures.faults.entry(what).or_default() += 1;
+        state.fault_at.get_or_insert(now);
+        state.last_fault_at = state.last_fault_at.max(Some(now));
+    }
+
+    /// What becomes of an item this time, and how long it takes.
+    pub(crate) fn process(&self, id: TaskId, index: u64) -> (Fate, u32, Duration) {
+        let mut state = self.state();
+        let tries = state.tries.entry((id, index)).or_default();
+        *tries += 1;
+        let tries = *tries;
+        let certain = state.scenario.fates.iter().find(|(item, _)| *item == index);
+        let odd_per_mille = state.scenario.odd_items_per_mille;
+        // The same for the same item, however often it is asked.
+        let seed = state.scenario.seed ^ (u64::from(id_bits(id)) << 20) ^ index;
+        let fate = certain.map_or_else(|| odd_fate(seed, odd_per_mille), |(_, fate)| *fate);
+        let (from, to) = state.scenario.settings.item;
+        let spread = u64::try_from((to.saturating_sub(from)).as_millis()).unwrap_or(0);
+        let extra = state.chance.u64(0..=spread);
+        (fate, tries, from + Duration::from_millis(extra))
+    }
+
+    /// What a call is about to suffer.
+    fn suffer(&self, call: &Call) -> Fault {
+        let method = method(call);
+        let now = self.now();
+        let mut state = self.state();
+        let state = &mut *state;
+        let Some(function) = state.lives.get(&call.caller).map(|life| life.function) else {
+            return Fault::None;
+        };
+        let nth = *state.seen.entry((function, method)).or_default();
+        let nth_of_all = *state.seen.entry((function, "")).or_default();
+        for name in [method, ""] {
+            *state.seen.entry((function, name)).or_default() += 1;
+        }
+        let planned = state.scenario.planned.iter().find(|planned| {
+            let nth = if planned.method.is_empty() {
+                nth_of_all
+            } else {
+                nth
+            };
+            planned.function == function
+                && (planned.method.is_empty() || planned.method == method)
+                && planned.nth == nth
+        });
+        let weather = &state.scenario.weather;
+        let fate = if let Some(planned) = planned {
+            planned.fault
+        } else if now < weather.until
+            && state.faults_left > 0
+            && !weather.kinds.is_empty()
+            && state.chance.u32(0..1000) < weather.per_mille
+        {
+            let kind = weather.kinds[state.chance.usize(0..weather.kinds.len())];
+            state.faults_left -= 1;
+            fault(kind, &mut state.chance)
+        } else {
+            return Fault::None;
+        };
+        let (text, until) = match fate {
+            Fault::None => return fate,
+            Fault::CrashBefore => ("crash before", now),
+            Fault::CrashAfter => ("crash after", now),
+            Fault::LostAnswer => ("lost answer", now),
+            Fault::Unreachable => ("unreachable", now),
+            Fault::Throttled => ("throttled", now),
+            Fault::Conflict => ("conflict", now),
+            Fault::Late(delay) => ("late", now + delay),
+            Fault::Slow(delay) => ("slow", now + delay),
+            Fault::Half => ("half", now),
+            Fault::Terse => ("terse", now),
+        };
+        *state.figures.faults.entry(text).or_default() += 1;
+        state.fault_at.get_or_insert(now);
+        state.last_fault_at = state.last_fault_at.max(Some(until));
+        let mut line = format!("{method:<13}suffers: {text}");
+        if until > now {
+            let _ = write!(line, " by {:.1} s", until.saturating_sub(now).as_secs_f64());
+        }
+        state.trace.line(now, &call.caller, &line);
+        if matches!(fate, Fault::CrashBefore | Fault::CrashAfter)
+            && let Some(life) = state.lives.get(&call.caller)
+        {
+            life.dead.give();
+        }
+        fate
+    }
+
+    /// Takes the messages that a call has sent.
+    fn take_messages(&self, call: &Call) {
+        let now = self.now();
+        let mut state = self.state();
+        let state = &mut *state;
+        let single = [call.body.clone()];
+        let entries = match call.body["Entries"].as_array() {
+            Some(entries) => entries.as_slice(),
+            None => &single,
+        };
+        for entry in entries {
+            let body = entry["MessageBody"].as_str().unwrap_or_default();
+            let group = entry["MessageGroupId"].as_str().unwrap_or_default();
+            let nth = state.sends;
+            state.sends += 1;
+            let weather = state.scenario.weather.clone();
+            let stormy = now < weather.until;
+            let roll =
+                |state: &mut State, per_mille| stormy && state.chance.u32(0..1000) < per_mille;
+            let what = state.trace.message(body);
+            if state.scenario.lost.contains(&nth) || roll(state, weather.lost_per_mille) {
+                *state.figures.faults.entry("lost message").or_default() += 1;
+                state.fault_at.get_or_insert(now);
+                state.last_fault_at = state.last_fault_at.max(Some(now));
+                state.trace.line(now, "queue", &format!("loses {what}"));
+                continue;
+            }
+            let mut copies = 1;
+            if roll(state, weather.duplicated_per_mille) {
+                copies += state.chance.u32(1..=4);
+            }
+            for copy in 0..copies {
+                let mut delay = Duration::from_millis(state.chance.u64(5..50));
+                if roll(state, weather.delayed_per_mille) {
+                    delay = match state.chance.u32(0..3) {
+                        0 => Duration::from_secs(state.chance.u64(1..60)),
+                        1 => Duration::from_secs(state.chance.u64(60..900)),
+                        _ => Duration::from_secs(state.chance.u64(900..43_200)),
+                    };
+                } else if copy > 0 {
+                    delay = Duration::from_millis(state.chance.u64(0..90_000));
+                }
+                let id = state.queue.put(body, group, now + delay);
+                if copy > 0 || delay > Duration::from_secs(1) {
+                    let text = format!("holds {what} as #{id} for {:.1} s", delay.as_secs_f64());
+                    state.trace.line(now, "queue", &text);
+                }
+            }
+        }
+        self.queue_changed.notify_one();
+    }
+
+    fn observe(&self, call: &Call, status: u16, answer: &Value, table: &Table) {
+        let method = method(call);
+        let now = self.now();
+        let mut guard = self.state();
+        let state = &mut *guard;
+        state.calls += 1;
+        let Some(life) = state.lives.get_mut(&call.caller) else {
+            return;
+        };
+        let function = life.function;
+        *state.figures.calls.entry((function, method)).or_default() += 1;
+        if method == "task"
+            && let Some(version) = answer["Item"]["version"]["N"].as_str()
+        {
+            let part = |name: &str| call.body["Key"][name]["S"].as_str().unwrap_or_default();
+            let key = (part("pk").to_owned(), part("sk").to_owned());
+            let version = version.parse().unwrap_or_default();
+            life.versions_read.insert(key, version);
+        }
+        let mut verdict = Ok(());
+        let mut changes = Vec::new();
+        if status == 200 && is_write(&call.operation) {
+            match state.ledger.mirror.follow(call, answer, table) {
+                Ok(followed) => changes = followed,
+                Err(complaint) => verdict = Err(complaint),
+            }
+            let writer = Writer {
+                function,
+                method,
+                clock: shifted(BEGINNING.after(now), life.skew_milliseconds),
+                body: &call.body,
+                versions_read: &life.versions_read,
+            };
+            let judged = state.ledger.judge(&changes, &writer, now);
+            verdict = verdict.and(judged);
+        }
+        count_call(&mut state.ledger, call);
+        let text = state.trace.call(method, call, status, answer, &changes);
+        state.trace.line(now, &call.caller, &text);
+        for change in changes {
+            let before = change.before.map(|row| row.typed);
+            state.changed_at.insert(change.key, (now, before));
+        }
+        let circles = state.calls > CALLS_MAX;
+        drop(guard);
+        if status == 200 && call.operation.starts_with("SendMessage") {
+            self.take_messages(call);
+        }
+        self.judge(verdict);
+        if circles {
+            self.complain(format!("more than {CALLS_MAX} calls"));
+        }
+    }
+}
+
+/// Adds a call to the account of the task that it concerns.
+fn count_call(ledger: &mut Ledger, call: &Call) {
+    if let Some(id) = Trace::task_concerned(call)
+        && let Some(record) = ledger.tasks.get_mut(&id)
+    {
+        record.calls += 1;
+    }
+}
+
+/// The fate of an item, by chance.
+fn odd_fate(seed: u64, odd_per_mille: u32) -> Fate {
+    let mut random = Rng::with_seed(seed);
+    if random.u32(0..1000) >= odd_per_mille {
+        return Fate::Done;
+    }
+    match random.u32(0..12) {
+        0..=3 => Fate::Retryable(random.u32(1..=4)),
+        4 | 5 => Fate::Permanent,
+        6 | 7 => Fate::Panic,
+        8 | 9 => Fate::Coin,
+        10 => Fate::Kill(1),
+        _ => Fate::Kill(u32::MAX),
+    }
+}
+
+/// The random end of an id.
+fn id_bits(id: TaskId) -> u32 {
+    let text = id.to_string();
+    let digits = text.get(text.len() - 8..).unwrap_or_default();
+    u32::from_str_radix(digits, 16).unwrap_or_default()
+}
+
+/// What a clock shows that is off by so much.
+pub(crate) fn shifted(time: Timestamp, milliseconds: i64) -> Timestamp {
+    Timestamp(time.0.saturating_add_signed(milliseconds))
+}
+
+impl Faults for World {
+    fn decide(&self, call: &Call) -> Fault {
+        self.suffer(call)
+    }
+
+    fn latency(&self, _: &Call) -> (Duration, Duration) {
+        let mut state = self.state();
+        let max = state.scenario.weather.latency_max.as_millis();
+        let max = u64::try_from(max).unwrap_or_default().max(1);
+        let mut draw = || Duration::from_millis(state.chance.u64(1..=max));
+        (draw(), draw())
+    }
+
+    fn stale_answer(&self, call: &Call) -> Option<Value> {
+        let now = self.now();
+        let mut state = self.state();
+        let state = &mut *state;
+        if call.body["ConsistentRead"].as_bool() == Some(true)
+            || now >= state.scenario.weather.until
+            || state.chance.u32(0..1000) >= state.scenario.weather.stale_per_mille
+        {
+            return None;
+        }
+        let fresh = |(at, _): &&(Duration, Option<Value>)| now.saturating_sub(*at) < STALE;
+        let answer = match call.operation.as_str() {
+            "GetItem" => {
+                let part = |name: &str| call.body["Key"][name]["S"].as_str().unwrap_or_default();
+                let key = (part("pk").to_owned(), part("sk").to_owned());
+                let (_, before) = state.changed_at.get(&key).filter(fresh)?;
+                match before {
+                    Some(row) => json!({ "Item": row }),
+                    None => json!({}),
+                }
+            }
+            "Query" if call.body.get("IndexName").is_some() => {
+                let values = &call.body["ExpressionAttributeValues"];
+                let shard = values[":shard"]["S"].as_str().unwrap_or_default();
+                let due: u64 = values[":now"]["N"].as_str()?.parse().ok()?;
+                let mut found = Vec::new();
+                for (key, row) in state.ledger.mirror.rows() {
+                    let row = match state.changed_at.get(key).filter(fresh) {
+                        Some((_, before)) => before.as_ref(),
+                        None => Some(&row.typed),
+                    };
+                    let Some(row) = row else { continue };
+                    let check_at = row["check_at"]["N"].as_str().unwrap_or_default();
+                    let check_at: u64 = check_at.parse().unwrap_or(u64::MAX);
+                    if row["open_shard"]["S"] == shard && check_at <= due {
+                        let names = ["pk", "sk", "open_shard", "check_at"];
+                        let row: serde_json::Map<_, _> = names
+                            .into_iter()
+                            .map(|name| (name.to_owned(), row[name].clone()))
+                            .collect();
+                        found.push((check_at, Value::Object(row)));
+                    }
+                }
+                found.sort_by_key(|(check_at, _)| *check_at);
+                let found: Vec<_> = found.into_iter().map(|(_, row)| row).collect();
+                json!({"Items": found, "Count": found.len()})
+            }
+            _ => return None,
+        };
+        let text = format!("{:<13}is stale", method(call));
+        state.trace.line(now, &call.caller, &text);
+        Some(answer)
+    }
+
+    fn reached(&self, call: &Call, status: u16, body: &Value, table: &Table) {
+        self.observe(call, status, body, table);
+    }
+}
