@@ -1,6 +1,7 @@
 //! `cargo xtask test`: every check and test, in the order in which failures are cheapest to find.
 
 use std::cell::OnceCell;
+use std::env;
 use std::fs::{self, File};
 use std::path::Path;
 use std::process::{Command, ExitCode};
@@ -38,7 +39,7 @@ struct Check {
     run: fn(&Run) -> Result<()>,
 }
 
-const CHECKS: [Check; 6] = [
+const CHECKS: [Check; 8] = [
     Check {
         name: "format",
         needs_stack: false,
@@ -67,7 +68,18 @@ const CHECKS: [Check; 6] = [
     Check {
         name: "end-to-end tests",
         needs_stack: true,
-        run: tests_with_stack,
+        run: end_to_end_tests,
+    },
+    Check {
+        name: "page tests",
+        needs_stack: true,
+        run: page_tests,
+    },
+    // Last: it kills what the others use.
+    Check {
+        name: "recovery tests",
+        needs_stack: true,
+        run: recovery_tests,
     },
 ];
 
@@ -249,15 +261,36 @@ fn local_stack(run: &Run) -> Result<()> {
     Ok(())
 }
 
+fn end_to_end_tests(run: &Run) -> Result<()> {
+    with_stack(run, &mut cargo_test(run, "e2e"))
+}
+
+fn recovery_tests(run: &Run) -> Result<()> {
+    with_stack(run, &mut cargo_test(run, "recovery"))
+}
+
+/// The page in a real browser, and what can be tested of it without one.
+fn page_tests(run: &Run) -> Result<()> {
+    tools::install(&run.places, &Steps::new())?;
+    let mut command = Command::new(run.places.root.join("browser-tests/run"));
+    // Node.js is one of the tools.
+    let mut path = run.places.venv().join("bin").into_os_string();
+    if let Some(inherited) = env::var_os("PATH") {
+        path.push(":");
+        path.push(inherited);
+    }
+    with_stack(run, command.env("PATH", path))
+}
+
 /// Chosen by the name of the test and not by its package: the latter would compile the dependencies that they share
 /// again, with fewer features.
-fn tests_with_stack(run: &Run) -> Result<()> {
+fn cargo_test(run: &Run, name: &str) -> Command {
+    run.cargo(&["test", "--workspace", "--test", name, "--locked"])
+}
+
+fn with_stack(run: &Run, command: &mut Command) -> Result<()> {
     run.stack()?;
-    let stack_file = run.stack_places.stack_file();
-    let result = succeed(
-        run.cargo(&["test", "--workspace", "--test", "e2e", "--locked"])
-            .env("LONGHAUL_STACK", &stack_file),
-    );
+    let result = succeed(command.env("LONGHAUL_STACK", run.stack_places.stack_file()));
     if result.is_err() {
         keep_log(&run.stack_places.emulator_log());
     }
