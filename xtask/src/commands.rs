@@ -135,6 +135,11 @@ fn endpoint(text: &str) -> Result<String, String> {
     }
 }
 
+/// Prints for the developer. A closed pipe (`cargo xtask status | head -1`) is no reason to fail half-way.
+fn say(text: &str) {
+    let _ = writeln!(std::io::stdout(), "{text}");
+}
+
 /// Runs one command. `Err` is a message for the developer.
 pub(crate) fn run(cli: Cli) -> Result<ExitCode> {
     let places = Places::find(cli.state)?;
@@ -153,7 +158,7 @@ pub(crate) fn run(cli: Cli) -> Result<ExitCode> {
             stack,
         } => create_user(&places, &name, password, stack.as_deref()),
         Task::Token { user } => {
-            println!("{}", users::token(&Stack::load(&places)?, &user)?);
+            say(&users::token(&Stack::load(&places)?, &user)?);
             Ok(ExitCode::SUCCESS)
         }
         Task::UploadPage { stack } => upload_page(&places, &stack),
@@ -175,24 +180,23 @@ pub(crate) fn run(cli: Cli) -> Result<ExitCode> {
 
 fn up_and_follow(places: &Places, options: &UpOptions) -> Result<ExitCode> {
     let (stack, started_here) = up(places, options)?;
-    println!("{}", welcome(&stack));
+    say(&welcome(&stack));
     if options.detach {
-        println!("\nIt goes on running. Logs: cargo xtask logs --follow   Stop: cargo xtask down");
+        say("\nIt goes on running. Logs: cargo xtask logs --follow   Stop: cargo xtask down");
         return Ok(ExitCode::SUCCESS);
     }
-    println!(
+    say(&format!(
         "\nFollowing the functions' logs. Ctrl-C {}.",
         if started_here {
             "stops everything"
         } else {
             "ends this view; the stack goes on running"
         }
-    );
+    ));
     let followed = logs::print(places, &stack, Since::Now, true);
     if started_here {
         let stopped = stop(places)?;
-        // Whoever read this output may be gone already.
-        let _ = writeln!(std::io::stdout(), "\n{stopped}");
+        say(&format!("\n{stopped}"));
     }
     match followed? {
         End::ByDeveloper | End::Printed => Ok(ExitCode::SUCCESS),
@@ -332,7 +336,7 @@ fn welcome(stack: &Stack) -> String {
 }
 
 fn down(places: &Places) -> Result<ExitCode> {
-    println!("{}", stop(places)?);
+    say(&stop(places)?);
     Ok(ExitCode::SUCCESS)
 }
 
@@ -405,8 +409,7 @@ fn status(places: &Places) -> ExitCode {
             ExitCode::FAILURE,
         ),
     };
-    // In one piece, so that a reader of the first line does not cut it off half-way.
-    println!("{text}");
+    say(&text);
     code
 }
 
@@ -458,14 +461,14 @@ fn create_user(
         stack.passwords.insert(name.to_owned(), password.clone());
         stack.save(places)?;
     }
-    println!(
+    say(&format!(
         "User {name} can sign in{}",
         if generated {
             format!(" with password {password}")
         } else {
             ".".to_owned()
         }
-    );
+    ));
     Ok(ExitCode::SUCCESS)
 }
 
@@ -493,7 +496,7 @@ fn upload_page(places: &Places, stack_name: &str) -> Result<ExitCode> {
         step.result(format!("{files} files"));
         Ok(outputs.page_url)
     })?;
-    println!("\nThe page is at {page_url}");
+    say(&format!("\nThe page is at {page_url}"));
     Ok(ExitCode::SUCCESS)
 }
 

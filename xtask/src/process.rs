@@ -1,6 +1,7 @@
 //! Runs other programs: their output captured or passed on, their whole process group ended when asked to stop.
 
 use std::ffi::OsStr;
+use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -39,9 +40,27 @@ pub(crate) enum Event {
 }
 
 /// Runs to the end and returns what was written; `on_line` sees every line as it comes, from either stream.
-pub(crate) fn capture(command: &mut Command, mut on_line: impl FnMut(&str)) -> Result<Captured> {
+pub(crate) fn capture(command: &mut Command, on_line: impl FnMut(&str)) -> Result<Captured> {
+    capture_from(command, Stdio::null(), on_line)
+}
+
+/// The same for work that must not be done twice at once: `lock` stays locked for as long as the program or one of its
+/// children lives, even when this one is killed, because its standard input is the locked file.
+pub(crate) fn capture_holding(
+    command: &mut Command,
+    lock: &File,
+    on_line: impl FnMut(&str),
+) -> Result<Captured> {
+    capture_from(command, lock.try_clone()?.into(), on_line)
+}
+
+fn capture_from(
+    command: &mut Command,
+    stdin: Stdio,
+    mut on_line: impl FnMut(&str),
+) -> Result<Captured> {
     let (mut stdout, mut stderr) = (String::new(), String::new());
-    let status = watch(command, |event| {
+    let status = watch_from(command, stdin, |event| {
         let (line, text) = match event {
             Event::Stdout(line) => (line, &mut stdout),
             Event::Stderr(line) => (line, &mut stderr),
@@ -62,9 +81,23 @@ pub(crate) fn capture(command: &mut Command, mut on_line: impl FnMut(&str)) -> R
 /// Runs to the end and keeps nothing; an error from `on_event` ends the program.
 pub(crate) fn watch(
     command: &mut Command,
+    on_event: impl FnMut(Event) -> Result<()>,
+) -> Result<ExitStatus> {
+    watch_from(command, Stdio::null(), on_event)
+}
+
+fn watch_from(
+    command: &mut Command,
+    stdin: Stdio,
     mut on_event: impl FnMut(Event) -> Result<()>,
 ) -> Result<ExitStatus> {
-    let mut child = start(command.stdout(Stdio::piped()).stderr(Stdio::piped()))?;
+    command
+        .stdin(stdin)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let mut child = start(command)?;
+    // This program's own copy of what it handed on; a lock must not outlive the child because of it.
+    command.stdin(Stdio::null());
     let (sender, events) = mpsc::channel();
     if let Some(stdout) = child.stdout.take() {
         read_lines(stdout, sender.clone(), Event::Stdout);
@@ -99,7 +132,7 @@ pub(crate) fn watch(
 
 /// Runs to the end with this program's own output, so that the developer sees it as it comes.
 pub(crate) fn show(command: &mut Command) -> Result<ExitStatus> {
-    let mut child = start(command)?;
+    let mut child = start(command.stdin(Stdio::null()))?;
     wait(&mut child)
 }
 
@@ -220,7 +253,6 @@ fn start(command: &mut Command) -> Result<Child> {
     interrupt::check()?;
     // A group of its own: an interrupt then ends its children too, and only when this program says so.
     command
-        .stdin(Stdio::null())
         .process_group(0)
         .spawn()
         .with_context(|| format!("cannot start {}", describe(command)))

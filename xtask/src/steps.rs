@@ -6,6 +6,8 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 use indicatif::{ProgressBar, ProgressStyle};
 
+use crate::interrupt::Interrupted;
+
 /// The steps of one command.
 #[derive(Debug)]
 pub(crate) struct Steps {
@@ -42,6 +44,7 @@ impl Steps {
         }
         let (mark, result) = match &outcome {
             Ok(_) => ("✓", step.result.take()),
+            Err(error) if error.is::<Interrupted>() => ("✗", "interrupted".to_owned()),
             Err(_) => ("✗", "failed".to_owned()),
         };
         let elapsed = seconds(started.elapsed());

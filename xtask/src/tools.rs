@@ -3,10 +3,12 @@
 use std::fs::{self, File};
 use std::path::Path;
 use std::process::Command;
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use sha2::{Digest, Sha256};
 
+use crate::interrupt;
 use crate::places::Places;
 use crate::process;
 use crate::steps::{Step, Steps};
@@ -35,9 +37,7 @@ struct Python {
 pub(crate) fn install(places: &Places, steps: &Steps) -> Result<()> {
     steps.run("install the tools", |step| {
         fs::create_dir_all(places.shared())?;
-        // Two commands at once (an `up` and a `test`) would pull the environment from under each other.
-        let lock = File::create(places.shared().join("venv.lock"))?;
-        lock.lock().context("cannot lock the virtual environment")?;
+        let lock = lock(places, step)?;
         let requirements = fs::read(places.requirements())
             .with_context(|| format!("cannot read {}", places.requirements().display()))?;
         let stamp = stamp(&requirements, &places.venv());
@@ -49,7 +49,7 @@ pub(crate) fn install(places: &Places, steps: &Steps) -> Result<()> {
             return Ok(());
         }
         let python = find_python()?;
-        make(places, &python, step)?;
+        make(places, &python, &lock, step)?;
         // Written last: an interrupted install leaves no stamp and is begun anew.
         fs::write(&stamp_file, stamp)?;
         step.result(format!(
@@ -62,19 +62,27 @@ pub(crate) fn install(places: &Places, steps: &Steps) -> Result<()> {
     })
 }
 
-fn make(places: &Places, python: &Python, step: &Step) -> Result<()> {
+/// Two commands at once (an `up` and a `test`, or the rest of an install that was killed) would pull the environment
+/// from under each other.
+fn lock(places: &Places, step: &Step) -> Result<File> {
+    let lock = File::create(places.shared().join("venv.lock"))?;
+    while lock.try_lock().is_err() {
+        step.busy_with("waiting for another install to end");
+        interrupt::sleep(Duration::from_millis(200))?;
+    }
+    Ok(lock)
+}
+
+fn make(places: &Places, python: &Python, lock: &File, step: &Step) -> Result<()> {
     let venv = places.venv();
     if venv.exists() {
         fs::remove_dir_all(&venv)
             .with_context(|| format!("cannot remove the incomplete {}", venv.display()))?;
     }
     step.busy_with("making the virtual environment");
-    let made = process::capture(
-        Command::new(&python.program)
-            .args(["-m", "venv"])
-            .arg(&venv),
-        |_| {},
-    )?;
+    let mut venv_module = Command::new(&python.program);
+    venv_module.args(["-m", "venv"]).arg(&venv);
+    let made = process::capture_holding(&mut venv_module, lock, |_| {})?;
     if !made.status.success() {
         let hint = if made.stdout.contains("ensurepip") || made.stderr.contains("ensurepip") {
             "\nDebian and Ubuntu ship that part as a package of its own: sudo apt install python3-venv"
@@ -109,7 +117,7 @@ fn make(places: &Places, python: &Python, step: &Step) -> Result<()> {
     ])
     .arg(places.requirements());
     let mut packages = 0;
-    let installed = process::capture(&mut pip, |line| {
+    let installed = process::capture_holding(&mut pip, lock, |line| {
         if let Some(package) = line.strip_prefix("Collecting ") {
             packages += 1;
             step.busy_with(&format!("package {packages}: {package}"));
