@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::Rules;
 
-/// A condition of a write. The names are those of `tasks/src/store.rs`, where it has them; a test
+/// A condition of a write. The names are those of `tasks/src/store`, where it has them; a test
 /// compares the lists.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Guard {
@@ -28,13 +28,13 @@ pub enum Guard {
     Cursor,
     /// A dispatch, a give-up, a take-over: nothing was written since the task was read.
     Seen,
-    /// A row of an item: there is none yet. Not a condition in `store.rs`, but what `INSERT` does.
+    /// A row of an item: there is none yet. Not a condition in the store, but what `INSERT` does.
     RowIsNew,
     /// Blaming the item at the cursor: there is one, the chunk is not complete. Not a condition of a
     /// write, but a decision in `functions/worker`.
     ChunkIsIncomplete,
     /// Blaming the item at the cursor: nobody else has claimed the chunk in the meantime, so nobody
-    /// can have settled it. `store.rs` calls this "owner" too; here it can be taken away alone.
+    /// can have settled it. The store calls this "owner" too; here it can be taken away alone.
     BlamersOwner,
 }
 
@@ -73,7 +73,7 @@ impl Guard {
         }
     }
 
-    /// The name that `store.rs` gives it.
+    /// The name that the store gives it, if it is one of the store's.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
