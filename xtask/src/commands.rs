@@ -18,7 +18,7 @@ use crate::logs::{End, Since};
 use crate::places::Places;
 use crate::stack::{Outputs, Stack};
 use crate::steps::{Steps, seconds};
-use crate::{checks, functions, logs, page, process, tools, users};
+use crate::{checks, functions, logs, page, process, simulate, tools, users};
 
 /// The user that `up` makes.
 const DEMO_USER: &str = "demo";
@@ -71,6 +71,11 @@ enum Task {
     /// Run the AWS CLI against the local stack
     Aws {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true, required = true)]
+        arguments: Vec<String>,
+    },
+    /// Run the real handlers under simulated faults: --seed N tells one run's story, --seeds N hunts through many
+    Simulate {
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
     /// Run every check and test; does all of its own set-up
@@ -174,6 +179,7 @@ pub(crate) fn run(cli: Cli) -> Result<ExitCode> {
                 .and_then(|code| u8::try_from(code).ok())
                 .map_or(ExitCode::FAILURE, ExitCode::from))
         }
+        Task::Simulate { arguments } => simulate::run(&places, &arguments),
         Task::Test(options) => checks::run(&places, &options),
     }
 }

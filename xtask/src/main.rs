@@ -11,6 +11,7 @@ mod logs;
 mod page;
 mod places;
 mod process;
+mod simulate;
 mod stack;
 mod steps;
 mod tools;
