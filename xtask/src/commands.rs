@@ -73,6 +73,14 @@ enum Task {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true, required = true)]
         arguments: Vec<String>,
     },
+    /// Run one function by `cargo lambda watch`, with the environment it has in the local stack
+    Watch {
+        #[arg(value_parser = functions::FUNCTIONS)]
+        function: String,
+        /// More options of `cargo lambda watch`
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        options: Vec<String>,
+    },
     /// Run the real handlers under simulated faults: --seed N tells one run's story, --seeds N hunts through many
     Simulate {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
@@ -179,9 +187,46 @@ pub(crate) fn run(cli: Cli) -> Result<ExitCode> {
                 .and_then(|code| u8::try_from(code).ok())
                 .map_or(ExitCode::FAILURE, ExitCode::from))
         }
+        Task::Watch { function, options } => watch(&places, &function, &options),
         Task::Simulate { arguments } => simulate::run(&places, &arguments),
         Task::Test(options) => checks::run(&places, &options),
     }
+}
+
+/// The function runs outside the emulator, so it can be rebuilt and debugged; its table and queue are the stack's.
+fn watch(places: &Places, function: &str, options: &[String]) -> Result<ExitCode> {
+    let stack = Stack::load(places)?;
+    let aws = stack.aws(places);
+    let name = format!("{}-{function}", stack.name);
+    let query = ["--query", "Environment.Variables"];
+    let call = [
+        "lambda",
+        "get-function-configuration",
+        "--function-name",
+        &name,
+    ];
+    let variables = aws.call(&[&call[..], &query[..]].concat())?;
+    let mut watch = aws.tool("cargo-lambda");
+    for (name, value) in variables.as_object().into_iter().flatten() {
+        if let Some(value) = value.as_str() {
+            watch.env(name, value);
+        }
+    }
+    // By itself it would listen on every interface.
+    watch.args([
+        "lambda",
+        "watch",
+        "--invoke-address",
+        "127.0.0.1",
+        "--bin",
+        function,
+    ]);
+    let status = process::show(watch.args(options))?;
+    Ok(if status.success() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
 }
 
 fn up_and_follow(places: &Places, options: &UpOptions) -> Result<ExitCode> {
