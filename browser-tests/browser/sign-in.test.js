@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 
 import { API, COGNITO, pageTest } from './page.js';
-import { eventually, isRefreshTokenGood, revoke } from './stack.js';
+import { eventually, isRefreshTokenGood, newUser, revoke } from './stack.js';
 
 const WRONG = 'the server responded with a status of 400';
 const REFUSED = 'the server responded with a status of 401';
@@ -121,6 +121,27 @@ pageTest('nothing of a signed-out person is left on the page', async (tab) => {
   const left = await tab.page.evaluate(() => document.getElementById('history-rows').childElementCount + document.getElementById('sign-in-password').value.length);
   assert.equal(left, 0);
   assert.equal(await tab.page.title(), 'Longhaul');
+});
+
+pageTest('what one person was starting is not started for the next', async (tab) => {
+  tab.expectNoise('net::ERR_CONNECTION_REFUSED', API);
+  const next = await newUser();
+  await tab.openAndSignIn();
+  await tab.page.route(API, (route) => (route.request().method() === 'POST' ? route.abort('connectionrefused') : route.fallback()));
+  await tab.start(7);
+  await tab.says('No answer yet. Trying again; it cannot start twice.');
+  await tab.button('Sign out').click();
+  await tab.page.unrouteAll();
+  const submits = tab.requests('POST', API);
+  await tab.signIn(next.password, next.username);
+  await tab.reaches('Start a task');
+  // Longer than the longest wait between two tries.
+  await tab.page.waitForTimeout(4_500);
+  assert.equal(submits.length, 0);
+  await tab.start(1);
+  await tab.reaches('Finished');
+  assert.deepEqual((await next.tasks()).map((task) => task.number_of_items), [1]);
+  assert.deepEqual(await tab.user.tasks(), []);
 });
 
 pageTest('a token that is about to end is renewed before it is used', async (tab) => {

@@ -41,8 +41,7 @@ function follow(script, { firstPollAfterMs = 0, random = () => 1, hidden = false
     onTrouble: ({ failures, retryInMs }) => log.troubles.push([failures, retryInMs]),
     onRecovered: () => (log.recoveries += 1),
     onLost: (error) => log.lost.push(error.message),
-    isRetryable: (error) => error.isRetryable,
-    retryAfterOf: (error) => error.retryAfterMs,
+    errors: { isRetryable: (error) => error.isRetryable, retryAfterOf: (error) => error.retryAfterMs },
     clock,
     random,
     surroundings: {

@@ -18,12 +18,14 @@ function submitter(script) {
       if (answer instanceof Error) throw answer;
       return answer;
     },
-    isRetryable: (error) => error.isRetryable,
-    retryAfterOf: (error) => error.retryAfterMs ?? null,
-    sleep: async (ms) => void log.waits.push(ms),
-    random: () => 1,
     newKey: () => `key-${++keys}`,
-    onRetry: () => (log.retries += 1),
+    retries: {
+      triesMax: 4,
+      errors: { isRetryable: (error) => error.isRetryable, retryAfterOf: (error) => error.retryAfterMs ?? null },
+      sleep: async (ms) => void log.waits.push(ms),
+      random: () => 1,
+      onRetry: () => (log.retries += 1),
+    },
   });
   return { made, log };
 }

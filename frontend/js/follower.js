@@ -8,6 +8,7 @@
 import { backoffMs } from './retry.js';
 
 /** @import { Task } from './api.js' */
+/** @import { ErrorReader } from './retry.js' */
 
 /** Used where an answer names no `Retry-After`, so that a proxy that drops it cannot cause a flood. */
 const POLL_MS_DEFAULT = 2_000;
@@ -52,8 +53,7 @@ const POLL_MS_MAX = 60_000;
  * @property {(trouble: Trouble) => void} onTrouble a try failed and will be repeated
  * @property {() => void} onRecovered the first answer after trouble
  * @property {(error: unknown) => void} onLost trying again is pointless (gone, or no longer signed in); following has stopped
- * @property {(error: unknown) => boolean} isRetryable
- * @property {(error: unknown) => number | null} retryAfterOf
+ * @property {ErrorReader} errors
  * @property {Clock} clock
  * @property {() => number} random
  * @property {Surroundings} surroundings
@@ -154,14 +154,14 @@ export class Follower {
 
   /** @param {unknown} error */
   #retryOrGiveUp(error) {
-    const { isRetryable, retryAfterOf, onTrouble, onLost, random } = this.#options;
-    if (!isRetryable(error)) {
+    const { errors, onTrouble, onLost, random } = this.#options;
+    if (!errors.isRetryable(error)) {
       this.stop();
       onLost(error);
       return;
     }
     this.#failures += 1;
-    const retryInMs = backoffMs(this.#failures, random, retryAfterOf(error));
+    const retryInMs = backoffMs(this.#failures, random, errors.retryAfterOf(error));
     this.#pollIn(retryInMs);
     onTrouble({ error, failures: this.#failures, retryInMs });
   }

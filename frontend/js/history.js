@@ -16,6 +16,8 @@ export class History {
   /** @type {Map<string, { task: Task, row: Row }>} */ #entries = new Map();
   /** @type {string | null} */ #nextCursor = null;
   #isLoaded = false;
+  /** Counts what was cleared, so that an answer that comes too late is not shown to whoever is next. */
+  #generation = 0;
   #api;
   #onOpen;
 
@@ -31,7 +33,9 @@ export class History {
    * @returns {Promise<Task | undefined>} the newest task that is active
    */
   async load() {
+    const generation = this.#generation;
     const { entries, nextCursor } = await this.#api.tasks(null, TASKS_PER_PAGE);
+    if (generation !== this.#generation) return;
     // Later calls only add in front: where "older" goes on was settled by the first one.
     if (!this.#isLoaded) this.#nextCursor = nextCursor;
     this.#isLoaded = true;
@@ -40,7 +44,9 @@ export class History {
   }
 
   async loadOlder() {
+    const generation = this.#generation;
     const { entries, nextCursor } = await this.#api.tasks(this.#nextCursor, TASKS_PER_PAGE);
+    if (generation !== this.#generation) return;
     this.#nextCursor = nextCursor;
     this.#add(entries);
     const first = entries[0] && this.#entries.get(entries[0].task_id);
@@ -58,6 +64,7 @@ export class History {
   }
 
   clear() {
+    this.#generation += 1;
     this.#entries.clear();
     this.#list.replaceChildren();
     this.#nextCursor = null;

@@ -6,21 +6,36 @@ import { Details } from './details.js';
 import { byId, isBusy, setBusy, setProblem, setText } from './dom.js';
 import { Follower, isTerminal, pollDelayMs } from './follower.js';
 import { History } from './history.js';
-import { backoffMs } from './retry.js';
+import { backoffMs, withRetries } from './retry.js';
 import { CognitoError, SessionEnded } from './session.js';
 import { newIdempotencyKey, Submitter } from './submitter.js';
 import { TaskView } from './task-view.js';
 import * as words from './words.js';
 
 /** @import { Api, Task } from './api.js' */
+/** @import { ErrorReader } from './retry.js' */
 /** @import { Session } from './session.js' */
 /** @import { Tabs } from './tabs.js' */
 
 /** Long enough to read it; then the line is free again. */
 const RECOVERED_NOTE_MS = 5_000;
-const CANCEL_TRIES_MAX = 3;
+/** With the back-off between them, four tries take about 7 s: as long as a person waits for a button. */
+const TRIES_MAX = 4;
 /** Coming back to the tab more often than this does not look for new tasks again. */
 const LOOK_AGAIN_MS = 10_000;
+
+/** @type {ErrorReader} */
+const errors = {
+  isRetryable: (error) => (error instanceof ApiError || error instanceof CognitoError) && error.isRetryable,
+  retryAfterOf: (error) => (error instanceof ApiError ? error.retryAfterMs : null),
+};
+
+const retries = {
+  triesMax: TRIES_MAX,
+  errors,
+  sleep: (/** @type {number} */ ms) => /** @type {Promise<void>} */ (new Promise((resolve) => setTimeout(resolve, ms))),
+  random: Math.random,
+};
 
 export class Home {
   #section = byId('home', HTMLElement);
@@ -54,7 +69,7 @@ export class Home {
   #view;
   #details;
   #history;
-  #submitter;
+  #submitter = this.#newSubmitter();
 
   /** @param {{ api: Api, session: Session, tabs: Tabs, onSessionEnded: () => void }} parts */
   constructor({ api, session, tabs, onSessionEnded }) {
@@ -64,15 +79,6 @@ export class Home {
     this.#view = new TaskView(() => session.serverNow());
     this.#details = new Details(api, (error) => this.#checkSession(error));
     this.#history = new History(api, (task) => this.#details.open(task));
-    this.#submitter = new Submitter({
-      submit: (count, key) => api.submit(count, key),
-      isRetryable,
-      retryAfterOf,
-      sleep: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
-      random: Math.random,
-      newKey: newIdempotencyKey,
-      onRetry: () => setText(this.#startNote, 'No answer yet. Trying again; it cannot start twice.'),
-    });
     this.#listen();
   }
 
@@ -80,6 +86,7 @@ export class Home {
   async enter({ takeFocus }) {
     const visit = ++this.#visit;
     this.#isHere = true;
+    this.#submitter = this.#newSubmitter();
     this.#section.hidden = false;
     this.#work.setAttribute('aria-busy', 'true');
     const active = await this.#look(visit);
@@ -100,6 +107,8 @@ export class Home {
     this.#confirm.close();
     this.#details.close();
     this.#history.clear();
+    this.#setStarting(false);
+    setBusy(this.#confirmYes, false);
   }
 
   #listen() {
@@ -110,6 +119,7 @@ export class Home {
     this.#count.addEventListener('input', () => this.#validate());
     for (const chip of this.#form.querySelectorAll('.chip')) {
       chip.addEventListener('click', () => {
+        if (isBusy(this.#startButton)) return;
         this.#count.value = /** @type {HTMLButtonElement} */ (chip).value;
         this.#validate();
       });
@@ -132,6 +142,15 @@ export class Home {
   }
 
   // Starting
+
+  /** One for every visit: what one person's submit waits for must not be sent as the next person's. */
+  #newSubmitter() {
+    return new Submitter({
+      submit: this.#whileHere((/** @type {number} */ count, /** @type {string} */ key) => this.#api.submit(count, key)),
+      newKey: newIdempotencyKey,
+      retries: { ...retries, onRetry: () => setText(this.#startNote, 'No answer yet. Trying again; it cannot start twice.') },
+    });
+  }
 
   /** @returns {number | null} the number of items where it is fine, else null and the problem is shown */
   #validate() {
@@ -160,7 +179,7 @@ export class Home {
     } catch (error) {
       if (visit === this.#visit) this.#showStartError(error);
     } finally {
-      this.#setStarting(false);
+      if (visit === this.#visit) this.#setStarting(false);
     }
   }
 
@@ -173,7 +192,8 @@ export class Home {
 
   /** @param {string} taskId @param {number} visit */
   async #followBusy(taskId, visit) {
-    const { task } = await this.#api.status(taskId, null, new AbortController().signal);
+    const { signal } = new AbortController();
+    const { task } = await withRetries(this.#whileHere(() => this.#api.status(taskId, null, signal)), retries);
     if (visit !== this.#visit || !task) return;
     this.#follow(taskId, task, 0);
     this.#view.note('You already have a task running, so no second one was started. This is the one.');
@@ -187,7 +207,7 @@ export class Home {
       setText(this.#startNote, '');
       setProblem(this.#count, this.#countProblem, fields.number_of_items.join(' '));
       this.#count.focus();
-    } else if (isRetryable(error)) {
+    } else if (errors.isRetryable(error)) {
       setText(this.#startNote, `${words.apiProblem(error)} It is not known whether the task has started. Press Start again: it cannot start twice.`);
     } else {
       setText(this.#startNote, `${words.apiProblem(error)} The task was not started.`);
@@ -215,8 +235,7 @@ export class Home {
       onTrouble: ({ error }) => this.#view.showTrouble(`${words.apiProblem(error)} Your task goes on; this page catches up by itself.`),
       onRecovered: () => this.#showRecovered(),
       onLost: (error) => this.#showLost(error),
-      isRetryable,
-      retryAfterOf,
+      errors,
       clock: { now: () => Date.now(), setTimeout: (callback, ms) => setTimeout(callback, ms), clearTimeout: (timer) => clearTimeout(timer) },
       random: Math.random,
       surroundings: {
@@ -249,7 +268,6 @@ export class Home {
     if (hasEnded && hadFocus) this.#againButton.focus();
   }
 
-
   #showRecovered() {
     const text = 'Connected again.';
     this.#view.showRecovered(text);
@@ -280,7 +298,8 @@ export class Home {
     const visit = this.#visit;
     setBusy(this.#confirmYes, true);
     try {
-      const cancelled = await this.#sendCancel(task.task_id);
+      // Cancelling twice does no more than once, so a lost answer is simply asked for again.
+      const cancelled = await withRetries(this.#whileHere(() => this.#api.cancel(task.task_id)), retries);
       if (visit !== this.#visit || this.#task?.task_id !== task.task_id) return;
       this.#follower?.stop();
       this.#showTask(cancelled, null);
@@ -294,19 +313,7 @@ export class Home {
         setText(this.#confirmProblem, `${words.apiProblem(error)} The task was not cancelled, as far as is known.`);
       }
     } finally {
-      setBusy(this.#confirmYes, false);
-    }
-  }
-
-  /** Cancelling twice does no more than once, so a lost answer is simply asked for again. @param {string} taskId @returns {Promise<Task>} */
-  async #sendCancel(taskId) {
-    for (let failures = 1; ; failures += 1) {
-      try {
-        return await this.#api.cancel(taskId);
-      } catch (error) {
-        if (!isRetryable(error) || failures === CANCEL_TRIES_MAX) throw error;
-        await new Promise((resolve) => setTimeout(resolve, backoffMs(failures, Math.random, retryAfterOf(error))));
-      }
+      if (visit === this.#visit) setBusy(this.#confirmYes, false);
     }
   }
 
@@ -329,8 +336,8 @@ export class Home {
     } catch (error) {
       if (visit !== this.#visit || this.#checkSession(error)) return;
       this.#history.note(`${words.apiProblem(error)} Your tasks could not be loaded.`);
-      if (isRetryable(error)) {
-        setTimeout(() => visit === this.#visit && void this.#lookAgain(failures + 1), backoffMs(failures + 1, Math.random, retryAfterOf(error)));
+      if (errors.isRetryable(error)) {
+        setTimeout(() => visit === this.#visit && void this.#lookAgain(failures + 1), backoffMs(failures + 1, Math.random, errors.retryAfterOf(error)));
       }
     }
   }
@@ -357,22 +364,28 @@ export class Home {
     }
   }
 
+  /**
+   * A request that is not repeated once this visit is over: the next one is somebody else's.
+   *
+   * @template {unknown[]} A
+   * @template T
+   * @param {(...values: A) => Promise<T>} request
+   * @returns {(...values: A) => Promise<T>}
+   */
+  #whileHere(request) {
+    const visit = this.#visit;
+    return async (...values) => {
+      if (visit !== this.#visit) throw new SessionEnded();
+      return request(...values);
+    };
+  }
+
   /** @param {unknown} error @returns {boolean} whether it meant that nobody is signed in any more */
   #checkSession(error) {
     if (!(error instanceof SessionEnded)) return false;
     if (this.#isHere) this.#onSessionEnded();
     return true;
   }
-}
-
-/** @param {unknown} error @returns {boolean} */
-function isRetryable(error) {
-  return (error instanceof ApiError || error instanceof CognitoError) && error.isRetryable;
-}
-
-/** @param {unknown} error @returns {number | null} */
-function retryAfterOf(error) {
-  return error instanceof ApiError ? error.retryAfterMs : null;
 }
 
 /** What is known of a task that has just been accepted. @param {string} taskId @param {number} count @returns {Task} */

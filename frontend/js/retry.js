@@ -1,4 +1,5 @@
-// When to try again after something failed. Pure, so that the tests can pin every number.
+// When to try again after something failed. Time, chance and what an error means come in from
+// outside, so that the tests can pin every number.
 
 /** The first wait after a failure; it doubles with every further one. */
 const FIRST_WAIT_MS = 1_000;
@@ -19,6 +20,43 @@ const WAIT_MS_MAX = 30_000;
 export function backoffMs(failures, random, retryAfterMs = null) {
   const ceiling = Math.min(WAIT_MS_MAX, FIRST_WAIT_MS * 2 ** (failures - 1));
   return Math.max(ceiling / 2 + (ceiling / 2) * random(), retryAfterMs ?? 0);
+}
+
+/**
+ * What an error says about trying again.
+ *
+ * @typedef {object} ErrorReader
+ * @property {(error: unknown) => boolean} isRetryable
+ * @property {(error: unknown) => number | null} retryAfterOf in milliseconds
+ */
+
+/**
+ * @typedef {object} RetryOptions
+ * @property {number} triesMax
+ * @property {ErrorReader} errors
+ * @property {(ms: number) => Promise<void>} sleep
+ * @property {() => number} random
+ * @property {() => void} [onRetry] told before each further try
+ */
+
+/**
+ * Does something that may be done twice until it gets an answer, a refusal, or tired.
+ *
+ * @template T
+ * @param {() => Promise<T>} action
+ * @param {RetryOptions} options
+ * @returns {Promise<T>}
+ */
+export async function withRetries(action, { triesMax, errors, sleep, random, onRetry }) {
+  for (let failures = 1; ; failures += 1) {
+    try {
+      return await action();
+    } catch (error) {
+      if (!errors.isRetryable(error) || failures === triesMax) throw error;
+      onRetry?.();
+      await sleep(backoffMs(failures, random, errors.retryAfterOf(error)));
+    }
+  }
 }
 
 /**

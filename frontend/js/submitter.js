@@ -1,21 +1,15 @@
 // Starts a task exactly once per intent, however often the answer gets lost.
 
-import { backoffMs } from './retry.js';
+import { withRetries } from './retry.js';
 
 /** @import { Submitted } from './api.js' */
-
-/** With the back-off between them, four tries take about 7 s: as long as a person waits for a button. */
-const TRIES_MAX = 4;
+/** @import { RetryOptions } from './retry.js' */
 
 /**
  * @typedef {object} SubmitterOptions
  * @property {(numberOfItems: number, idempotencyKey: string) => Promise<Submitted>} submit
- * @property {(error: unknown) => boolean} isRetryable
- * @property {(error: unknown) => number | null} retryAfterOf
- * @property {(ms: number) => Promise<void>} sleep
- * @property {() => number} random
  * @property {() => string} newKey
- * @property {(failures: number) => void} onRetry told before each further try
+ * @property {RetryOptions} retries
  */
 
 export class Submitter {
@@ -46,24 +40,17 @@ export class Submitter {
 
   /** @param {number} numberOfItems @returns {Promise<Submitted>} */
   async #send(numberOfItems) {
-    const { submit, isRetryable, retryAfterOf, sleep, random, newKey, onRetry } = this.#options;
+    const { submit, newKey, retries } = this.#options;
     const intent = this.#open?.numberOfItems === numberOfItems ? this.#open : { numberOfItems, key: newKey() };
     this.#open = intent;
-    for (let failures = 0; ; ) {
-      try {
-        const answer = await submit(numberOfItems, intent.key);
-        this.#open = null;
-        return answer;
-      } catch (error) {
-        if (!isRetryable(error)) {
-          this.#open = null;
-          throw error;
-        }
-        failures += 1;
-        if (failures === TRIES_MAX) throw error;
-        onRetry(failures);
-        await sleep(backoffMs(failures, random, retryAfterOf(error)));
-      }
+    try {
+      const answer = await withRetries(() => submit(numberOfItems, intent.key), retries);
+      this.#open = null;
+      return answer;
+    } catch (error) {
+      // A refusal settles the intent; no answer at all leaves it open.
+      if (!retries.errors.isRetryable(error)) this.#open = null;
+      throw error;
     }
   }
 }
