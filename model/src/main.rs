@@ -13,7 +13,7 @@ const THREADS: usize = 2;
 
 fn main() -> ExitCode {
     let large = std::env::args().any(|argument| argument == "--large");
-    let together = Extent::Steps(if large { 130_000_000 } else { 4_500_000 });
+    let together = Extent::Steps(if large { 92_000_000 } else { 4_500_000 });
     let mut runs = vec![
         ("submits", Rules::SUBMITS, Extent::Everything),
         ("work", Rules::WORK, Extent::Everything),
