@@ -69,6 +69,10 @@ impl Aws {
             endpoint, region, ..
         } = self
         {
+            if name == "aws" {
+                // `aws sqs` of the AWS CLI 1 pays no attention to the variable below, and would call AWS.
+                command.args(["--endpoint-url", endpoint]);
+            }
             for (name, _) in std::env::vars_os() {
                 if name.to_string_lossy().starts_with("AWS_") {
                     command.env_remove(name);

@@ -278,7 +278,10 @@ pub(crate) fn up(places: &Places, options: &UpOptions) -> Result<(Stack, bool)> 
     {
         bail!("no emulator answers at {endpoint}");
     }
-    tools::install(places, &steps)?;
+    if tools::install(places, &steps)? {
+        // An emulator that runs from the environment of before has lost its files.
+        stop_quietly(places)?;
+    }
     functions::build(places, &steps, options.build())?;
     let (endpoint, started) = ensure_emulator(places, &steps, options, &settings)?;
     let stack = fill(places, &steps, options, &settings, endpoint);

@@ -33,8 +33,9 @@ struct Python {
     version: (u32, u32),
 }
 
-/// Makes the virtual environment, unless the one that is there was completed from the same requirements.
-pub(crate) fn install(places: &Places, steps: &Steps) -> Result<()> {
+/// Makes the virtual environment, unless the one that is there was completed from the same requirements. True when it
+/// was made.
+pub(crate) fn install(places: &Places, steps: &Steps) -> Result<bool> {
     steps.run("install the tools", |step| {
         fs::create_dir_all(places.shared())?;
         let lock = lock(places, step)?;
@@ -46,7 +47,7 @@ pub(crate) fn install(places: &Places, steps: &Steps) -> Result<()> {
             && runs(&places.tool("python"))
         {
             step.result("already there");
-            return Ok(());
+            return Ok(false);
         }
         let python = find_python()?;
         make(places, &python, &lock, step)?;
@@ -58,7 +59,7 @@ pub(crate) fn install(places: &Places, steps: &Steps) -> Result<()> {
             python.version.1,
             places.venv().display()
         ));
-        Ok(())
+        Ok(true)
     })
 }
 
