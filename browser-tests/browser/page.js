@@ -43,8 +43,8 @@ export const COGNITO = await (async () => {
 /**
  * A test with a user and a tab of its own.
  *
- * It fails on any console message, uncaught error or violated policy that it has not announced with
- * `tab.expectNoise`, whatever else it checks.
+ * Whatever else it checks, it fails on any console message, uncaught error or violated policy that it
+ * has not announced with `tab.expectNoise`, and on any request to somebody who has no part in this.
  *
  * @param {string} name
  * @param {(tab: Tab) => Promise<void>} body
@@ -80,6 +80,9 @@ class Noise {
   constructor(context) {
     context.on('console', (message) => this.heard.push(`${message.type()}: ${message.text()} (${message.location().url})`));
     context.on('weberror', (error) => this.heard.push(`uncaught: ${error.error().stack}`));
+    context.on('request', (request) => {
+      if (![stack.page_url, stack.api_url, COGNITO].some((known) => request.url().startsWith(known))) this.heard.push(`stranger: ${request.url()}`);
+    });
   }
 
   /** Chromium reports every failed request as an error: these are the ones that the test is about. */
