@@ -109,7 +109,7 @@ impl Ledger {
             Function::Worker => {
                 matches!(
                     writer.method,
-                    "claim" | "record_items" | "advance" | "finish"
+                    "claim" | "record_items" | "advance" | "finish" | "give_up_chunk"
                 )
             }
             Function::Sweeper => {

@@ -44,6 +44,7 @@ enum Kind {
     Storm,
     Late,
     Locks,
+    Ghosts,
 }
 
 impl From<Kind> for Profile {
@@ -55,6 +56,7 @@ impl From<Kind> for Profile {
             Kind::Storm => Self::Storm,
             Kind::Late => Self::Late,
             Kind::Locks => Self::Locks,
+            Kind::Ghosts => Self::Ghosts,
         }
     }
 }

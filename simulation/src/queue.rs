@@ -21,6 +21,17 @@ pub(crate) struct Envelope {
     pub(crate) receives: u32,
 }
 
+/// Which messages come first.
+#[derive(Debug)]
+pub(crate) enum Order {
+    /// Those of the groups that have the fewest messages in flight, of these the oldest.
+    Fair,
+    /// The oldest.
+    Oldest,
+    /// Whichever.
+    Any(Rng),
+}
+
 /// A standard queue with a redrive policy.
 #[derive(Debug, Default)]
 pub(crate) struct Queue {
@@ -50,15 +61,13 @@ impl Queue {
 
     /// Receives up to `max` messages and hides them for `visibility`.
     ///
-    /// A fair queue prefers the groups that have the fewest messages in flight; within a group, and
-    /// between equal groups, the oldest comes first. With `shuffle`, whichever comes.
     pub(crate) fn receive(
         &mut self,
         now: Duration,
         max: usize,
         visibility: Duration,
         receives_max: u32,
-        shuffle: Option<&mut Rng>,
+        order: Order,
     ) -> Vec<Envelope> {
         let visible = |envelope: &&Envelope| envelope.visible_at <= now;
         let mut ids: Vec<_> = self
@@ -67,20 +76,21 @@ impl Queue {
             .filter(visible)
             .map(|m| m.id)
             .collect();
-        if let Some(random) = shuffle {
+        let fair = matches!(order, Order::Fair);
+        if let Order::Any(mut random) = order {
             random.shuffle(&mut ids);
         }
-        let shuffled = ids;
         let mut received = Vec::new();
-        let mut candidates = shuffled;
+        let mut candidates = ids;
         while received.len() < max && !candidates.is_empty() {
             let busy = |id: &u64| {
                 let group = self.waiting.get(id).map(|envelope| &envelope.group);
                 group.and_then(|group| self.in_flight.get(group)).copied()
             };
             let order = candidates.iter().enumerate();
-            let fairest = order.min_by_key(|(place, id)| (busy(id).unwrap_or_default(), *place));
-            let Some((place, _)) = fairest else { break };
+            let busy = |id| if fair { busy(id) } else { None };
+            let next = order.min_by_key(|(place, id)| (busy(id).unwrap_or_default(), *place));
+            let Some((place, _)) = next else { break };
             let id = candidates.remove(place);
             let Some(envelope) = self.waiting.get_mut(&id) else {
                 continue;

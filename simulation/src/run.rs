@@ -16,7 +16,7 @@ use tokio::task::JoinSet;
 use crate::client;
 use crate::ledger::latest_lease;
 use crate::process::Process;
-use crate::queue::Envelope;
+use crate::queue::{Envelope, Order};
 use crate::scenario::{Profile, Scenario};
 use crate::site::Function;
 use crate::world::{BEGINNING, Figures, World};
@@ -40,6 +40,9 @@ pub struct Report {
 
 /// A run may take so long in its own time.
 const LONGEST: Duration = Duration::from_secs(4 * 86_400);
+
+/// The body of a message that is none of ours.
+const STRAY: &str = "{}";
 
 /// How often it is checked that the tasks get on.
 const MONITOR_EVERY: Duration = Duration::from_secs(5);
@@ -89,7 +92,17 @@ impl Run {
         for user in locks {
             run.leave_lock(&user);
         }
+        run.put_strays();
         run
+    }
+
+    /// Puts messages into the queue that are none of ours.
+    fn put_strays(&self) {
+        let mut state = self.world.state();
+        let state = &mut *state;
+        for at in &state.scenario.strays {
+            state.queue.put(STRAY, "stray", *at);
+        }
     }
 
     /// Puts a lock into the table whose task never was.
@@ -160,9 +173,11 @@ impl Run {
             }
             self.settle().await;
         };
+        let ends_at = self.world.state().scenario.ends_at.unwrap_or(LONGEST * 2);
         tokio::select! {
             biased;
             () = stopped.wait() => {}
+            () = tokio::time::sleep(ends_at) => {}
             () = everything => {}
             () = tokio::time::sleep(LONGEST) => {
                 self.world.complain("the run does not come to an end".into());
@@ -172,7 +187,8 @@ impl Run {
         drop(background);
         if self.world.state().violation.is_none() {
             let verdict = self.world.state().ledger.mirror.check(self.aws.table());
-            self.world.judge(verdict);
+            self.world
+                .judge(verdict.and(self.judge_costs()).and(self.judge_strays()));
         }
         self.report(seed)
     }
@@ -193,6 +209,50 @@ impl Run {
                 }
                 _ => tokio::time::sleep(Duration::from_secs(1)).await,
             }
+        }
+    }
+
+    /// However much went wrong, a task must not have cost calls without end: so many for each item,
+    /// chunk and fault, and so many for each lease of its life.
+    fn judge_costs(&self) -> Result<(), String> {
+        let now = self.world.now();
+        let state = self.world.state();
+        let faults: u64 = state.figures.faults.values().sum();
+        let lease = state.scenario.settings.terms.lease;
+        for (id, record) in &state.ledger.tasks {
+            let Some(task) = state.ledger.task(id) else {
+                continue;
+            };
+            let life = record
+                .ended_at
+                .unwrap_or(now)
+                .saturating_sub(record.created_at);
+            let leases = life.as_secs().div_ceil(lease.as_secs().max(1)) + 1;
+            let chunks = task.chunks.len() as u64;
+            let bound = 20 + 4 * task.number_of_items + 10 * chunks + 15 * faults + 10 * leases;
+            if record.calls > bound {
+                let calls = record.calls;
+                return Err(format!("{id} cost {calls} calls, more than {bound}"));
+            }
+        }
+        Ok(())
+    }
+
+    /// What is none of ours must end as a dead letter.
+    fn judge_strays(&self) -> Result<(), String> {
+        let state = self.world.state();
+        let dead = state
+            .queue
+            .dead
+            .iter()
+            .filter(|letter| letter.body == STRAY);
+        let (found, sent) = (dead.count(), state.scenario.strays.len());
+        if state.scenario.ends_at.is_some() || found == sent {
+            Ok(())
+        } else {
+            Err(format!(
+                "of {sent} messages that are none, {found} are dead letters"
+            ))
         }
     }
 
@@ -256,20 +316,25 @@ impl Run {
 
     fn receive(&self) -> Vec<Envelope> {
         let now = self.world.now();
-        let reorder = self.world.chance(fastrand::Rng::fork);
+        let random = self.world.chance(fastrand::Rng::fork);
         let mut state = self.world.state();
         let state = &mut *state;
         let settings = &state.scenario.settings;
-        let mut random = reorder;
-        let shuffle = (state.scenario.weather.reordered && now < state.scenario.weather.until)
-            .then_some(&mut random);
+        let weather = &state.scenario.weather;
+        let order = if weather.reordered && now < weather.until {
+            Order::Any(random)
+        } else if settings.fair {
+            Order::Fair
+        } else {
+            Order::Oldest
+        };
         let dead_before = state.queue.dead.len();
         let batch = state.queue.receive(
             now,
             settings.batch_max,
             settings.visibility,
             settings.receives_max,
-            shuffle,
+            order,
         );
         for dead in &state.queue.dead[dead_before..] {
             let text = format!(
@@ -295,7 +360,13 @@ impl Run {
             .note(&process.name, &format!("receives {}", messages.join(", ")));
         let records: Vec<_> = batch
             .iter()
-            .map(|message| json!({"messageId": message.id.to_string(), "body": message.body}))
+            .map(|message| {
+                json!({
+                    "messageId": message.id.to_string(),
+                    "body": message.body,
+                    "attributes": {"ApproximateReceiveCount": message.receives.to_string()},
+                })
+            })
             .collect();
         let event: SqsEvent =
             serde_json::from_value(json!({ "Records": records })).unwrap_or_default();

@@ -34,6 +34,8 @@ pub struct Settings {
     pub dispatches_max: u32,
     /// The time between two sweeps.
     pub sweep_every: Duration,
+    /// Whether the queue prefers the groups with the fewest messages in flight, as fair queues do.
+    pub fair: bool,
     /// How long an item takes: from, and up to.
     pub item: (Duration, Duration),
 }
@@ -58,6 +60,7 @@ impl Default for Settings {
             receives_max: 5,
             dispatches_max: 10,
             sweep_every: Duration::from_secs(60),
+            fair: true,
             item: (Duration::from_secs(2), Duration::from_secs(2)),
         }
     }
@@ -97,6 +100,8 @@ pub enum Kind {
     Conflict,
     /// The call takes effect long after the caller gave it up.
     Late,
+    /// The same, when nobody remembers that it is a repetition.
+    Ghost,
     /// The call takes effect at once, and is answered after the caller gave it up.
     Slow,
     /// Half of a batch is refused.
@@ -106,7 +111,7 @@ pub enum Kind {
 }
 
 /// All kinds of faults.
-pub const KINDS: [Kind; 10] = [
+pub const KINDS: [Kind; 11] = [
     Kind::CrashBefore,
     Kind::CrashAfter,
     Kind::LostAnswer,
@@ -114,6 +119,7 @@ pub const KINDS: [Kind; 10] = [
     Kind::Throttled,
     Kind::Conflict,
     Kind::Late,
+    Kind::Ghost,
     Kind::Slow,
     Kind::Half,
     Kind::Terse,
@@ -239,6 +245,10 @@ pub struct Scenario {
     pub fates: Vec<(u64, Fate)>,
     /// Users whose lock is held by a task that never was.
     pub left_locks: Vec<String>,
+    /// When messages come that are none of ours.
+    pub strays: Vec<Duration>,
+    /// When the run ends, whatever is still going on.
+    pub ends_at: Option<Duration>,
     /// Whether clients also look at lists, items and other people's tasks.
     pub curious: bool,
 }
@@ -258,6 +268,8 @@ pub enum Profile {
     Late,
     /// Locks are left behind, and several clients go for them at once.
     Locks,
+    /// Calls take effect so late that DynamoDB has forgotten that they are repetitions.
+    Ghosts,
 }
 
 fn seconds(random: &mut Rng, from: u64, to: u64) -> Duration {
@@ -277,7 +289,8 @@ impl Scenario {
             Profile::Mixed => match random.u32(0..20) {
                 0 => Profile::Calm,
                 1..=4 => Profile::Single,
-                5..=6 => Profile::Late,
+                5 => Profile::Late,
+                6 => Profile::Ghosts,
                 7 => Profile::Locks,
                 _ => Profile::Storm,
             },
@@ -306,6 +319,8 @@ impl Scenario {
             odd_items_per_mille: 0,
             fates: vec![],
             left_locks: vec![],
+            strays: vec![],
+            ends_at: None,
             curious: false,
         }
     }
@@ -386,8 +401,16 @@ impl Scenario {
             stale_per_mille: one_of(random, &[0, 0, 100]),
             latency_max: Duration::from_millis(one_of(random, &[5, 50, 500])),
         };
+        if random.u32(0..10) == 0 {
+            self.strays.push(seconds(random, 0, 60));
+        }
         if self.profile == Profile::Late {
             self.weather.kinds = vec![Kind::Late, Kind::Slow, Kind::LostAnswer];
+            self.weather.per_mille = 200;
+            self.weather.budget = 40;
+        }
+        if self.profile == Profile::Ghosts {
+            self.weather.kinds = vec![Kind::Ghost];
             self.weather.per_mille = 200;
             self.weather.budget = 40;
         }
@@ -482,6 +505,8 @@ pub fn fault(kind: Kind, random: &mut Rng) -> embedded_aws::Fault {
             1 | 2 => seconds(random, 2, 20),
             _ => seconds(random, 20, 900),
         }),
+        // DynamoDB recognises the repetition of a transaction for ten minutes.
+        Kind::Ghost => Fault::Late(seconds(random, 601, 1500)),
         Kind::Slow => Fault::Slow(seconds(random, 1, 5)),
         Kind::Half => Fault::Half,
         Kind::Terse => Fault::Terse,

@@ -69,6 +69,8 @@ pub(crate) fn method(call: &Call) -> &'static str {
                 "cancel"
             } else if text.contains("#version = :seen") {
                 "give_up"
+            } else if text.contains("#owner = :owner") {
+                "give_up_chunk"
             } else {
                 "finish"
             }

@@ -439,7 +439,9 @@ impl World {
             let judged = state.ledger.judge(&changes, &writer, now);
             verdict = verdict.and(judged);
         }
-        count_call(&mut state.ledger, call);
+        if function != Function::Status {
+            count_call(&mut state.ledger, call);
+        }
         let text = state.trace.call(method, call, status, answer, &changes);
         state.trace.line(now, &call.caller, &text);
         for change in changes {
