@@ -134,7 +134,11 @@ fn spawn(places: &Places, port: u16, region: &str) -> Result<Child> {
     fs::create_dir_all(&temporary)?;
     let log = File::create(places.emulator_log())?;
     let mut command = Command::new(places.tool("python"));
-    command.args(["-m", "ministack"]).current_dir(&files);
+    // Python takes no notice of the -X option; `has_processes` knows the process by it.
+    let mark = format!("longhaul={}", files.display());
+    command
+        .args(["-X", &mark, "-m", "ministack"])
+        .current_dir(&files);
     // The functions inherit this environment: nothing of the developer's (credentials, proxies) belongs in it.
     command.env_clear();
     for name in ["PATH", "LANG", "LC_ALL"] {
@@ -211,14 +215,13 @@ fn read_record(places: &Places) -> Option<Emulator> {
     serde_json::from_slice(&fs::read(places.emulator_record()).ok()?).ok()
 }
 
-/// Whether the group is alive **and ours**: after a reboot its number may belong to somebody else's processes.
-/// Ours run from the virtual environment (the emulator) or from the state directory (the functions).
+/// Whether the group is alive **and ours**: its number may long belong to somebody else's processes, as numbers come
+/// round within the hour on a busy machine. The command lines of ours all name this state directory.
 fn has_processes(places: &Places, emulator: &Emulator) -> bool {
-    let (venv, files) = (places.venv(), places.emulator_files());
-    let ours = [venv.to_string_lossy(), files.to_string_lossy()];
+    let files = places.emulator_files();
     process::group_members(emulator.process_group)
         .iter()
-        .any(|line| ours.iter().any(|path| line.contains(path.as_ref())))
+        .any(|line| line.contains(files.to_string_lossy().as_ref()))
 }
 
 /// The port that was used before, if it is free: the page keeps its address and the browser its tab.
