@@ -1,9 +1,7 @@
 import assert from 'node:assert/strict';
 
-import { API, CONFIG, pageTest } from './page.js';
+import { API, CONFIG, LIST, STATUS, answer, pageTest } from './page.js';
 import { eventually } from './stack.js';
-
-const cors = { 'Access-Control-Allow-Origin': '*', 'Access-Control-Expose-Headers': 'retry-after' };
 
 pageTest('polls keep to Retry-After, send the ETag back, and end with the task', async (tab) => {
   await tab.openAndSignIn();
@@ -68,10 +66,10 @@ pageTest('a server that fails for a while is waited for as it asks, and the task
   await tab.start(60);
   await tab.reaches('Running');
   const failed = [];
-  await tab.page.route(/[0-9a-f-]{36}\/$/, (route) => {
+  await tab.intercept('GET', STATUS, (route) => {
     failed.push(Date.now());
-    return route.fulfill({ status: 503, headers: { ...cors, 'Retry-After': '2' }, json: { success: false, message: 'Try again later' } });
-  }, { times: 2 });
+    return answer(503, { success: false, message: 'Try again later' }, { 'Retry-After': '2' })(route);
+  }, 2);
   await tab.says('The server has a problem. Your task goes on; this page catches up by itself.');
   await tab.says('Connected again.');
   assert.ok(failed[1] - failed[0] >= 2_000);
@@ -106,7 +104,7 @@ pageTest('a task that another program starts is found when the tab is looked at 
 pageTest('when the tasks cannot be loaded at first, a task can still be started, and the list comes later', async (tab) => {
   tab.expectNoise('the server responded with a status of 500', API);
   await tab.user.cancel(await tab.user.start(10));
-  await tab.page.route(`${API}?**`, (route) => route.fulfill({ status: 500, headers: cors, json: { message: 'Internal Server Error' } }), { times: 1 });
+  await tab.intercept('GET', LIST, answer(500, { message: 'Internal Server Error' }), 1);
   await tab.openAndSignIn();
   await tab.reaches('Start a task');
   await tab.says('The server has a problem. Your tasks could not be loaded.');
@@ -118,7 +116,7 @@ pageTest('a task that has vanished is not polled for ever', async (tab) => {
   await tab.openAndSignIn();
   await tab.start(100);
   await tab.reaches('Running');
-  await tab.page.route(/[0-9a-f-]{36}\/$/, (route) => route.fulfill({ status: 404, headers: cors, json: { success: false, message: 'Task not found' } }));
+  await tab.intercept('GET', STATUS, answer(404, { success: false, message: 'Task not found' }));
   await tab.says('The task you were watching no longer exists.');
   const polls = tab.requests('GET', API);
   await tab.page.waitForTimeout(3_000);
@@ -127,7 +125,7 @@ pageTest('a task that has vanished is not polled for ever', async (tab) => {
 
 pageTest('a page without its settings or its sign-in service says so, and offers to try again', async (tab) => {
   tab.expectNoise('the server responded with a status of 404', CONFIG);
-  await tab.page.route('**/config.json', (route) => route.fulfill({ status: 404 }), { times: 1 });
+  await tab.intercept('GET', CONFIG, answer(404, {}), 1);
   await tab.open();
   await tab.reaches('Longhaul cannot be reached');
   await tab.button('Try again').click();

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 
-import { API, FAILURE, pageTest } from './page.js';
+import { API, FAILURE, ITEMS, answer, pageTest } from './page.js';
 import { eventually } from './stack.js';
 
 pageTest('past tasks are listed newest first, with state, size and time, and older ones on demand', async (tab) => {
@@ -57,7 +57,7 @@ pageTest('items that cannot be loaded can be asked for again', async (tab) => {
   tab.expectNoise('the server responded with a status of 500', API);
   await tab.user.finish(await tab.user.start(3));
   await tab.openAndSignIn();
-  await tab.page.route(/\/items\/\?/, (route) => route.fulfill({ status: 500, json: { message: 'Internal Server Error' }, headers: { 'Access-Control-Allow-Origin': '*' } }), { times: 1 });
+  await tab.intercept('GET', ITEMS, answer(500, { message: 'Internal Server Error' }), 1);
   await tab.button(/^Finished/).click();
   await tab.says('The server has a problem. The items could not be loaded.');
   await tab.button('Try again').click();
@@ -68,7 +68,7 @@ pageTest('what an item says is shown as text, whatever it says', async (tab) => 
   await tab.user.finish(await tab.user.start(1));
   await tab.openAndSignIn();
   const markup = '<img src=x onerror="document.title=\'owned\'"><b>bold</b>';
-  await tab.page.route(/\/items\/\?/, async (route) => {
+  await tab.intercept('GET', ITEMS, async (route) => {
     const response = await route.fetch();
     const body = await response.json();
     for (const item of body.data.items) Object.assign(item, { name: markup, description: markup });

@@ -13,6 +13,10 @@ import { eventually, newUser, stack } from './stack.js';
 export const API = `${stack.api_url}/api/tuned-long-running-task/`;
 /** Where the page reads its settings. */
 export const CONFIG = `${stack.page_url}/config.json`;
+/** The three reads: one task, the list of tasks, a task's items. */
+export const STATUS = new RegExp(`^${literally(API)}[0-9a-f-]{36}/$`);
+export const LIST = new RegExp(`^${literally(API)}\\?`);
+export const ITEMS = new RegExp(`^${literally(API)}[0-9a-f-]{36}/items/\\?`);
 /** Why items fail where a test has them fail. */
 export const FAILURE = 'The remote service said no.';
 
@@ -184,24 +188,34 @@ export class Tab {
     return seen;
   }
 
+  /**
+   * Handles the next requests of one method in the server's place. Preflights and all others pass,
+   * and do not count.
+   */
+  async intercept(method, url, handle, times = Infinity) {
+    let left = times;
+    await this.page.route(url, (route) => {
+      if (route.request().method() !== method || left === 0) return route.fallback();
+      left -= 1;
+      return handle(route);
+    });
+  }
+
   /** Changes what the API says of one task, where the sample's items give no reason to say it. */
   async alterTasks(alter) {
-    const answer = async (route) => {
-      if (route.request().method() !== 'GET') return route.fallback();
+    const altered = async (route) => {
       const response = await route.fetch({ headers: { ...route.request().headers(), 'if-none-match': '' } });
       const body = await response.json();
       for (const task of body.data?.tasks ?? (body.data ? [body.data] : [])) alter(task);
       return route.fulfill({ response, json: body });
     };
-    await this.page.route(new RegExp(`^${literally(API)}[^/]*/?$`), answer);
-    await this.page.route(new RegExp(`^${literally(API)}\\?`), answer);
+    await this.intercept('GET', STATUS, altered);
+    await this.intercept('GET', LIST, altered);
   }
 
   /** Has Cognito refuse the next request for a reason that the emulator never has. */
   async cognitoRefusesOnce(reason) {
-    await this.page.route(COGNITO, (route) => (route.request().method() === 'POST'
-      ? route.fulfill({ status: 400, json: reason, headers: { 'Access-Control-Allow-Origin': '*' } })
-      : route.fallback()), { times: 1 });
+    await this.intercept('POST', COGNITO, answer(400, reason), 1);
   }
 
   /** Makes the API say that every fifth item failed, which the sample's items never do. */
@@ -213,7 +227,7 @@ export class Tab {
       task.done_percentage = Math.floor((100 * task.count_done_items) / task.number_of_items);
       if (task.task_status === 'SUCCESS') task.task_status = 'FAILED';
     });
-    await this.page.route(/\/items\/\?/, async (route) => {
+    await this.intercept('GET', ITEMS, async (route) => {
       const url = new URL(route.request().url());
       const wanted = url.searchParams.get('outcome');
       url.searchParams.set('outcome', 'done');
@@ -260,6 +274,11 @@ export class Tab {
     const { scroll, client } = await this.page.evaluate(() => ({ scroll: document.documentElement.scrollWidth, client: document.documentElement.clientWidth }));
     assert.ok(scroll <= client, `the page is ${scroll} px wide on a screen of ${client} px`);
   }
+}
+
+/** An answer that the page may read although it comes from another origin. */
+export function answer(status, json, headers = {}) {
+  return (route) => route.fulfill({ status, json, headers: { 'Access-Control-Allow-Origin': '*', 'Access-Control-Expose-Headers': 'retry-after', ...headers } });
 }
 
 /** An address for a regular expression: itself, and for the API everything below it. */

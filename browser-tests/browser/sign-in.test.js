@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 
-import { API, COGNITO, pageTest } from './page.js';
+import { API, COGNITO, STATUS, answer, pageTest } from './page.js';
 import { eventually, isRefreshTokenGood, newUser, revoke } from './stack.js';
 
 const WRONG = 'the server responded with a status of 400';
@@ -127,7 +127,7 @@ pageTest('what one person was starting is not started for the next', async (tab)
   tab.expectNoise('net::ERR_CONNECTION_REFUSED', API);
   const next = await newUser();
   await tab.openAndSignIn();
-  await tab.page.route(API, (route) => (route.request().method() === 'POST' ? route.abort('connectionrefused') : route.fallback()));
+  await tab.intercept('POST', API, (route) => route.abort('connectionrefused'));
   await tab.start(7);
   await tab.says('No answer yet. Trying again; it cannot start twice.');
   await tab.button('Sign out').click();
@@ -162,9 +162,7 @@ pageTest('a token that the API refuses is renewed once, and the request repeated
   tab.expectNoise(REFUSED, API);
   await tab.openAndSignIn();
   const renewals = tab.requests('POST', COGNITO);
-  await tab.page.route(API, (route) => (route.request().method() === 'POST'
-    ? route.fulfill({ status: 401, json: { message: 'Unauthorized' }, headers: { 'Access-Control-Allow-Origin': '*' } })
-    : route.fallback()), { times: 1 });
+  await tab.intercept('POST', API, answer(401, { message: 'Unauthorized' }), 1);
   await tab.start(1);
   await tab.reaches('Finished');
   assert.equal(renewals.length, 1);
@@ -177,7 +175,7 @@ pageTest('a session that cannot be renewed leads to the form, says why, and lose
   await tab.start(60);
   await tab.reaches('Running');
   await revoke(await refreshTokenOf(tab));
-  await tab.page.route(`${API}**`, (route) => route.fulfill({ status: 401, json: { message: 'Unauthorized' }, headers: { 'Access-Control-Allow-Origin': '*' } }), { times: 1 });
+  await tab.intercept('GET', STATUS, answer(401, { message: 'Unauthorized' }), 1);
   await tab.says('Your session has ended. Sign in again; a running task goes on meanwhile.');
   await tab.signIn();
   await tab.reaches('Running');

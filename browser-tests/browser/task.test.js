@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 
-import { API, pageTest } from './page.js';
+import { API, STATUS, pageTest } from './page.js';
 import { eventually } from './stack.js';
 
 pageTest('a task is started, watched and finished', async (tab) => {
@@ -96,11 +96,10 @@ pageTest('a submit whose answer is lost is repeated with the same key and starts
   tab.expectNoise('net::ERR_CONNECTION_RESET', API);
   await tab.openAndSignIn();
   const submits = tab.requests('POST', API);
-  await tab.page.route(API, async (route) => {
-    if (route.request().method() !== 'POST') return route.fallback();
+  await tab.intercept('POST', API, async (route) => {
     await route.fetch();
     return route.abort('connectionreset');
-  }, { times: 1 });
+  }, 1);
   await tab.start(5);
   await tab.says('No answer yet. Trying again; it cannot start twice.');
   await tab.reaches('Finished');
@@ -116,8 +115,7 @@ pageTest('when the API stays away, the page says what is known, and pressing aga
   tab.expectNoise('net::ERR_CONNECTION_REFUSED', API);
   await tab.openAndSignIn();
   const submits = tab.requests('POST', API);
-  const isSubmit = (route) => route.request().method() === 'POST';
-  await tab.page.route(API, (route) => (isSubmit(route) ? route.abort('connectionrefused') : route.fallback()), { times: 4 });
+  await tab.intercept('POST', API, (route) => route.abort('connectionrefused'), 4);
   await tab.start(5);
   await tab.says('It is not known whether the task has started. Press Start again: it cannot start twice.');
   await tab.button('Start').click();
@@ -191,8 +189,8 @@ pageTest('cancelling what has ended meanwhile shows how it ended', async (tab) =
   // The news must not reach the page before the button is pressed.
   let release;
   const held = new Promise((resolve) => (release = resolve));
-  await tab.page.route(`${API}${taskId}/`, async (route) => {
-    if (route.request().method() === 'GET') await held;
+  await tab.intercept('GET', STATUS, async (route) => {
+    await held;
     return route.fallback();
   });
   await tab.button('Cancel task').click();
