@@ -53,7 +53,6 @@ export class Home {
   #itemsButton = byId('see-items', HTMLButtonElement);
   #moreButton = byId('history-more', HTMLButtonElement);
   #confirm = byId('confirm-cancel', HTMLDialogElement);
-  #confirmText = byId('confirm-text', HTMLElement);
   #confirmProblem = byId('confirm-problem', HTMLElement);
   #confirmYes = byId('confirm-yes', HTMLButtonElement);
 
@@ -285,9 +284,6 @@ export class Home {
   // Cancelling
 
   #askToCancel() {
-    if (!this.#task) return;
-    const { count_done_items: done, number_of_items: total } = this.#task;
-    setText(this.#confirmText, `${words.number(done)} of ${words.items(total)} are done and will be kept. The rest will not run, and the task cannot be resumed.`);
     setText(this.#confirmProblem, '');
     this.#confirm.showModal();
   }
