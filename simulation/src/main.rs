@@ -45,6 +45,7 @@ enum Kind {
     Late,
     Locks,
     Ghosts,
+    Restless,
 }
 
 impl From<Kind> for Profile {
@@ -57,6 +58,7 @@ impl From<Kind> for Profile {
             Kind::Late => Self::Late,
             Kind::Locks => Self::Locks,
             Kind::Ghosts => Self::Ghosts,
+            Kind::Restless => Self::Restless,
         }
     }
 }

@@ -68,7 +68,8 @@ pub fn run(scenario: &Scenario) -> Report {
         .start_paused(true)
         .build()
         .expect("a runtime");
-    runtime.block_on(Run::begin(scenario.clone()).until_it_ends())
+    // The world begins inside: outside, its first reading of the clock would be of the real one.
+    runtime.block_on(async { Run::begin(scenario.clone()).until_it_ends().await })
 }
 
 /// What everybody in a run shares.

@@ -270,6 +270,8 @@ pub enum Profile {
     Locks,
     /// Calls take effect so late that DynamoDB has forgotten that they are repetitions.
     Ghosts,
+    /// Clients call their tasks off while they are worked on.
+    Restless,
 }
 
 fn seconds(random: &mut Rng, from: u64, to: u64) -> Duration {
@@ -292,6 +294,7 @@ impl Scenario {
                 5 => Profile::Late,
                 6 => Profile::Ghosts,
                 7 => Profile::Locks,
+                8 => Profile::Restless,
                 _ => Profile::Storm,
             },
             other => other,
@@ -455,6 +458,7 @@ impl Scenario {
     fn draw_clients(&mut self, random: &mut Rng) {
         let users = ["ann", "bob", "eve"];
         let locks = self.profile == Profile::Locks;
+        let restless = self.profile == Profile::Restless;
         let users = if locks {
             1
         } else {
@@ -482,7 +486,8 @@ impl Scenario {
                 },
                 items: one_of(random, &sizes),
                 key,
-                cancel_after: (random.u32(0..5) == 0).then(|| seconds(random, 0, 30)),
+                cancel_after: (restless || random.u32(0..5) == 0)
+                    .then(|| seconds(random, 0, if restless { 5 } else { 30 })),
                 afterwards,
             });
         }
