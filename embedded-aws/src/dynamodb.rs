@@ -140,7 +140,7 @@ fn answer<Request: DeserializeOwned, Response: Serialize>(
     request: &Value,
     call: impl FnOnce(Request) -> dynoxide::Result<Response>,
 ) -> Answer {
-    let request = match serde_json::from_value(request.clone()) {
+    let request = match Request::deserialize(request) {
         Ok(request) => request,
         Err(error) => return Answer::error("SerializationException", &error.to_string()),
     };

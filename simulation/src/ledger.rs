@@ -12,7 +12,7 @@ use tasks::host::Timestamp;
 use tasks::task::{ATTEMPTS_MAX, Status, TAKE_OVER_AFTER, Task, TaskId};
 
 use crate::site::Function;
-use crate::table::{Change, Key, Mirror, Row};
+use crate::table::{Change, Key, Mirror};
 
 /// Who made a call, and from what position.
 #[derive(Clone, Debug)]
@@ -424,7 +424,7 @@ impl Ledger {
         if change.key.1.starts_with("LOCK") {
             return Some(change.key.clone());
         }
-        let row: Option<&Row> = change.after.as_ref();
+        let row = change.after.as_ref();
         let task = row?.task.as_ref()?;
         Some((change.key.0.clone(), task.lock.clone()))
     }

@@ -2,8 +2,10 @@
 //! was there before it.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use embedded_aws::{Call, TABLE, Table, plain};
+use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use tasks::task::Task;
 
@@ -22,7 +24,7 @@ pub(crate) struct Row {
 }
 
 impl Row {
-    fn read(key: &Key, typed: &Value) -> Result<Self, String> {
+    fn read(key: &Key, typed: Value) -> Result<Self, String> {
         let fields: Map<_, _> = typed
             .as_object()
             .into_iter()
@@ -30,13 +32,13 @@ impl Row {
             .map(|(name, value)| (name.clone(), plain(value)))
             .collect();
         let task = if key.0.starts_with("USER#") && key.1.starts_with("TASK#") {
-            let task = serde_json::from_value(Value::Object(fields.clone()));
+            let task = Task::deserialize(&fields);
             Some(task.map_err(|error| format!("{key:?} is not a task: {error}"))?)
         } else {
             None
         };
         Ok(Self {
-            typed: typed.clone(),
+            typed,
             fields,
             task,
         })
@@ -67,27 +69,27 @@ pub(crate) struct Change {
     /// Which row.
     pub(crate) key: Key,
     /// What was there.
-    pub(crate) before: Option<Row>,
+    pub(crate) before: Option<Arc<Row>>,
     /// What is there now.
-    pub(crate) after: Option<Row>,
+    pub(crate) after: Option<Arc<Row>>,
 }
 
 /// The copy.
 #[derive(Debug, Default)]
 pub(crate) struct Mirror {
-    rows: BTreeMap<Key, Row>,
+    rows: BTreeMap<Key, Arc<Row>>,
 }
 
 impl Mirror {
     /// A row.
     #[must_use]
     pub(crate) fn get(&self, key: &Key) -> Option<&Row> {
-        self.rows.get(key)
+        self.rows.get(key).map(Arc::as_ref)
     }
 
     /// All rows, ordered by key.
     pub(crate) fn rows(&self) -> impl Iterator<Item = (&Key, &Row)> {
-        self.rows.iter()
+        self.rows.iter().map(|(key, row)| (key, row.as_ref()))
     }
 
     /// Brings the copy up to date after `call` was answered with success, and tells what changed.
@@ -108,9 +110,10 @@ impl Mirror {
                 Some(row) => Some(row.clone()),
                 None => read(table, &key),
             };
-            let after = item.map(|item| Row::read(&key, &item)).transpose()?;
+            let after = item.map(|item| Row::read(&key, item)).transpose()?;
+            let after = after.map(Arc::new);
             let before = match &after {
-                Some(row) => self.rows.insert(key.clone(), row.clone()),
+                Some(row) => self.rows.insert(key.clone(), Arc::clone(row)),
                 None => self.rows.remove(&key),
             };
             if before != after {

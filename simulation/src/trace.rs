@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::sync::Arc;
 use std::time::Duration;
 
 use embedded_aws::Call;
 use serde_json::Value;
 use tasks::task::TaskId;
 
-use crate::table::Change;
+use crate::table::{Change, Row};
 use crate::world::BEGINNING;
 
 /// The lines, and short names for what has long ones.
@@ -167,7 +168,7 @@ impl Trace {
 
     fn change(&self, Change { key, before, after }: &Change) -> String {
         let (pk, sk) = key;
-        let holder = |row: &Option<crate::table::Row>| {
+        let holder = |row: &Option<Arc<Row>>| {
             row.as_ref()
                 .map_or("nobody".into(), |row| self.task(row.text("task_id")))
         };

@@ -21,7 +21,7 @@ use crate::ledger::{Ledger, Writer};
 use crate::queue::Queue;
 use crate::scenario::{Fate, Scenario, fault};
 use crate::site::{Function, is_write, method};
-use crate::table::Key;
+use crate::table::{Key, Row};
 use crate::trace::Trace;
 
 /// The true time at which every run begins.
@@ -108,7 +108,7 @@ pub(crate) struct State {
     pub(crate) last_fault_at: Option<Duration>,
     pub(crate) fault_at: Option<Duration>,
     invocations: u32,
-    changed_at: BTreeMap<Key, (Duration, Option<Value>)>,
+    changed_at: BTreeMap<Key, (Duration, Option<Arc<Row>>)>,
     /// What was promised under idempotency keys: the task, and when it came into being.
     pub(crate) promises: BTreeMap<(String, String), (TaskId, Duration)>,
 }
@@ -445,8 +445,7 @@ impl World {
         let text = state.trace.call(method, call, status, answer, &changes);
         state.trace.line(now, &call.caller, &text);
         for change in changes {
-            let before = change.before.map(|row| row.typed);
-            state.changed_at.insert(change.key, (now, before));
+            state.changed_at.insert(change.key, (now, change.before));
         }
         let circles = state.calls > CALLS_MAX;
         drop(guard);
@@ -520,14 +519,14 @@ impl Faults for World {
         {
             return None;
         }
-        let fresh = |(at, _): &&(Duration, Option<Value>)| now.saturating_sub(*at) < STALE;
+        let fresh = |(at, _): &&(Duration, Option<Arc<Row>>)| now.saturating_sub(*at) < STALE;
         let answer = match call.operation.as_str() {
             "GetItem" => {
                 let part = |name: &str| call.body["Key"][name]["S"].as_str().unwrap_or_default();
                 let key = (part("pk").to_owned(), part("sk").to_owned());
                 let (_, before) = state.changed_at.get(&key).filter(fresh)?;
                 match before {
-                    Some(row) => json!({ "Item": row }),
+                    Some(row) => json!({ "Item": row.typed }),
                     None => json!({}),
                 }
             }
@@ -538,7 +537,7 @@ impl Faults for World {
                 let mut found = Vec::new();
                 for (key, row) in state.ledger.mirror.rows() {
                     let row = match state.changed_at.get(key).filter(fresh) {
-                        Some((_, before)) => before.as_ref(),
+                        Some((_, before)) => before.as_ref().map(|row| &row.typed),
                         None => Some(&row.typed),
                     };
                     let Some(row) = row else { continue };

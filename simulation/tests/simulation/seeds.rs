@@ -17,7 +17,7 @@ fn a_seed_repeats_itself_to_the_byte() {
 #[test]
 fn no_seed_violates_an_invariant() {
     let hunt = Hunt {
-        seeds: 0..200,
+        seeds: 0..2_000,
         profile: Profile::Mixed,
         without: None,
         stop_early: false,
