@@ -478,10 +478,14 @@ impl Task {
     }
 
     /// The estimated time until the last item is settled: the time the settled ones took,
-    /// stretched to the rest. `None` when the task is not at work or nothing is settled yet.
+    /// stretched to the rest. `None` when the task is not at work, or too little is settled to tell: the
+    /// first of several items that are under way together says nothing about the pace of all.
     #[must_use]
     pub fn time_left(&self, now: Timestamp) -> Option<Duration> {
-        (self.status == Status::Processing)
+        const TELLING: u64 = 10;
+        let Progress { done, failed, .. } = self.progress();
+        let is_telling = done + failed >= TELLING.min(self.number_of_items / 20);
+        (self.status == Status::Processing && is_telling)
             .then(|| self.pace(now))
             .flatten()
             .map(|(_, left)| left)
@@ -625,7 +629,14 @@ mod tests {
         let task = at_work(100, &[25]);
         let left = task.time_left(later(&task, 10)).unwrap();
         assert_eq!(left.as_secs(), 30);
-        assert_eq!(at_work(100, &[0]).time_left(later(&task, 10)), None);
+        assert_eq!(at_work(3, &[0]).time_left(later(&task, 10)), None);
+        assert_eq!(at_work(100, &[4]).time_left(later(&task, 10)), None);
+        let known = [at_work(3, &[1]), at_work(100, &[5]), at_work(1000, &[10])];
+        assert!(
+            known
+                .iter()
+                .all(|task| task.time_left(later(task, 10)).is_some())
+        );
     }
 
     #[test]

@@ -59,6 +59,8 @@ pub enum ItemError {
 pub struct Settings {
     /// How long an item takes.
     pub item_duration: Duration,
+    /// One item in so many fails; none if it is 0.
+    pub fail_every: u64,
 }
 
 impl Settings {
@@ -66,17 +68,22 @@ impl Settings {
     pub fn read(environment: &mut Environment) -> Self {
         Self {
             item_duration: environment.seconds("ITEM_SECONDS", 0.0..=600.0),
+            fail_every: environment.number("FAIL_EVERY", 0..=1_000_000),
         }
     }
 }
 
-/// Processes one item. The sample waits, and then names it.
+/// Processes one item. The sample waits, and then names it or fails.
 ///
 /// # Errors
 ///
-/// The sample has none.
+/// [`ItemError::Permanent`] for one item in `fail_every`.
 pub async fn process_item(item: Item, settings: &Settings) -> Result<Processed, ItemError> {
     tokio::time::sleep(settings.item_duration).await;
+    if (item.index + 1).checked_rem(settings.fail_every) == Some(0) {
+        let reason = format!("The sample fails one item in {}.", settings.fail_every);
+        return Err(ItemError::Permanent(reason));
+    }
     Ok(Processed {
         name: format!("Item {}", item.index),
         description: format!("Description {}", item.index),
