@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 
-import { API, FAILURE, ITEMS, answer, pageTest } from './page.js';
+import { API, ITEMS, answer, pageTest } from './page.js';
 import { eventually } from './stack.js';
 
 pageTest('past tasks are listed newest first, with state, size and time, and older ones on demand', async (tab) => {
@@ -34,23 +34,6 @@ pageTest('a task opens to its items, page after page, and closes to where one wa
   await row.click();
   await sheet.getByRole('button', { name: 'Close' }).click();
   assert.equal(await sheet.isVisible(), false);
-});
-
-pageTest('failed items come first, with their reason, and the task says what to do', async (tab) => {
-  await tab.openAndSignIn();
-  await tab.failSomeItems();
-  await tab.start(20);
-  await tab.reaches('Failed', 60_000);
-  await tab.says('4 of 20 items failed. See which ones and why, then start another task.');
-  await eventually(async () => assert.equal(await tab.textOf('task-failed'), '4 failed'));
-  assert.equal(await tab.textOf('task-percent'), '80');
-  assert.equal(await tab.page.title(), 'Failed · Longhaul');
-  await tab.button('See items').click();
-  const sheet = tab.page.getByRole('dialog', { name: '20 items' });
-  const items = sheet.getByRole('listitem');
-  await eventually(async () => assert.equal(await items.count(), 20));
-  assert.deepEqual(await sheet.getByRole('heading', { level: 3 }).allInnerTexts(), ['4 failed', '16 done']);
-  assert.match(await items.first().innerText(), new RegExp(`Item 0[\\s\\S]*${FAILURE}`));
 });
 
 pageTest('items that cannot be loaded can be asked for again', async (tab) => {

@@ -17,8 +17,6 @@ export const CONFIG = `${stack.page_url}/config.json`;
 export const STATUS = new RegExp(`^${literally(API)}[0-9a-f-]{36}/$`);
 export const LIST = new RegExp(`^${literally(API)}\\?`);
 export const ITEMS = new RegExp(`^${literally(API)}[0-9a-f-]{36}/items/\\?`);
-/** Why items fail where a test has them fail. */
-export const FAILURE = 'The remote service said no.';
 
 const axeSource = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 const TEST_MS_MAX = 120_000;
@@ -166,6 +164,10 @@ export class Tab {
     return (await this.page.locator(`#${id}`).textContent()).trim();
   }
 
+  async percentReaches(percent) {
+    await eventually(async () => assert.ok(Number(await this.textOf('task-percent')) >= percent), 60_000);
+  }
+
   /** What has the keyboard, by its name or its text. */
   async focused() {
     return this.page.evaluate(() => {
@@ -216,27 +218,6 @@ export class Tab {
   /** Has Cognito refuse the next request for a reason that the emulator never has. */
   async cognitoRefusesOnce(reason) {
     await this.intercept('POST', COGNITO, answer(400, reason), 1);
-  }
-
-  /** Makes the API say that every fifth item failed, which the sample's items never do. */
-  async failSomeItems() {
-    await this.alterTasks((task) => {
-      const failed = Math.floor(task.count_done_items / 5);
-      task.count_failed_items = failed;
-      task.count_done_items -= failed;
-      task.done_percentage = Math.floor((100 * task.count_done_items) / task.number_of_items);
-      if (task.task_status === 'SUCCESS') task.task_status = 'FAILED';
-    });
-    await this.intercept('GET', ITEMS, async (route) => {
-      const url = new URL(route.request().url());
-      const wanted = url.searchParams.get('outcome');
-      url.searchParams.set('outcome', 'done');
-      const response = await route.fetch({ url: url.href });
-      const body = await response.json();
-      const items = body.data.items.map((item) => (item.index % 5 ? item : { ...item, outcome: 'failed', error: FAILURE }));
-      body.data.items = items.filter((item) => item.outcome === wanted);
-      return route.fulfill({ response, json: body });
-    });
   }
 
   /** Pretends that the tab is or is not in front; Chromium does not tell headless tabs apart. */

@@ -89,6 +89,25 @@ export async function revoke(refreshToken) {
   await cognito('RevokeToken', { ClientId: stack.client_id, Token: refreshToken });
 }
 
+/**
+ * Sets variables of the worker's environment.
+ *
+ * @param {Record<string, string>} variables
+ * @returns {Promise<() => Promise<unknown>>} what sets them to what they were
+ */
+export async function reconfigureWorker(variables) {
+  const url = `${stack.endpoint_url}/2015-03-31/functions/${stack.stack_name}-worker/configuration`;
+  const call = async (method, body) => {
+    const response = await fetch(url, { method, body: body && JSON.stringify(body), headers: { Authorization: signature('lambda') } });
+    const configuration = await response.json();
+    assert.ok(response.ok, JSON.stringify(configuration));
+    return configuration;
+  };
+  const { Environment: before } = await call('GET');
+  await call('PUT', { Environment: { Variables: { ...before.Variables, ...variables } } });
+  return () => call('PUT', { Environment: { Variables: before.Variables } });
+}
+
 /** @returns {Promise<boolean>} whether Cognito still takes the token */
 export async function isRefreshTokenGood(refreshToken) {
   const parameters = { AuthFlow: 'REFRESH_TOKEN_AUTH', ClientId: stack.client_id, AuthParameters: { REFRESH_TOKEN: refreshToken } };
@@ -114,12 +133,16 @@ async function cognito(action, body) {
     headers: {
       'Content-Type': 'application/x-amz-json-1.1',
       'X-Amz-Target': `AWSCognitoIdentityProviderService.${action}`,
-      // The emulator takes any signature of its well-known key; on AWS these calls would be refused.
-      Authorization: `AWS4-HMAC-SHA256 Credential=test/20260101/${stack.region}/cognito-idp/aws4_request, SignedHeaders=host, Signature=0`,
+      Authorization: signature('cognito-idp'),
     },
     body: JSON.stringify(body),
   });
   const answer = await response.json();
   if (!response.ok) throw new Error(`${action}: ${answer.__type}: ${answer.message}`);
   return answer;
+}
+
+/** The emulator takes any signature of its well-known key; on AWS these calls would be refused. */
+function signature(service) {
+  return `AWS4-HMAC-SHA256 Credential=test/20260101/${stack.region}/${service}/aws4_request, SignedHeaders=host, Signature=0`;
 }

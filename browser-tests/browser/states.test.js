@@ -3,110 +3,76 @@
 // picture in .local/screenshots for a person to look at.
 
 import assert from 'node:assert/strict';
-import { mkdirSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
 
 import { API, COGNITO, CONFIG, answer, pageTest } from './page.js';
 import { eventually } from './stack.js';
+import { views } from './views.js';
 
-const PICTURES = fileURLToPath(new URL('../../.local/screenshots/', import.meta.url));
-mkdirSync(PICTURES, { recursive: true });
+for (const { name, context, look } of views) {
+  pageTest(`${name}: signing in`, async (tab) => {
+    tab.expectNoise('the server responded with a status of 400', COGNITO);
+    tab.expectNoise('the server responded with a status of 404', CONFIG);
+    await tab.intercept('GET', CONFIG, answer(404, {}), 1);
+    await tab.open();
+    await tab.reaches('Longhaul cannot be reached');
+    await look(tab, 'unavailable');
+    await tab.button('Try again').click();
+    await tab.reaches('Sign in');
+    await look(tab, 'sign-in');
+    await tab.signIn('Wrong-password-1');
+    await tab.says('The username or the password is wrong.');
+    await look(tab, 'wrong-password');
+    await tab.signIn();
+    await tab.reaches('Choose a password');
+    await look(tab, 'new-password');
+    await tab.page.getByLabel('New password').fill('short');
+    await tab.cognitoRefusesOnce({ __type: 'InvalidPasswordException', message: 'Password did not conform with policy: Password not long enough' });
+    await tab.button('Save and sign in').click();
+    await tab.says('Password not long enough.');
+    await look(tab, 'new-password-refused');
+  }, { context, user: { temporary: true } });
 
-const screens = {
-  desktop: { viewport: { width: 1280, height: 800 } },
-  phone: { viewport: { width: 390, height: 844 }, deviceScaleFactor: 2, isMobile: true, hasTouch: true },
-};
+  pageTest(`${name}: a task from the form to its items`, async (tab) => {
+    tab.expectNoise('net::ERR_INTERNET_DISCONNECTED', API);
+    await tab.openAndSignIn();
+    await look(tab, 'first-visit');
+    await tab.count.fill('many');
+    await look(tab, 'invalid-number');
+    await tab.alterTasks((task) => Object.assign(task, { task_status: 'QUEUED', started_at: null, count_done_items: 0, done_percentage: 0, eta_seconds: null }));
+    await tab.start(60);
+    await tab.reaches('Waiting to start');
+    await look(tab, 'waiting');
+    await tab.page.unrouteAll();
+    await tab.percentReaches(30);
+    await look(tab, 'running');
+    await tab.button('Cancel task').click();
+    await look(tab, 'confirm-cancel');
+    await tab.button('Keep it running').click();
+    await tab.page.context().setOffline(true);
+    await tab.says(/You are offline/);
+    await look(tab, 'offline');
+    await tab.page.context().setOffline(false);
+    await tab.says('Connected again.');
+    await look(tab, 'connected-again');
+    await tab.reaches('Finished', 60_000);
+    await eventually(async () => assert.equal(await tab.textOf('task-percent'), '100'));
+    await look(tab, 'finished');
+    await tab.button('See items').click();
+    await tab.page.getByRole('dialog').getByText('Item 49').waitFor();
+    await look(tab, 'items');
+  }, { context });
 
-for (const [screen, options] of Object.entries(screens)) {
-  for (const colorScheme of ['light', 'dark']) {
-    const context = { ...options, colorScheme };
-    const look = async (tab, state) => {
-      await tab.isSettled();
-      await tab.page.screenshot({ path: `${PICTURES}${state}-${screen}-${colorScheme}.png` });
-      await tab.isAccessible();
-    };
-    const percentReaches = (tab, percent) => eventually(async () => assert.ok(Number(await tab.textOf('task-percent')) >= percent), 60_000);
-
-    pageTest(`${screen}, ${colorScheme}: signing in`, async (tab) => {
-      tab.expectNoise('the server responded with a status of 400', COGNITO);
-      tab.expectNoise('the server responded with a status of 404', CONFIG);
-      await tab.intercept('GET', CONFIG, answer(404, {}), 1);
-      await tab.open();
-      await tab.reaches('Longhaul cannot be reached');
-      await look(tab, 'unavailable');
-      await tab.button('Try again').click();
-      await tab.reaches('Sign in');
-      await look(tab, 'sign-in');
-      await tab.signIn('Wrong-password-1');
-      await tab.says('The username or the password is wrong.');
-      await look(tab, 'wrong-password');
-      await tab.signIn();
-      await tab.reaches('Choose a password');
-      await look(tab, 'new-password');
-      await tab.page.getByLabel('New password').fill('short');
-      await tab.cognitoRefusesOnce({ __type: 'InvalidPasswordException', message: 'Password did not conform with policy: Password not long enough' });
-      await tab.button('Save and sign in').click();
-      await tab.says('Password not long enough.');
-      await look(tab, 'new-password-refused');
-    }, { context, user: { temporary: true } });
-
-    pageTest(`${screen}, ${colorScheme}: a task from the form to its items`, async (tab) => {
-      tab.expectNoise('net::ERR_INTERNET_DISCONNECTED', API);
-      await tab.openAndSignIn();
-      await look(tab, 'first-visit');
-      await tab.count.fill('many');
-      await look(tab, 'invalid-number');
-      await tab.alterTasks((task) => Object.assign(task, { task_status: 'QUEUED', started_at: null, count_done_items: 0, done_percentage: 0, eta_seconds: null }));
-      await tab.start(100);
-      await tab.reaches('Waiting to start');
-      await look(tab, 'waiting');
-      await tab.page.unrouteAll();
-      await percentReaches(tab, 30);
-      await look(tab, 'running');
-      await tab.button('Cancel task').click();
-      await look(tab, 'confirm-cancel');
-      await tab.button('Keep it running').click();
-      await tab.page.context().setOffline(true);
-      await tab.says(/You are offline/);
-      await look(tab, 'offline');
-      await tab.page.context().setOffline(false);
-      await tab.says('Connected again.');
-      await look(tab, 'connected-again');
-      await tab.reaches('Finished', 60_000);
-      await eventually(async () => assert.equal(await tab.textOf('task-percent'), '100'));
-      await look(tab, 'finished');
-      await tab.button('See items').click();
-      await tab.page.getByRole('dialog').getByText('Item 49').waitFor();
-      await look(tab, 'items');
-    }, { context });
-
-    pageTest(`${screen}, ${colorScheme}: failed, cancelled and busy`, async (tab) => {
-      await tab.user.finish(await tab.user.start(3));
-      await tab.openAndSignIn();
-      await tab.failSomeItems();
-      await tab.start(60);
-      await percentReaches(tab, 25);
-      await look(tab, 'running-with-failures');
-      await tab.reaches('Failed', 60_000);
-      await tab.page.waitForTimeout(600);
-      await look(tab, 'failed');
-      await tab.button('See items').click();
-      await tab.page.getByRole('dialog').getByText('Item 49').waitFor();
-      await look(tab, 'failed-items');
-      await tab.page.keyboard.press('Escape');
-      await tab.button('Start another').click();
-      await look(tab, 'home');
-      await tab.page.unrouteAll();
-      await tab.user.start(5_000);
-      await tab.start(10);
-      await tab.says(/You already have a task running/);
-      await look(tab, 'busy');
-      await tab.button('Cancel task').click();
-      await tab.page.getByRole('dialog').getByRole('button', { name: 'Cancel task' }).click();
-      await tab.reaches('Cancelled');
-      await look(tab, 'cancelled');
-    }, { context });
-  }
+  pageTest(`${name}: busy and cancelled`, async (tab) => {
+    await tab.openAndSignIn();
+    await tab.user.start(5_000);
+    await tab.start(10);
+    await tab.says(/You already have a task running/);
+    await look(tab, 'busy');
+    await tab.button('Cancel task').click();
+    await tab.page.getByRole('dialog').getByRole('button', { name: 'Cancel task' }).click();
+    await tab.reaches('Cancelled');
+    await look(tab, 'cancelled');
+  }, { context });
 }
 
 pageTest('nothing is wider than the smallest phone', async (tab) => {

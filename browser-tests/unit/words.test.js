@@ -71,3 +71,10 @@ test('only whole seconds are taken from Retry-After', () => {
   assert.equal(parseRetryAfter('3'), 3_000);
   for (const header of [null, '', 'soon', '-1', '1.5', 'Wed, 21 Oct 2026 07:28:00 GMT']) assert.equal(parseRetryAfter(header), null);
 });
+
+test('a failed task says whether items failed or the task was given up', () => {
+  const failed = { task_status: 'FAILED', number_of_items: 20, count_done_items: 16, count_failed_items: 4, error: '4 of 20 items failed.' };
+  assert.equal(words.outcome(failed), '4 of 20 items failed. See which ones and why, then start another task.');
+  const givenUp = { ...failed, count_failed_items: 0, error: 'The task did not get on.' };
+  assert.equal(words.outcome(givenUp), 'The task did not get on. Done so far: 16 of 20 items. Start another when you like.');
+});

@@ -110,7 +110,8 @@ export function outcome(task) {
       if (done === 0) return 'Cancelled before an item was done. Start another when you like.';
       return `Cancelled after ${number(done)} of ${items(total)}. What was done is kept; start another when you like.`;
     case 'FAILED':
-      if (task.error) return `${sentence(task.error)} Done so far: ${number(done)} of ${items(total)}.`;
+      // Given up before every item was tried: only the error says why.
+      if (done + failed < total) return `${sentence(task.error ?? 'The task was given up.')} Done so far: ${number(done)} of ${items(total)}. Start another when you like.`;
       return `${number(failed)} of ${items(total)} failed. See which ones and why, then start another task.`;
   }
 }

@@ -1,0 +1,26 @@
+// The pictures that a person looks at: every state, on a phone and on a desktop, light and dark.
+
+import { mkdirSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+
+const PICTURES = fileURLToPath(new URL('../../.local/screenshots/', import.meta.url));
+mkdirSync(PICTURES, { recursive: true });
+
+const screens = {
+  desktop: { viewport: { width: 1280, height: 800 } },
+  phone: { viewport: { width: 390, height: 844 }, deviceScaleFactor: 2, isMobile: true, hasTouch: true },
+};
+
+/**
+ * Every screen in both colour schemes: its name, the options of a browser context, and what takes a
+ * picture of a state and checks it with axe and for its width.
+ */
+export const views = Object.entries(screens).flatMap(([screen, options]) => ['light', 'dark'].map((colorScheme) => ({
+  name: `${screen}, ${colorScheme}`,
+  context: { ...options, colorScheme },
+  async look(tab, state) {
+    await tab.isSettled();
+    await tab.page.screenshot({ path: `${PICTURES}${state}-${screen}-${colorScheme}.png` });
+    await tab.isAccessible();
+  },
+})));
