@@ -118,7 +118,14 @@ fn hunt(options: &Options) -> ExitCode {
         println!("seed {seed}: {violation}");
     }
     if let Some(seed) = summary.violations.keys().next() {
-        println!("The whole story: simulate --seed {seed}");
+        let mut command = format!("cargo xtask simulate --seed {seed}");
+        if let Some(profile) = options.profile.to_possible_value() {
+            command += &format!(" --profile {}", profile.get_name());
+        }
+        if let Some(guard) = options.without {
+            command += &format!(" --without '{guard}'");
+        }
+        println!("The whole story: {command}");
         return ExitCode::FAILURE;
     }
     ExitCode::SUCCESS
