@@ -70,6 +70,8 @@ export async function usePage(body, { user, context: options = {} }) {
     if (noise.heard.length) error.message += `\nThe browser said:\n${noise.heard.join('\n')}`;
     throw error;
   } finally {
+    // What is still on its way through a handler is nobody's concern any more.
+    await Promise.all(context.pages().map((page) => page.unrouteAll({ behavior: 'ignoreErrors' })));
     await context.close();
   }
 }

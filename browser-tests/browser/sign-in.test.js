@@ -131,7 +131,7 @@ pageTest('what one person was starting is not started for the next', async (tab)
   await tab.start(7);
   await tab.says('No answer yet. Trying again; it cannot start twice.');
   await tab.button('Sign out').click();
-  await tab.page.unrouteAll();
+  await tab.page.unrouteAll({ behavior: 'wait' });
   const submits = tab.requests('POST', API);
   await tab.signIn(next.password, next.username);
   await tab.reaches('Start a task');

@@ -42,7 +42,7 @@ for (const { name, context, look } of views) {
     await tab.start(60);
     await tab.reaches('Waiting to start');
     await look(tab, 'waiting');
-    await tab.page.unrouteAll();
+    await tab.page.unrouteAll({ behavior: 'wait' });
     await tab.percentReaches(30);
     await look(tab, 'running');
     await tab.button('Cancel task').click();
