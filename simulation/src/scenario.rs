@@ -46,7 +46,7 @@ impl Default for Settings {
         Self {
             terms: Terms {
                 chunk_items: 100,
-                lease: Duration::from_secs(60),
+                lease: Duration::from_secs(50),
                 retention: Duration::from_secs(30 * 86_400),
                 uniqueness: Uniqueness::User,
             },
