@@ -5,9 +5,10 @@ use std::env;
 use std::fs::{self, File};
 use std::path::Path;
 use std::process::{Command, ExitCode};
+use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use clap::Args;
 
 use crate::aws::Aws;
@@ -15,7 +16,7 @@ use crate::commands::{self, UpOptions};
 use crate::deploy::Settings;
 use crate::interrupt::Interrupted;
 use crate::places::Places;
-use crate::process;
+use crate::process::{self, Captured};
 use crate::stack::Stack;
 use crate::steps::{Steps, seconds};
 use crate::tools;
@@ -36,50 +37,63 @@ struct Check {
     name: &'static str,
     /// Left out by `--quick`.
     needs_stack: bool,
-    run: fn(&Run) -> Result<()>,
+    way: Way,
 }
 
-const CHECKS: [Check; 8] = [
+/// How a check is run.
+enum Way {
+    /// By itself, with its output shown as it comes.
+    Alone(fn(&Run) -> Result<()>),
+    /// While the checks after it run, which mostly wait; at the lowest priority, with its output shown at the end.
+    Meanwhile(fn(&Run) -> Command),
+}
+
+const CHECKS: [Check; 9] = [
     Check {
         name: "format",
         needs_stack: false,
-        run: format,
+        way: Way::Alone(format),
     },
     Check {
         name: "clippy",
         needs_stack: false,
-        run: clippy,
+        way: Way::Alone(clippy),
     },
     Check {
         name: "unit and integration tests",
         needs_stack: false,
-        run: tests_without_stack,
+        way: Way::Alone(tests_without_stack),
+    },
+    Check {
+        name: "long tests",
+        needs_stack: false,
+        way: Way::Meanwhile(long_tests),
     },
     Check {
         name: "template",
         needs_stack: false,
-        run: template,
+        way: Way::Alone(template),
     },
     Check {
         name: "local stack",
         needs_stack: true,
-        run: local_stack,
+        way: Way::Alone(local_stack),
     },
     Check {
         name: "end-to-end tests",
         needs_stack: true,
-        run: end_to_end_tests,
+        way: Way::Alone(end_to_end_tests),
     },
     Check {
         name: "page tests",
         needs_stack: true,
-        run: page_tests,
+        way: Way::Alone(page_tests),
     },
     // Last: it kills what the others use.
     Check {
         name: "recovery tests",
         needs_stack: true,
-        run: recovery_tests,
+        way: Way::Alone(recovery_tests),
     },
 ];
 
@@ -140,31 +154,57 @@ struct Outcome {
     result: Result<()>,
 }
 
+impl Outcome {
+    /// Says how a check ended, and remembers it.
+    fn of(name: &'static str, result: Result<()>, elapsed: Duration) -> Self {
+        if let Err(error) = &result {
+            println!("{error:#}");
+        }
+        let ended = if result.is_err() { "failed" } else { "passed" };
+        println!("=== {name}: {ended} in {} ===", seconds(elapsed));
+        Self {
+            name,
+            elapsed,
+            result,
+        }
+    }
+}
+
 impl Run {
     fn all<'a>(&self, checks: impl Iterator<Item = &'a Check>) -> Vec<Outcome> {
         let mut outcomes = Vec::new();
+        let mut meanwhile = Vec::new();
         for check in checks {
             println!("\n=== {} ===", check.name);
+            let run = match check.way {
+                Way::Alone(run) => run,
+                Way::Meanwhile(command) => {
+                    let mut command = at_lowest_priority(&command(self));
+                    println!("$ {} (meanwhile)", process::describe(&command));
+                    let started = Instant::now();
+                    let thread = thread::spawn(move || {
+                        let captured = process::capture(&mut command, |_| {});
+                        (captured, started.elapsed())
+                    });
+                    meanwhile.push((check.name, thread));
+                    continue;
+                }
+            };
             let started = Instant::now();
-            let result = (check.run)(self);
-            let failed = result.is_err();
-            if let Err(error) = &result {
-                println!("{error:#}");
-            }
-            println!(
-                "=== {}: {} in {} ===",
-                check.name,
-                if failed { "failed" } else { "passed" },
-                seconds(started.elapsed())
-            );
-            outcomes.push(Outcome {
-                name: check.name,
-                elapsed: started.elapsed(),
-                result,
-            });
+            let outcome = Outcome::of(check.name, run(self), started.elapsed());
+            let failed = outcome.result.is_err();
+            outcomes.push(outcome);
             if failed {
                 break;
             }
+        }
+        for (name, thread) in meanwhile {
+            println!("\n=== {name} ===");
+            let (result, elapsed) = match thread.join() {
+                Ok((captured, elapsed)) => (captured.and_then(|it| shown(&it)), elapsed),
+                Err(_) => (Err(anyhow!("its thread panicked")), Duration::ZERO),
+            };
+            outcomes.push(Outcome::of(name, result, elapsed));
         }
         outcomes
     }
@@ -217,6 +257,32 @@ fn succeed(command: &mut Command) -> Result<()> {
     Ok(())
 }
 
+/// The same command, which gets what others leave.
+fn at_lowest_priority(command: &Command) -> Command {
+    let mut nice = Command::new("nice");
+    nice.args(["-n", "19"]).arg(command.get_program());
+    nice.args(command.get_args());
+    if let Some(directory) = command.get_current_dir() {
+        nice.current_dir(directory);
+    }
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => nice.env(name, value),
+            None => nice.env_remove(name),
+        };
+    }
+    nice
+}
+
+/// Shows what a command wrote; its failure is the check's.
+fn shown(captured: &Captured) -> Result<()> {
+    print!("{}", captured.stdout);
+    if !captured.status.success() {
+        bail!("{}\nfailed ({})", captured.stderr, captured.status);
+    }
+    Ok(())
+}
+
 fn format(run: &Run) -> Result<()> {
     succeed(&mut run.cargo(&["fmt", "--all", "--check"]))
 }
@@ -235,6 +301,20 @@ fn clippy(run: &Run) -> Result<()> {
 
 fn tests_without_stack(run: &Run) -> Result<()> {
     succeed(&mut run.cargo(&["test", "--workspace", "--exclude", "e2e", "--locked"]))
+}
+
+/// Those that are ignored by default because they keep all processors busy for minutes. Compiled already.
+fn long_tests(run: &Run) -> Command {
+    run.cargo(&[
+        "test",
+        "--workspace",
+        "--exclude",
+        "e2e",
+        "--locked",
+        "--",
+        "--ignored",
+        "--nocapture",
+    ])
 }
 
 /// Our own reading of the template, then that of cfn-lint.

@@ -271,6 +271,7 @@ fn for_each<T: Sync>(all: &[T], work: impl Fn(&T) + Sync) {
 }
 
 #[test]
+#[ignore = "takes long: run it with --ignored, as `cargo xtask test` does"]
 fn whatever_becomes_of_any_call_the_task_arrives_where_it_should() {
     let cases = cases();
     let mut reached = BTreeSet::new();

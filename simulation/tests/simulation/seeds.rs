@@ -5,6 +5,7 @@ use simulation::run;
 use simulation::scenario::{Profile, Scenario};
 
 #[test]
+#[ignore = "takes long: run it with --ignored, as `cargo xtask test` does"]
 fn a_seed_repeats_itself_to_the_byte() {
     for seed in 0..40 {
         let scenario = Scenario::drawn(seed, Profile::Mixed);
@@ -15,6 +16,7 @@ fn a_seed_repeats_itself_to_the_byte() {
 }
 
 #[test]
+#[ignore = "takes long: run it with --ignored, as `cargo xtask test` does"]
 fn no_seed_violates_an_invariant() {
     let hunt = Hunt {
         seeds: 0..2_000,
