@@ -118,14 +118,11 @@ fn hunt(options: &Options) -> ExitCode {
         println!("seed {seed}: {violation}");
     }
     if let Some(seed) = summary.violations.keys().next() {
-        let mut command = format!("cargo xtask simulate --seed {seed}");
-        if let Some(profile) = options.profile.to_possible_value() {
-            command += &format!(" --profile {}", profile.get_name());
-        }
-        if let Some(guard) = options.without {
-            command += &format!(" --without '{guard}'");
-        }
-        println!("The whole story: {command}");
+        let profile = options.profile.to_possible_value();
+        let profile = profile.map_or(String::new(), |it| format!(" --profile {}", it.get_name()));
+        let guard = options.without;
+        let guard = guard.map_or(String::new(), |it| format!(" --without '{it}'"));
+        println!("The whole story: cargo xtask simulate --seed {seed}{profile}{guard}");
         return ExitCode::FAILURE;
     }
     ExitCode::SUCCESS
