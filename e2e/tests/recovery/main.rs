@@ -13,20 +13,20 @@ use serde_json::{Value, json};
 /// A lease, a sweep and some more for a slow machine.
 const RECOVERY: Duration = Duration::from_mins(4);
 
-/// One at a time: they meddle with the one worker function.
-static ALONE: Mutex<()> = Mutex::new(());
+/// Only one at a time meddles with the one worker function; then they wait together.
+static MEDDLING: Mutex<()> = Mutex::new(());
 
-fn alone() -> MutexGuard<'static, ()> {
-    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+fn meddling() -> MutexGuard<'static, ()> {
+    MEDDLING.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(target_os = "linux")]
 #[test]
 fn a_task_whose_worker_is_killed_is_finished_by_another() -> Result<()> {
     const ITEMS: u32 = 40;
-    let _alone = alone();
     let stack = Stack::load()?;
     let user = stack.user()?;
+    let meddling = meddling();
     let task_id = user.submit(ITEMS)?.task_id()?;
     wait_until("the task is in the middle", Duration::from_mins(1), || {
         let done = user.status(&task_id)?["count_done_items"].as_u64();
@@ -39,6 +39,7 @@ fn a_task_whose_worker_is_killed_is_finished_by_another() -> Result<()> {
         at_death["task_status"] == "PROCESSING",
         "too late: {at_death}"
     );
+    drop(meddling);
 
     succeeds(&user, &task_id)?;
     every_item_is_there_once(&stack, &user, &task_id, ITEMS)?;
@@ -50,17 +51,14 @@ fn a_task_whose_worker_is_killed_is_finished_by_another() -> Result<()> {
 #[test]
 fn a_task_whose_message_is_lost_is_brought_back() -> Result<()> {
     const ITEMS: u32 = 3;
-    let _alone = alone();
     let stack = Stack::load()?;
     let user = stack.user()?;
+    let meddling = meddling();
     let deliveries = Deliveries::stop(&stack)?;
     let task_id = user.submit(ITEMS)?.task_id()?;
-    stack.aws(
-        "sqs",
-        "AmazonSQS.PurgeQueue",
-        &json!({"QueueUrl": stack.queue_url}),
-    )?;
+    lose_message(&stack, &task_id)?;
     deliveries.resume()?;
+    drop(meddling);
     assert_eq!(user.status(&task_id)?["task_status"], "QUEUED");
     assert_eq!(user.submit(1)?.status, 201);
 
@@ -70,7 +68,6 @@ fn a_task_whose_message_is_lost_is_brought_back() -> Result<()> {
 
 #[test]
 fn a_message_that_nobody_understands_ends_in_the_dead_letter_queue_alone() -> Result<()> {
-    let _alone = alone();
     let stack = Stack::load()?;
     let user = stack.user()?;
     let poison = format!("poison {}", user.name);
@@ -83,14 +80,39 @@ fn a_message_that_nobody_understands_ends_in_the_dead_letter_queue_alone() -> Re
     let task_id = user.submit(3)?.task_id()?;
     succeeds(&user, &task_id)?;
     wait_until("the poison is set aside", RECOVERY, || {
-        let received = stack.aws(
-            "sqs",
-            "AmazonSQS.ReceiveMessage",
-            &json!({"QueueUrl": stack.dlq_url, "MaxNumberOfMessages": 10, "VisibilityTimeout": 0}),
-        )?;
-        let messages = received["Messages"].as_array().cloned().unwrap_or_default();
+        let messages = messages(&stack, &stack.dlq_url)?;
         let is_poison = |message: &Value| message["Body"] == json!(poison);
         Ok(messages.iter().any(is_poison).then_some(()))
+    })
+}
+
+/// Some of a queue's messages, which stay visible to others.
+fn messages(stack: &Stack, queue_url: &str) -> Result<Vec<Value>> {
+    let received = stack.aws(
+        "sqs",
+        "AmazonSQS.ReceiveMessage",
+        &json!({"QueueUrl": queue_url, "MaxNumberOfMessages": 10, "VisibilityTimeout": 0}),
+    )?;
+    Ok(received["Messages"].as_array().cloned().unwrap_or_default())
+}
+
+/// Deletes the task's message from the queue, whose deliveries must be stopped.
+fn lose_message(stack: &Stack, task_id: &str) -> Result<()> {
+    wait_until("the message is found", Duration::from_mins(1), || {
+        let messages = messages(stack, &stack.queue_url)?;
+        let is_its = |message: &&Value| {
+            let body = message["Body"].as_str();
+            body.is_some_and(|body| body.contains(task_id))
+        };
+        let Some(message) = messages.iter().find(is_its) else {
+            return Ok(None);
+        };
+        stack.aws(
+            "sqs",
+            "AmazonSQS.DeleteMessage",
+            &json!({"QueueUrl": stack.queue_url, "ReceiptHandle": message["ReceiptHandle"]}),
+        )?;
+        Ok(Some(()))
     })
 }
 
