@@ -8,8 +8,9 @@
 //!   counted is the result of one run, whichever stored its own first.
 //! - Items of a task run concurrently (`ITEMS_IN_FLIGHT`), on one thread: wait with `.await`, and
 //!   hand long computations to `tokio::task::spawn_blocking`.
-//! - [`ItemError::Retryable`] is tried again a few times, a moment later. [`ItemError::Permanent`]
-//!   is not. Either way the task goes on, and ends as failed if an item did. So is a panic.
+//! - [`ItemError::Retryable`] is tried again a moment later, three times in all, as long as the
+//!   invocation has time for it. [`ItemError::Permanent`] is not, and neither is a panic. Either way
+//!   the task goes on, and ends as failed if an item did.
 //! - When the task is cancelled, or the invocation's time is up, the future is dropped at an
 //!   `.await`.
 //! - It must finish well within the function's timeout (`WorkerTimeoutSeconds` in the template).
@@ -39,8 +40,14 @@ pub struct Item {
 pub struct Processed {
     /// A short name.
     pub name: String,
-    /// Anything worth saying, up to a few kilobytes.
+    /// Anything worth saying.
     pub description: String,
+}
+
+impl Processed {
+    /// So many bytes may name and description have together; an item that yields more fails. A page of
+    /// a thousand items has to fit into one answer of a function (6 MB, AWS Lambda quotas).
+    pub const BYTES_MAX: usize = 4096;
 }
 
 /// Why an item could not be processed, in a sentence that its user may read.

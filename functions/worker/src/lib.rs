@@ -295,8 +295,9 @@ impl Worker {
         Ok(())
     }
 
-    /// Ends a task one of whose items takes down every worker that tries it. After the first attempt
-    /// a chunk is worked on one item at a time, so the item at the cursor is the one.
+    /// Ends a task one of whose items takes down every worker that tries it, or takes longer than any of
+    /// them has. After the first attempt a chunk is worked on one item at a time, so the item at the
+    /// cursor is the one.
     async fn give_up_on_item(
         &self,
         task: &Task,
@@ -305,12 +306,12 @@ impl Worker {
     ) -> Result<(), WorkError> {
         let index = task.plan().range(chunk).start + task.chunks[chunk].cursor;
         let outcome = Outcome::failed(format!(
-            "Item {index} could not be processed: its worker did not survive it, {ATTEMPTS_MAX} times in a row."
+            "Item {index} could not be processed: {ATTEMPTS_MAX} workers in a row did not get past it."
         ));
         tracing::error!(
             chunk,
             index,
-            "an item kills its workers; giving the task up"
+            "no worker gets past an item; giving the task up"
         );
         self.store
             .give_up_chunk(task, chunk, owner, &outcome)

@@ -16,7 +16,7 @@ use tasks::task::Task;
 use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::Instant;
 
-use crate::item::{Item, ItemError};
+use crate::item::{Item, ItemError, Processed};
 use crate::{Process, Worker};
 
 /// How long the first item that could be saved waits for others. Items that were started together
@@ -30,7 +30,7 @@ const UNSAVED_MAX: usize = 200;
 /// So many items in a row are saved without waiting for the progress interval.
 const SAVED_AT_ONCE: usize = 100;
 
-/// How often an item is tried before a retryable error counts.
+/// How often an item is tried before a retryable error counts, if there is time for it.
 const ITEM_ATTEMPTS_MAX: u32 = 3;
 
 /// How long an item waits before it is tried again; doubles each time.
@@ -70,6 +70,7 @@ pub(crate) struct Slice<'a> {
     /// Items that are settled but not saved.
     settled: BTreeMap<ItemIndex, ItemRow>,
     items_in_flight_max: usize,
+    unsaved_max: usize,
     save_every: Duration,
     saved_at: Instant,
     /// Since when there is something to save.
@@ -92,8 +93,8 @@ impl<'a> Slice<'a> {
         let range = task.plan().range(chunk);
         let stored = &task.chunks[chunk];
         let (cursor, failed) = (stored.cursor, stored.failed);
-        // After a failed attempt, one item at a time and each saved at once: if one of them kills
-        // the worker, the cursor points at it.
+        // After a failed attempt, one item at a time and each saved before the next one starts: if
+        // one of them kills the worker, the cursor points at it.
         let careful = stored.attempts > 1;
         let pace = worker.pace;
         let rate = task.chunks.len().div_ceil(CHUNKS_AT_FULL_RATE).max(1);
@@ -112,6 +113,7 @@ impl<'a> Slice<'a> {
             indexes: HashMap::new(),
             settled: BTreeMap::new(),
             items_in_flight_max: if careful { 1 } else { pace.items_in_flight },
+            unsaved_max: if careful { 1 } else { UNSAVED_MAX },
             // Never so rarely that the lease could run out in between.
             save_every: if careful {
                 Duration::ZERO
@@ -138,8 +140,12 @@ impl<'a> Slice<'a> {
             if complete || over {
                 return self.leave(complete).await;
             }
-            if self.is_save_due(now) && !self.save(self.keep()).await? {
-                return Ok(End::Lost);
+            if self.is_save_due(now) {
+                if !self.save(self.keep()).await? {
+                    return Ok(End::Lost);
+                }
+                // There may be room for further items now.
+                continue;
             }
             let wake_at = self.wake_at();
             tokio::select! {
@@ -155,7 +161,7 @@ impl<'a> Slice<'a> {
         while may_start
             && self.next < self.end
             && self.in_flight.len() < self.items_in_flight_max
-            && self.settled.len() < UNSAVED_MAX
+            && self.settled.len() < self.unsaved_max
         {
             let item = Item {
                 user: self.task.user.clone(),
@@ -164,7 +170,9 @@ impl<'a> Slice<'a> {
             };
             let process = self.worker.process.clone();
             let host = self.worker.store.host().clone();
-            let handle = self.in_flight.spawn(settle_item(item, process, host));
+            let handle = self
+                .in_flight
+                .spawn(settle_item(item, process, host, self.leave_at));
             self.indexes.insert(handle.id(), self.next);
             self.next += 1;
         }
@@ -286,23 +294,22 @@ impl<'a> Slice<'a> {
     }
 }
 
-/// Processes an item, again if that may help, and says what became of it.
-async fn settle_item(item: Item, process: Process, host: Host) -> ItemRow {
+/// Processes an item, again if that may help and can be done by `leave_at`, and says what became of it.
+///
+/// An attempt that is cut off counts for nothing and begins anew with the next slice. So one for which
+/// there is no time is not made: an item that fails slowly would never be through.
+async fn settle_item(item: Item, process: Process, host: Host, leave_at: Instant) -> ItemRow {
     let index = item.index;
     let mut wait = ITEM_RETRY_WAIT;
     let mut attempt = 1;
     loop {
+        let began = Instant::now();
         match process(item.clone()).await {
-            Ok(processed) => {
-                return ItemRow {
-                    index,
-                    name: processed.name,
-                    description: processed.description,
-                    outcome: ItemOutcome::Done,
-                    error: None,
-                };
-            }
-            Err(ItemError::Retryable(reason)) if attempt < ITEM_ATTEMPTS_MAX => {
+            Ok(processed) => return done(index, processed),
+            Err(ItemError::Retryable(reason))
+                if attempt < ITEM_ATTEMPTS_MAX
+                    && Instant::now() + wait + began.elapsed() < leave_at =>
+            {
                 tracing::debug!(index, attempt, reason, "an item is tried again");
                 tokio::time::sleep(host.jitter(wait)).await;
                 wait *= 2;
@@ -310,6 +317,20 @@ async fn settle_item(item: Item, process: Process, host: Host) -> ItemRow {
             }
             Err(error) => return failed(index, &error.to_string()),
         }
+    }
+}
+
+fn done(index: ItemIndex, processed: Processed) -> ItemRow {
+    if processed.name.len() + processed.description.len() > Processed::BYTES_MAX {
+        let reason = format!("The result is larger than {} bytes.", Processed::BYTES_MAX);
+        return failed(index, &reason);
+    }
+    ItemRow {
+        index,
+        name: processed.name,
+        description: processed.description,
+        outcome: ItemOutcome::Done,
+        error: None,
     }
 }
 

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent};
-use embedded_aws::{EmbeddedAws, QUEUE_URL, TABLE};
+use embedded_aws::{Call, EmbeddedAws, Fault, QUEUE_URL, TABLE};
 use serde_json::{Value, json};
 use tasks::host::{Host, Timestamp};
 use tasks::queue::{Message, Queue};
@@ -32,13 +32,16 @@ struct Bench {
 
 impl Bench {
     fn new() -> Self {
+        Self::over(EmbeddedAws::default())
+    }
+
+    fn over(aws: EmbeddedAws) -> Self {
         let started = Instant::now();
         let drawn = AtomicU64::new(1);
         let host = Host::new(
             move || Timestamp(1_800_000_000_000).after(started.elapsed()),
             move || drawn.fetch_add(1, Ordering::Relaxed) << 32,
         );
-        let aws = EmbeddedAws::default();
         let store = Store::new(aws.dynamodb("worker"), TABLE, host);
         Self { aws, store }
     }
@@ -323,10 +326,19 @@ async fn items_that_fail_are_recorded_and_the_task_goes_on() {
 
 #[tokio::test(start_paused = true)]
 async fn an_item_that_kills_its_workers_is_found_and_named() {
-    let bench = Bench::new();
+    let slow = |_: &Call| Fault::Slow(Duration::from_millis(5));
+    let bench = Bench::over(EmbeddedAws::with_faults(slow));
     let task = bench.submitted(6, 100).await;
+    // Where the stored cursor is when an item starts.
+    let cursors: Arc<Mutex<Vec<(u64, u64)>>> = Arc::default();
+    let table = bench.aws.table().clone();
+    let seen = Arc::clone(&cursors);
     // The fourth item never returns; its worker is killed with it.
-    let process: Process = Arc::new(|item: Item| {
+    let process: Process = Arc::new(move |item: Item| {
+        let rows = table.rows();
+        let row = rows.iter().find(|row| row.contains_key("chunks")).unwrap();
+        let cursor = row["chunks"][0]["cursor"].as_u64().unwrap();
+        seen.lock().unwrap().push((item.index, cursor));
         Box::pin(async move {
             if item.index == 3 {
                 std::future::pending::<()>().await;
@@ -340,12 +352,18 @@ async fn an_item_that_kills_its_workers_is_found_and_named() {
     let worker = bench.worker(10, Duration::from_secs(60), process);
     let mut lives = 0;
     while bench.stored(&task).await.status.is_open() {
+        cursors.lock().unwrap().clear();
         let body = body(&task, &[0]);
         let life = tokio::time::timeout(Duration::from_millis(100), work(&worker, &body, AMPLE));
         let _ = life.await;
         // Until the lease of the dead worker has run out.
         tokio::time::sleep(Duration::from_secs(61)).await;
         lives += 1;
+        if lives == 2 {
+            // However fast an item kills: nothing before it is left unsaved, so the cursor names it.
+            let expected: Vec<_> = (0..=3).map(|item| (item, item)).collect();
+            assert_eq!(*cursors.lock().unwrap(), expected);
+        }
     }
     let ended = bench.stored(&task).await;
     assert_eq!(ended.status, Status::Failed);
@@ -356,6 +374,52 @@ async fn an_item_that_kills_its_workers_is_found_and_named() {
             .starts_with("Item 3 could not be processed")
     );
     assert_eq!(lives, 6);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_item_that_fails_slowly_is_not_tried_again_when_there_is_no_time_for_it() {
+    let bench = Bench::new();
+    let task = bench.submitted(2, 100).await;
+    let slow: Process = Arc::new(|item: Item| {
+        Box::pin(async move {
+            if item.index == 0 {
+                tokio::time::sleep(Duration::from_secs(60)).await;
+                return Err(ItemError::Retryable("No answer.".into()));
+            }
+            Ok(Processed {
+                name: String::new(),
+                description: String::new(),
+            })
+        })
+    });
+    let worker = bench.worker(2, Duration::from_secs(60), slow);
+    // Two attempts fit into the invocation, three do not.
+    work(&worker, &body(&task, &[0]), Duration::from_secs(150)).await;
+    let ended = bench.stored(&task).await;
+    assert_eq!(ended.error.as_deref(), Some("1 of 2 items failed."));
+    let outcomes: Vec<_> = bench.outcomes().into_values().collect();
+    assert_eq!(outcomes, ["failed", "done"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_result_that_is_too_large_fails_its_item_and_no_other() {
+    let bench = Bench::new();
+    let task = bench.submitted(3, 100).await;
+    let process: Process = Arc::new(|item: Item| {
+        let excess = usize::from(item.index == 1);
+        Box::pin(async move {
+            Ok(Processed {
+                name: "ä".repeat(10),
+                description: "x".repeat(Processed::BYTES_MAX - 20 + excess),
+            })
+        })
+    });
+    let worker = bench.worker(3, Duration::from_secs(60), process);
+    work(&worker, &body(&task, &[0]), AMPLE).await;
+    let ended = bench.stored(&task).await;
+    assert_eq!(ended.error.as_deref(), Some("1 of 3 items failed."));
+    let outcomes: Vec<_> = bench.outcomes().into_values().collect();
+    assert_eq!(outcomes, ["done", "failed", "done"]);
 }
 
 #[tokio::test(start_paused = true)]
