@@ -65,7 +65,7 @@ pub enum Fault {
     /// It is answered only after the given time, but takes effect at once.
     Slow(Duration),
     /// Of the entries or statements of a batch only every other one is accepted; the answer says so.
-    /// A call that is no batch is throttled.
+    /// A transaction is cancelled because one of its actions is throttled; any other call is throttled.
     Half,
     /// It succeeds or fails on its own account, but the answer leaves out the stored rows because of
     /// which conditions failed.
@@ -207,6 +207,7 @@ impl EmbeddedAws {
         let (list, results) = match call.operation.as_str() {
             "SendMessageBatch" => ("Entries", "Successful"),
             "BatchExecuteStatement" => ("Statements", "Responses"),
+            "TransactWriteItems" => return cancelled(call, "ThrottlingError"),
             _ => return throttled(call),
         };
         let parts = call.body[list].as_array().cloned().unwrap_or_default();
@@ -229,13 +230,15 @@ impl EmbeddedAws {
             });
             answer.body["Failed"] = refused.collect();
         } else {
-            let refusal =
-                json!({"Error": {"Code": "ThrottlingError", "Message": "over the limit"}});
+            let refusal = |n| {
+                let codes = ["ThrottlingError", "InternalServerError"];
+                json!({"Error": {"Code": codes[n / 2 % 2], "Message": "refused"}})
+            };
             let given = answer.body[results].as_array().cloned().unwrap_or_default();
             let mut given = given.into_iter();
             answer.body[results] = (0..parts.len())
                 .map(|n| match n % 2 {
-                    0 => refusal.clone(),
+                    0 => refusal(n),
                     _ => given.next().unwrap_or_default(),
                 })
                 .collect();
@@ -381,25 +384,27 @@ fn throttled(call: &Call) -> Answer {
 }
 
 fn conflict(call: &Call) -> Answer {
-    let namespace = "com.amazonaws.dynamodb.v20120810";
     match call.operation.as_str() {
-        "TransactWriteItems" => {
-            let actions = call.body["TransactItems"].as_array().map_or(0, Vec::len);
-            let mut reasons = vec![json!({"Code": "None"}); actions];
-            reasons[0] = json!({"Code": "TransactionConflict", "Message": "conflict"});
-            let mut answer = Answer::error(
-                &format!("{namespace}#TransactionCanceledException"),
-                "Transaction cancelled",
-            );
-            answer.body["CancellationReasons"] = Value::Array(reasons);
-            answer
-        }
+        "TransactWriteItems" => cancelled(call, "TransactionConflict"),
         "UpdateItem" | "PutItem" | "DeleteItem" => Answer::error(
-            &format!("{namespace}#TransactionConflictException"),
+            "com.amazonaws.dynamodb.v20120810#TransactionConflictException",
             "Transaction is ongoing for the item",
         ),
         _ => throttled(call),
     }
+}
+
+/// A transaction that was cancelled on account of its first action.
+fn cancelled(call: &Call, code: &str) -> Answer {
+    let actions = call.body["TransactItems"].as_array().map_or(0, Vec::len);
+    let mut reasons = vec![json!({"Code": "None"}); actions];
+    reasons[0] = json!({"Code": code, "Message": "refused"});
+    let mut answer = Answer::error(
+        "com.amazonaws.dynamodb.v20120810#TransactionCanceledException",
+        "Transaction cancelled",
+    );
+    answer.body["CancellationReasons"] = Value::Array(reasons);
+    answer
 }
 
 fn respond(answer: &Answer) -> Result<HttpResponse, ConnectorError> {

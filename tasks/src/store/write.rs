@@ -16,10 +16,11 @@ use super::{Key, Store, StoreError};
 use crate::host::Timestamp;
 use crate::task::{Status, Task};
 
-/// How often a write that lost against a concurrent transaction is tried. The waits double from
-/// [`CONFLICT_WAIT`], about 1.5 s in all.
-const CONFLICT_ATTEMPTS_MAX: u32 = 7;
-const CONFLICT_WAIT: Duration = Duration::from_millis(25);
+/// How often a write is tried that was refused for a reason which the SDK does not repeat: it lost
+/// against a concurrent transaction, or a part of it was throttled. The waits double from
+/// [`REFUSAL_WAIT`], about 1.5 s in all.
+const REFUSAL_ATTEMPTS_MAX: u32 = 7;
+const REFUSAL_WAIT: Duration = Duration::from_millis(25);
 
 /// An item as it is stored.
 pub(super) type Row = HashMap<String, AttributeValue>;
@@ -253,7 +254,7 @@ impl Store {
                 let row = failed.item().cloned();
                 return Ok(Err(row.map(serde_dynamo::from_item).transpose()?));
             }
-            self.wait_or_give_up(&mut attempt, error.into()).await?;
+            self.wait_after_conflict(&mut attempt, error.into()).await?;
         }
     }
 
@@ -280,7 +281,7 @@ impl Store {
             let Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) =
                 error.as_service_error()
             else {
-                self.wait_or_give_up(&mut attempt, error.into()).await?;
+                self.wait_after_conflict(&mut attempt, error.into()).await?;
                 continue;
             };
             let reasons = cancelled.cancellation_reasons();
@@ -289,7 +290,9 @@ impl Store {
                 let conflict = StoreError::Conflict(error.into());
                 self.wait_or_give_up(&mut attempt, conflict).await?;
             } else if has("ThrottlingError") || has("ProvisionedThroughputExceeded") {
-                return Err(StoreError::Throttled(error.into()));
+                // A cancellation, whatever its reasons: the SDK does not repeat it.
+                let throttled = StoreError::Throttled(error.into());
+                self.wait_or_give_up(&mut attempt, throttled).await?;
             } else if has("ConditionalCheckFailed") {
                 let verdict = |reason: &aws_sdk_dynamodb::types::CancellationReason| {
                     if reason.code() == Some("ConditionalCheckFailed") {
@@ -307,16 +310,27 @@ impl Store {
 
     /// After a conflict waits a while and lets the caller try again, a few times; hands any other
     /// error back at once, since the SDK has already repeated what is worth repeating.
+    async fn wait_after_conflict(
+        &self,
+        attempt: &mut u32,
+        error: StoreError,
+    ) -> Result<(), StoreError> {
+        match error {
+            StoreError::Conflict(_) => self.wait_or_give_up(attempt, error).await,
+            other => Err(other),
+        }
+    }
+
+    /// Waits a while and lets the caller try again, a few times; then hands the error back.
     pub(super) async fn wait_or_give_up(
         &self,
         attempt: &mut u32,
         error: StoreError,
     ) -> Result<(), StoreError> {
-        let repeatable = matches!(error, StoreError::Conflict(_) | StoreError::Throttled(_));
-        if !repeatable || *attempt + 1 >= CONFLICT_ATTEMPTS_MAX {
+        if *attempt + 1 >= REFUSAL_ATTEMPTS_MAX {
             return Err(error);
         }
-        tokio::time::sleep(self.host.jitter(CONFLICT_WAIT * 2_u32.pow(*attempt))).await;
+        tokio::time::sleep(self.host.jitter(REFUSAL_WAIT * 2_u32.pow(*attempt))).await;
         *attempt += 1;
         Ok(())
     }

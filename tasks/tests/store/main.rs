@@ -502,3 +502,22 @@ async fn a_lost_answer_is_recognised_as_ones_own_write() {
     assert!(matches!(saved, Advance::Saved(task) if task.chunks[0].cursor == 5));
     assert_eq!(bench.aws.take_calls().len(), 6);
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_the_sdk_does_not_repeat_is_repeated_here() {
+    // The first call of every kind is refused in part: a transaction is cancelled because an action is
+    // throttled, statements of a batch fail for reasons that pass.
+    let seen = std::sync::Mutex::new(std::collections::HashSet::new());
+    let refuse_once = move |call: &Call| {
+        if seen.lock().unwrap().insert(call.operation.clone()) {
+            Fault::Half
+        } else {
+            Fault::None
+        }
+    };
+    let bench = Bench::over(EmbeddedAws::with_faults(refuse_once));
+    let task = bench.submitted("ann", 10).await;
+    let rows: Vec<_> = (0..5).map(|index| row(index, ItemOutcome::Done)).collect();
+    let recorded = bench.store.record_items(task.task_id, &rows, LEASE);
+    assert_eq!(recorded.await.unwrap(), rows);
+}
