@@ -15,7 +15,8 @@
 //! | item | `TASK#<task id>` | `ITEM#<index>` | [`ItemRow`], `expires_at` |
 //!
 //! The sparse index `open-tasks` (`open_shard`, `check_at`) lists the open tasks by when the sweeper
-//! should look at them. Progress writes leave both attributes alone, so they cost nothing there.
+//! should look at them. Progress writes leave both attributes alone, but for the first one after a
+//! dispatch, so they cost nothing there.
 //!
 //! In expressions `#name` stands for the attribute `name`: many of the names are reserved words.
 
@@ -50,6 +51,10 @@ pub const OPEN_SHARDS: u32 = 8;
 
 /// How many statements one `BatchExecuteStatement` takes (Amazon `DynamoDB` quotas).
 const STATEMENTS_MAX: usize = 25;
+
+/// How many pages of 1 MB a listing of items reads at most, so that its answer stays below what a
+/// function may return, 6 MB (AWS Lambda quotas), and within the time it has.
+const ITEM_PAGES_MAX: usize = 4;
 
 /// What a submit saw of the lock when it last looked, and now bets on.
 #[derive(Clone, Copy, Debug)]
@@ -189,6 +194,11 @@ struct KeyRow {
 #[derive(Deserialize)]
 struct KeyOfTask {
     pk: String,
+    sk: String,
+}
+
+#[derive(Deserialize)]
+struct KeyOfItem {
     sk: String,
 }
 
@@ -513,6 +523,10 @@ impl Store {
             write = write
                 .set(&format!("#chunks[{chunk}].#attempts = :zero"))
                 .set("#dispatches = :zero");
+            if task.dispatches > 0 {
+                // The sweeper meant to give it longer with every dispatch; now a lease will do.
+                write = write.set("#check_at = :alive");
+            }
         }
         match self.update(write).await? {
             Ok(task) => Ok(Advance::Saved(task)),
@@ -781,6 +795,9 @@ impl Store {
 
     /// The settled items of a task in order, from after `after` on, of one outcome or of any.
     ///
+    /// Reads no more than [`ITEM_PAGES_MAX`] of the table's pages, so a page of this listing may be
+    /// short, or even empty, and still not be the last.
+    ///
     /// # Errors
     ///
     /// [`StoreError`].
@@ -792,8 +809,8 @@ impl Store {
         outcome: Option<ItemOutcome>,
     ) -> Result<Page<ItemRow, ItemIndex>, StoreError> {
         let mut entries: Vec<ItemRow> = Vec::new();
-        let mut start = after.map(|index| address(&item_key(task_id, index)));
-        loop {
+        let mut read_to = after;
+        for _ in 0..ITEM_PAGES_MAX {
             let (condition, ..) = expressions("#pk = :pk AND begins_with(#sk, :prefix)", vec![]);
             let filter = outcome.map(|_| "#outcome = :outcome");
             let (_, names, values) = expressions(
@@ -818,20 +835,26 @@ impl Store {
                         .is_none()
                         .then(|| i32::try_from(limit + 1).unwrap_or(i32::MAX)),
                 )
-                .set_exclusive_start_key(start)
+                .set_exclusive_start_key(read_to.map(|index| address(&item_key(task_id, index))))
                 .send()
                 .await?;
             let page: Vec<ItemRow> = serde_dynamo::from_items(answer.items().to_vec())?;
             entries.extend(page);
-            start = answer.last_evaluated_key().cloned();
-            if entries.len() > limit || start.is_none() {
+            if entries.len() > limit {
+                entries.truncate(limit);
+                read_to = entries.last().map(|item| item.index);
+                break;
+            }
+            let last = answer.last_evaluated_key().cloned();
+            read_to = last.map(index_of).transpose()?;
+            if read_to.is_none() {
                 break;
             }
         }
-        let more = entries.len() > limit;
-        entries.truncate(limit);
-        let next = entries.last().filter(|_| more).map(|item| item.index);
-        Ok(Page { entries, next })
+        Ok(Page {
+            entries,
+            next: read_to,
+        })
     }
 
     async fn get(&self, key: Key) -> Result<Option<Row>, StoreError> {
@@ -888,6 +911,18 @@ fn task_key(user: &UserId, task_id: TaskId) -> Key {
 fn item_key(task_id: TaskId, index: ItemIndex) -> Key {
     // Padded, so that the order of the keys is the order of the items.
     (format!("TASK#{task_id}"), format!("ITEM#{index:012}"))
+}
+
+/// The index of the item with this key.
+fn index_of(key: Row) -> Result<ItemIndex, StoreError> {
+    let KeyOfItem { sk } = serde_dynamo::from_item(key)?;
+    let index = sk.strip_prefix("ITEM#").map(str::parse);
+    match index {
+        Some(Ok(index)) => Ok(index),
+        _ => Err(StoreError::Corrupt(
+            format!("not the key of an item: {sk}").into(),
+        )),
+    }
 }
 
 impl KeyOfTask {

@@ -11,7 +11,8 @@ use embedded_aws::{Call, EmbeddedAws, Fault, TABLE};
 use tasks::chunk::Owner;
 use tasks::host::{Host, Timestamp};
 use tasks::store::{
-    Advance, Cancellation, Claim, Hold, ItemOutcome, ItemRow, SeenLock, Step, Store, Submission,
+    Advance, Cancellation, Claim, Hold, ItemOutcome, ItemRow, OPEN_SHARDS, SeenLock, Step, Store,
+    Submission,
 };
 use tasks::task::{
     Diagnosis, IdempotencyKey, Outcome, Request, Status, Task, Terms, Uniqueness, UserId,
@@ -422,6 +423,38 @@ async fn items_are_listed_in_order_page_by_page_and_by_outcome() {
 }
 
 #[tokio::test]
+async fn a_listing_reads_only_so_far_and_says_where_to_go_on() {
+    const ITEMS: u64 = 1_500;
+    let bench = Bench::new();
+    let task = bench.submitted("ann", ITEMS).await;
+    let rows: Vec<_> = (0..ITEMS)
+        .map(|index| ItemRow {
+            description: "x".repeat(4_000),
+            ..row(
+                index,
+                if index + 1 == ITEMS {
+                    ItemOutcome::Failed
+                } else {
+                    ItemOutcome::Done
+                },
+            )
+        })
+        .collect();
+    let recorded = bench.store.record_items(task.task_id, &rows, LEASE);
+    recorded.await.unwrap();
+    let _ = bench.aws.take_calls();
+
+    let failed = Some(ItemOutcome::Failed);
+    let items = |after| bench.store.items(task.task_id, 5, after, failed);
+    let nothing_yet = items(None).await.unwrap();
+    assert_eq!(nothing_yet.entries, []);
+    assert_eq!(bench.aws.take_calls().len(), 4);
+    let found = items(nothing_yet.next).await.unwrap();
+    assert_eq!(found.entries, rows[rows.len() - 1..]);
+    assert_eq!(found.next, None);
+}
+
+#[tokio::test]
 async fn tasks_are_listed_newest_first_and_only_ones_own() {
     let bench = Bench::new();
     let mut expected = Vec::new();
@@ -520,4 +553,22 @@ async fn what_the_sdk_does_not_repeat_is_repeated_here() {
     let rows: Vec<_> = (0..5).map(|index| row(index, ItemOutcome::Done)).collect();
     let recorded = bench.store.record_items(task.task_id, &rows, LEASE);
     assert_eq!(recorded.await.unwrap(), rows);
+}
+
+#[tokio::test]
+async fn a_task_that_moves_again_after_dispatches_is_looked_after_as_before() {
+    let bench = Bench::new();
+    let task = bench.submitted("ann", 10).await;
+    let long = bench.store.host().now().after(LEASE * 16);
+    assert!(bench.store.dispatch(&task, long).await.unwrap());
+    let owner = Owner::new(1);
+    let claimed = bench.claimed(&task, 0, &owner).await;
+    bench.advance(&claimed, 0, &owner, step(0, 5)).await;
+    // Its worker dies, and is missed after a lease, not after sixteen.
+    bench.wait(LEASE + Duration::from_secs(1));
+    let mut due = vec![];
+    for shard in 0..OPEN_SHARDS {
+        due.extend(bench.store.due_tasks(shard, 10).await.unwrap());
+    }
+    assert_eq!(due, [(task.user, task.task_id)]);
 }
