@@ -72,9 +72,12 @@ export class Details {
       setBusy(more, true);
       const shownBefore = list.childElementCount;
       try {
-        const page = await load(cursor);
-        cursor = page.nextCursor;
-        list.append(...page.entries.map(itemRow));
+        // A page may be empty and not the last: the API reads only so far for one answer.
+        do {
+          const page = await load(cursor);
+          cursor = page.nextCursor;
+          list.append(...page.entries.map(itemRow));
+        } while (cursor !== null && list.childElementCount === shownBefore && list.isConnected);
         setText(note, '');
         setText(more, 'Show more');
         // When the button goes, the focus moves on to what it brought.
