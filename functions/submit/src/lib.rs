@@ -117,28 +117,28 @@ impl Submit {
         task: &Task,
         key: Option<&IdempotencyKey>,
     ) -> Result<Decision, StoreError> {
-        let mut submission = self.store.submit(task, key, SeenLock::Free).await?;
-        for _ in 1..ROUNDS_MAX {
-            let holder_id = match submission {
+        let mut holder;
+        let mut seen = SeenLock::Free;
+        for _ in 0..ROUNDS_MAX {
+            let holder_id = match self.store.submit(task, key, seen).await? {
                 Submission::Accepted => return Ok(Decision::Accepted),
                 Submission::Replayed(task_id) => return Ok(Decision::Replayed(task_id)),
                 Submission::KeyReused => return Ok(Decision::KeyReused),
                 Submission::Busy(holder_id) => holder_id,
                 Submission::Raced => {
-                    submission = self.store.submit(task, key, SeenLock::Free).await?;
+                    seen = SeenLock::Free;
                     continue;
                 }
             };
-            let holder = self.store.task(&task.user, holder_id).await?;
-            let seen = match holder {
+            holder = self.store.task(&task.user, holder_id).await?;
+            seen = match holder {
                 Some(ref holder) if holder.is_abandoned(self.store.host().now()) => {
                     SeenLock::Abandoned(holder)
                 }
                 Some(holder) if holder.status.is_open() => return Ok(Decision::Busy(holder)),
                 _ => SeenLock::Left(holder_id),
             };
-            tracing::warn!(task_id = %holder_id, "taking over the lock of a task that is gone");
-            submission = self.store.submit(task, key, seen).await?;
+            tracing::warn!(task_id = %holder_id, "the lock's task is gone; trying to take it over");
         }
         let cause = "the lock kept moving while it was looked at";
         Err(StoreError::Conflict(cause.into()))
