@@ -431,7 +431,7 @@ impl Run {
             let process = self.borrow(Function::Sweeper);
             let (store, queue) = (process.store.clone(), process.queue.clone());
             let sweeper = Sweeper::new(store, queue, patience);
-            let _ = Box::pin(process.run(SWEEP_TIMEOUT, sweeper.sweep())).await;
+            let _ = Box::pin(process.run(SWEEP_TIMEOUT, sweeper.sweep(SWEEP_TIMEOUT))).await;
             self.give_back(Function::Sweeper, process);
         }
     }

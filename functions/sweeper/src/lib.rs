@@ -5,17 +5,26 @@
 //! shows it, and [`Task::diagnose`] says what to do. Every write is guarded by the version that was
 //! read, so a sweep never overwrites a task that moved.
 
+use std::ops::AddAssign;
 use std::time::Duration;
 
+use tasks::aws::CALL_SECONDS_MAX;
 use tasks::chunk::ChunkIndex;
 use tasks::config::{ConfigError, Environment};
 use tasks::queue::{Message, Queue, QueueError};
 use tasks::store::{OPEN_SHARDS, Store, StoreError};
 use tasks::task::{Diagnosis, Task, TaskId, UserId};
 use tasks::telemetry;
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+use tracing::Instrument;
 
-/// How many due tasks of a shard one sweep looks at. The rest is as due a minute later.
-const TASKS_PER_SHARD_MAX: i32 = 100;
+/// How many due tasks of a shard one sweep looks at, if it has the time. The rest is as due a minute
+/// later, and comes first then.
+const TASKS_PER_SHARD_MAX: i32 = 1000;
+
+/// How long it may take to see to one task: three calls.
+const LOOK_SECONDS_MAX: Duration = CALL_SECONDS_MAX.saturating_mul(3);
 
 /// What the function is configured with.
 #[derive(Clone, Debug)]
@@ -79,6 +88,15 @@ pub struct Swept {
     pub errors: u32,
 }
 
+impl AddAssign for Swept {
+    fn add_assign(&mut self, other: Self) {
+        self.seen += other.seen;
+        self.dispatched += other.dispatched;
+        self.ended += other.ended;
+        self.errors += other.errors;
+    }
+}
+
 /// The function.
 #[derive(Clone, Debug)]
 pub struct Sweeper {
@@ -98,26 +116,54 @@ impl Sweeper {
         }
     }
 
-    /// Looks at every task that is due. An error with one does not keep it from the others.
-    pub async fn sweep(&self) -> Swept {
-        let mut swept = Swept::default();
+    /// Looks at the tasks that are due, the shards side by side, as far as `time_left` goes. An error
+    /// with one task does not keep it from the others.
+    pub async fn sweep(&self, time_left: Duration) -> Swept {
+        let reserve = LOOK_SECONDS_MAX.min(time_left / 2);
+        let stop_at = Instant::now() + time_left.saturating_sub(reserve);
+        let mut shards = JoinSet::new();
         for shard in 0..OPEN_SHARDS {
-            let due = match self.store.due_tasks(shard, TASKS_PER_SHARD_MAX).await {
-                Ok(due) => due,
-                Err(error) => {
-                    let error = telemetry::chain(&error);
-                    tracing::error!(shard, error, "the open tasks cannot be listed");
-                    swept.errors += 1;
-                    continue;
+            let sweeper = self.clone();
+            let sweep = async move { sweeper.sweep_shard(shard, stop_at).await };
+            shards.spawn(sweep.in_current_span());
+        }
+        let mut swept = Swept::default();
+        while let Some(ended) = shards.join_next().await {
+            swept += ended.unwrap_or_else(|panic| {
+                tracing::error!(error = panic.to_string(), "a shard could not be swept");
+                Swept {
+                    errors: 1,
+                    ..Swept::default()
                 }
-            };
-            for (user, task_id) in due {
-                swept.seen += 1;
-                if let Err(error) = self.look_at(&user, task_id, &mut swept).await {
-                    let error = telemetry::chain(&error);
-                    tracing::error!(%task_id, error, "the task is left for the next sweep");
-                    swept.errors += 1;
-                }
+            });
+        }
+        swept
+    }
+
+    async fn sweep_shard(&self, shard: u32, stop_at: Instant) -> Swept {
+        let mut swept = Swept::default();
+        let due = match self.store.due_tasks(shard, TASKS_PER_SHARD_MAX).await {
+            Ok(due) => due,
+            Err(error) => {
+                let error = telemetry::chain(&error);
+                tracing::error!(shard, error, "the open tasks cannot be listed");
+                swept.errors += 1;
+                return swept;
+            }
+        };
+        for (user, task_id) in due {
+            if Instant::now() >= stop_at {
+                tracing::warn!(
+                    shard,
+                    "no time for all tasks; the rest is left for the next sweep"
+                );
+                break;
+            }
+            swept.seen += 1;
+            if let Err(error) = self.look_at(&user, task_id, &mut swept).await {
+                let error = telemetry::chain(&error);
+                tracing::error!(%task_id, error, "the task is left for the next sweep");
+                swept.errors += 1;
             }
         }
         swept

@@ -5,7 +5,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use embedded_aws::{EmbeddedAws, QUEUE_URL, TABLE};
+use embedded_aws::{Call, EmbeddedAws, Fault, QUEUE_URL, TABLE};
 use sweeper::{Patience, Sweeper, Swept};
 use tasks::chunk::Owner;
 use tasks::host::{Host, Timestamp};
@@ -15,6 +15,7 @@ use tasks::task::{Request, Status, Task, Terms, Uniqueness, UserId};
 use tokio::time::Instant;
 
 const LEASE: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_secs(50);
 const MINUTE: Duration = Duration::from_secs(61);
 
 struct Bench {
@@ -25,13 +26,21 @@ struct Bench {
 
 impl Bench {
     fn new() -> Self {
+        Self::over(EmbeddedAws::default())
+    }
+
+    fn over(aws: EmbeddedAws) -> Self {
         let started = Instant::now();
         let drawn = AtomicU64::new(1);
         let host = Host::new(
             move || Timestamp(1_800_000_000_000).after(started.elapsed()),
-            move || drawn.fetch_add(1, Ordering::Relaxed) << 32,
+            // Spread over all bits, and so over the shards.
+            move || {
+                drawn
+                    .fetch_add(1, Ordering::Relaxed)
+                    .wrapping_mul(0x9e37_79b9_7f4a_7c15)
+            },
         );
-        let aws = EmbeddedAws::default();
         let store = Store::new(aws.dynamodb("sweeper"), TABLE, host);
         let queue = Queue::new(aws.sqs("sweeper"), QUEUE_URL);
         let patience = Patience {
@@ -103,13 +112,13 @@ impl Bench {
 async fn a_task_whose_message_was_lost_is_dispatched_after_its_lease_and_not_before() {
     let bench = Bench::new();
     bench.submitted("ann").await;
-    assert_eq!(bench.sweeper.sweep().await, Swept::default());
+    assert_eq!(bench.sweeper.sweep(TIMEOUT).await, Swept::default());
     tokio::time::sleep(MINUTE).await;
-    let swept = bench.sweeper.sweep().await;
+    let swept = bench.sweeper.sweep(TIMEOUT).await;
     assert_eq!((swept.seen, swept.dispatched), (1, 1));
     assert_eq!(bench.dispatched(), [[0, 1]]);
     // It gets a lease's time before it is dispatched once more.
-    assert_eq!(bench.sweeper.sweep().await, Swept::default());
+    assert_eq!(bench.sweeper.sweep(TIMEOUT).await, Swept::default());
 }
 
 #[tokio::test(start_paused = true)]
@@ -121,7 +130,7 @@ async fn a_living_task_is_left_alone_and_a_dead_chunk_of_it_is_not() {
     bench.claim(&task, 1).await;
     tokio::time::sleep(Duration::from_secs(31)).await;
     // Chunk 1 has 29 s left; chunk 0 has been silent for 61.
-    let swept = bench.sweeper.sweep().await;
+    let swept = bench.sweeper.sweep(TIMEOUT).await;
     assert_eq!((swept.seen, swept.dispatched), (1, 1));
     assert_eq!(bench.dispatched(), [[0]]);
 
@@ -129,7 +138,7 @@ async fn a_living_task_is_left_alone_and_a_dead_chunk_of_it_is_not() {
     tokio::time::sleep(Duration::from_secs(50)).await;
     bench.claim(&living, 0).await;
     tokio::time::sleep(Duration::from_secs(11)).await;
-    bench.sweeper.sweep().await;
+    bench.sweeper.sweep(TIMEOUT).await;
     assert_eq!(bench.stored(&living).await.dispatches, 0);
 }
 
@@ -140,7 +149,7 @@ async fn a_task_that_is_done_but_open_is_ended() {
     bench.complete(&task, 0).await;
     bench.complete(&task, 1).await;
     tokio::time::sleep(MINUTE).await;
-    assert_eq!(bench.sweeper.sweep().await.ended, 1);
+    assert_eq!(bench.sweeper.sweep(TIMEOUT).await.ended, 1);
     assert_eq!(bench.stored(&task).await.status, Status::Success);
     assert!(bench.dispatched().is_empty());
     bench.submitted("ann").await;
@@ -153,7 +162,7 @@ async fn a_task_that_nobody_gets_on_with_is_given_up_and_its_user_is_free() {
     let mut sweeps = 0;
     while bench.stored(&task).await.status.is_open() {
         tokio::time::sleep(MINUTE).await;
-        bench.sweeper.sweep().await;
+        bench.sweeper.sweep(TIMEOUT).await;
         sweeps += 1;
     }
     let ended = bench.stored(&task).await;
@@ -163,4 +172,46 @@ async fn a_task_that_nobody_gets_on_with_is_given_up_and_its_user_is_free() {
     // The lease doubles with every dispatch: after 1, 2, 4 and 8 minutes or so.
     assert!((7..=9).contains(&sweeps), "{sweeps} sweeps");
     bench.submitted("ann").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_sweep_ends_before_its_function_does_and_the_next_one_goes_on() {
+    const TASKS: u32 = 300;
+    // So slow that a sweep sees to a few tasks of each shard and no more.
+    let slow = |call: &Call| match call.operation.as_str() {
+        "GetItem" => Fault::Slow(Duration::from_millis(1_900)),
+        _ => Fault::None,
+    };
+    let bench = Bench::over(EmbeddedAws::with_faults(slow));
+    for user in 0..TASKS {
+        bench.submitted(&format!("user-{user}")).await;
+    }
+    tokio::time::sleep(MINUTE).await;
+    let began = Instant::now();
+    let first = bench.sweeper.sweep(TIMEOUT).await;
+    assert!(began.elapsed() < TIMEOUT, "{:?}", began.elapsed());
+    assert!(first.seen < TASKS, "{first:?}");
+    // Those that were not seen are due longest, so they come first.
+    let second = bench.sweeper.sweep(TIMEOUT).await;
+    assert_eq!(second.seen, second.dispatched);
+    assert!(second.seen > 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_shard_that_cannot_be_listed_does_not_keep_the_others_from_being_swept() {
+    let unlisted = |call: &Call| {
+        let shard = &call.body["ExpressionAttributeValues"][":shard"]["S"];
+        match shard.as_str() {
+            Some("0") => Fault::Unreachable,
+            _ => Fault::None,
+        }
+    };
+    let bench = Bench::over(EmbeddedAws::with_faults(unlisted));
+    for user in 0..100 {
+        bench.submitted(&format!("user-{user}")).await;
+    }
+    tokio::time::sleep(MINUTE).await;
+    let swept = bench.sweeper.sweep(TIMEOUT).await;
+    assert_eq!(swept.errors, 1);
+    assert!((50..100).contains(&swept.dispatched), "{swept:?}");
 }
