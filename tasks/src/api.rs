@@ -19,6 +19,9 @@ use crate::telemetry;
 /// Where the tasks live. Every route exists with and without a trailing slash.
 pub const TASKS_PATH: &str = "/api/tuned-long-running-task/";
 
+/// Within what time a request is answered, whatever the calls it takes do. The functions have 10 s.
+pub const ANSWER_SECONDS_MAX: Duration = Duration::from_secs(9);
+
 /// What a field of a request did wrong, in the words of the contract; by field.
 pub type FieldErrors = BTreeMap<String, Vec<String>>;
 
@@ -100,6 +103,17 @@ impl ApiError {
         }
         response
     }
+}
+
+/// The answer to a request: what `work` comes to or, if it takes longer than [`ANSWER_SECONDS_MAX`],
+/// that the service is not available. Every call has its own limit, but their sum may be too much.
+pub async fn answer(
+    work: impl Future<Output = Result<Response<Body>, ApiError>>,
+) -> Response<Body> {
+    let in_time = tokio::time::timeout(ANSWER_SECONDS_MAX, work).await;
+    in_time
+        .unwrap_or_else(|late| Err(StoreError::Unavailable(late.into()).into()))
+        .unwrap_or_else(ApiError::into_response)
 }
 
 /// The caller: the `sub` claim that API Gateway's authorizer verified. Headers and bodies have no

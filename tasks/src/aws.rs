@@ -21,8 +21,8 @@ const AMAZON_ROOTS: &[u8] = include_bytes!("amazon-roots.pem");
 /// and errors of the service, with exponential backoff and jitter.
 pub const ATTEMPTS_MAX: u32 = 4;
 
-/// The longest a call takes, with all its attempts. API Gateway waits 30 s for an answer, and the
-/// worker reserves [`CALL_SECONDS_MAX`] before its deadline to save what it has.
+/// The longest a call takes, with all its attempts. The worker reserves so much before its deadline
+/// to save what it has; a request that takes several calls has [`crate::api::ANSWER_SECONDS_MAX`].
 pub const CALL_SECONDS_MAX: Duration = Duration::from_secs(6);
 
 const ATTEMPT_SECONDS_MAX: Duration = Duration::from_secs(2);

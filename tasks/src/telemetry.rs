@@ -57,7 +57,12 @@ mod tests {
         let trace = filter(LevelFilter::TRACE);
         assert!(trace.would_enable("worker::slice", &Level::TRACE));
         assert!(trace.would_enable("lambda_runtime", &Level::INFO));
-        for library in ["lambda_runtime::layers", "aws_smithy_runtime", "hyper", "h2"] {
+        for library in [
+            "lambda_runtime::layers",
+            "aws_smithy_runtime",
+            "hyper",
+            "h2",
+        ] {
             assert!(!trace.would_enable(library, &Level::DEBUG), "{library}");
         }
         let error = filter(LevelFilter::ERROR);

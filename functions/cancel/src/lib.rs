@@ -43,9 +43,7 @@ impl Cancel {
 
     /// Answers a request.
     pub async fn handle(&self, request: &Request) -> Response<Body> {
-        self.cancel(request)
-            .await
-            .unwrap_or_else(ApiError::into_response)
+        api::answer(self.cancel(request)).await
     }
 
     async fn cancel(&self, request: &Request) -> Result<Response<Body>, ApiError> {

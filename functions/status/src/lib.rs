@@ -52,9 +52,7 @@ impl StatusReader {
 
     /// Answers a request.
     pub async fn handle(&self, request: &Request) -> Response<Body> {
-        self.read(request)
-            .await
-            .unwrap_or_else(ApiError::into_response)
+        api::answer(self.read(request)).await
     }
 
     async fn read(&self, request: &Request) -> Result<Response<Body>, ApiError> {

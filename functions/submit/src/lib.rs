@@ -11,15 +11,20 @@ use std::time::Duration;
 use http::{StatusCode, header};
 use lambda_http::{Body, Request, Response};
 use serde_json::json;
-use tasks::api::{self, ApiError};
+use tasks::api::{self, ANSWER_SECONDS_MAX, ApiError};
 use tasks::config::{ConfigError, Environment};
 use tasks::queue::{Message, Queue};
 use tasks::store::{SeenLock, Store, StoreError, Submission};
 use tasks::task::{IdempotencyKey, Status, Task, TaskId, Terms};
 use tasks::telemetry;
+use tokio::time::{Instant, timeout_at};
 
 /// How often a submit looks at the lock again because it moved between looking and writing.
 const ROUNDS_MAX: usize = 4;
+
+/// How long after its arrival a submit still waits for its message to be sent, so that there is time
+/// to answer that it is accepted.
+const SEND_SECONDS_MAX: Duration = ANSWER_SECONDS_MAX.saturating_sub(Duration::from_secs(1));
 
 /// How long a replayed submit tells its client to wait: it asks for a task whose state is not read.
 const REPLAY_RETRY_AFTER: Duration = Duration::from_secs(1);
@@ -81,12 +86,11 @@ impl Submit {
 
     /// Answers a request.
     pub async fn handle(&self, request: &Request) -> Response<Body> {
-        self.submit(request)
-            .await
-            .unwrap_or_else(ApiError::into_response)
+        api::answer(self.submit(request)).await
     }
 
     async fn submit(&self, request: &Request) -> Result<Response<Body>, ApiError> {
+        let send_by = Instant::now() + SEND_SECONDS_MAX;
         let user = api::user(request)?;
         let key = request::idempotency_key(request)?;
         let wanted = request::parse(request, self.items_max)?;
@@ -94,7 +98,7 @@ impl Submit {
 
         match self.store_task(&task, key.as_ref()).await? {
             Decision::Accepted => {
-                self.dispatch(&task).await;
+                self.dispatch(&task, send_by).await;
                 let mut response = accepted(task.task_id);
                 api::set_retry_after(&mut response, &task, self.store.host().now());
                 Ok(response)
@@ -146,7 +150,7 @@ impl Submit {
 
     /// Sends the task to the workers. A failure is logged and nothing else: the task is durable, and
     /// the sweeper dispatches what nobody works on.
-    async fn dispatch(&self, task: &Task) {
+    async fn dispatch(&self, task: &Task, send_by: Instant) {
         let message = Message {
             user: task.user.clone(),
             task_id: task.task_id,
@@ -154,13 +158,16 @@ impl Submit {
             hops: 0,
             alone: false,
         };
-        if let Err(error) = self.queue.send(&message).await {
-            tracing::warn!(
-                task_id = %task.task_id,
-                error = telemetry::chain(&error),
-                "the first message may not have been sent; the sweeper will see to it"
-            );
-        }
+        let error = match timeout_at(send_by, self.queue.send(&message)).await {
+            Ok(Ok(())) => return,
+            Ok(Err(error)) => telemetry::chain(&error),
+            Err(late) => late.to_string(),
+        };
+        tracing::warn!(
+            task_id = %task.task_id,
+            error,
+            "the first message may not have been sent; the sweeper will see to it"
+        );
     }
 
     fn busy(&self, holder: &Task) -> Response<Body> {

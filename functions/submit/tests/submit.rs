@@ -9,10 +9,12 @@ use serde_json::{Value, json};
 use std::time::Duration;
 use submit::Submit;
 use submit::request::BODY_BYTES_MAX;
+use tasks::api::ANSWER_SECONDS_MAX;
 use tasks::host::Host;
 use tasks::queue::{Message, Queue};
 use tasks::store::Store;
 use tasks::task::{Terms, Uniqueness};
+use tokio::time::Instant;
 
 const SUBMIT: &str = include_str!("../../../events/submit.json");
 const SUBMIT_IDEMPOTENT: &str = include_str!("../../../events/submit-idempotent.json");
@@ -308,5 +310,17 @@ async fn a_table_that_cannot_write_is_a_503_that_tells_nothing() {
         let expected = json!({"success": false, "message": message});
         assert_eq!(json_of(&response), expected);
         assert!(aws.table().rows().is_empty() && aws.take_sent().is_empty());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_comes_in_time_however_slow_the_table_and_the_queue_are() {
+    let forever = Fault::Slow(Duration::from_secs(3600));
+    for (slow, expected) in [("SendMessage", 200), ("TransactWriteItems", 503)] {
+        let aws = failing(slow, forever);
+        let began = Instant::now();
+        let (status, body) = answer(&aws, &request(SUBMIT)).await;
+        assert_eq!(status, expected, "{slow}: {body}");
+        assert!(began.elapsed() <= ANSWER_SECONDS_MAX);
     }
 }
