@@ -144,11 +144,13 @@ impl Worker {
     ///
     /// But for a message that killed a worker before: it might do so again, so it waits until the
     /// others are through and then has the process to itself. Otherwise an item that kills its
-    /// workers would, before it is found out, fail the tasks that happen to share its batches.
+    /// workers would, before it is found out, fail the tasks that happen to share its batches. One
+    /// whose turn comes late in the invocation is sent on: there must be time to leave in order.
     ///
     /// `time_left` is how long the invocation may still take.
     pub async fn handle(&self, event: SqsEvent, time_left: Duration) -> SqsBatchResponse {
         let deadline = Instant::now() + time_left;
+        let last_turn_at = deadline - time_left / 4;
         let turns = Arc::new(RwLock::new(()));
         let mut running = JoinSet::new();
         let mut message_ids = HashMap::new();
@@ -165,6 +167,9 @@ impl Worker {
                 let message = delivery.message?;
                 if delivery.alone {
                     let _turn = turns.write().await;
+                    if Instant::now() >= last_turn_at {
+                        return worker.send_on(&message).await;
+                    }
                     worker.work(&message, deadline).await
                 } else {
                     let _turn = turns.read().await;
@@ -185,6 +190,16 @@ impl Worker {
             response.add_failure(message_id);
         }
         response
+    }
+
+    /// Leaves a message that has to be dealt with alone to another invocation.
+    async fn send_on(&self, message: &Message) -> Result<(), WorkError> {
+        let message = Message {
+            alone: true,
+            ..message.clone()
+        };
+        self.queue.send(&message).await?;
+        Ok(())
     }
 
     /// Deals with one message until `deadline` at the latest. `Ok` acknowledges it.

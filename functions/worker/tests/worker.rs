@@ -377,6 +377,39 @@ async fn an_item_that_kills_its_workers_is_found_and_named() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn messages_that_go_alone_share_an_invocation_only_as_long_as_there_is_time() {
+    const TIME_LEFT: Duration = Duration::from_secs(150);
+    let bench = Bench::new();
+    let mut messages = vec![];
+    for user in ["ann", "bob", "eve"] {
+        // Each takes longer than a slice.
+        let task = bench.submitted_by(user, 100, 100).await;
+        let mut message = Message::parse(&body(&task, &[0])).unwrap();
+        message.alone = true;
+        messages.push(message);
+    }
+    let bodies: Vec<_> = messages
+        .iter()
+        .map(|message| serde_json::to_string(message).unwrap())
+        .collect();
+    let worker = bench.worker(1, Duration::from_secs(60), sample());
+    let began = Instant::now();
+    let event = delivery([&bodies[0], &bodies[1], &bodies[2]]);
+    let response = worker.handle(event, TIME_LEFT).await;
+    assert!(failures(&response).is_empty());
+    assert!(began.elapsed() < TIME_LEFT, "{:?}", began.elapsed());
+    let sent = bench.aws.take_sent();
+    let sent: Vec<_> = sent
+        .iter()
+        .map(|sent| Message::parse(&sent.body).unwrap())
+        .collect();
+    // The first two have worked for a slice; the third has not begun.
+    assert_eq!(sent[2], messages[2]);
+    let alone: Vec<_> = sent.iter().map(|message| message.alone).collect();
+    assert_eq!(alone, [false, false, true]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_item_that_fails_slowly_is_not_tried_again_when_there_is_no_time_for_it() {
     let bench = Bench::new();
     let task = bench.submitted(2, 100).await;
