@@ -110,7 +110,7 @@ impl ApiError {
 pub async fn answer(
     work: impl Future<Output = Result<Response<Body>, ApiError>>,
 ) -> Response<Body> {
-    let in_time = tokio::time::timeout(ANSWER_SECONDS_MAX, work).await;
+    let in_time = tokio::time::timeout(ANSWER_SECONDS_MAX, Box::pin(work)).await;
     in_time
         .unwrap_or_else(|late| Err(StoreError::Unavailable(late.into()).into()))
         .unwrap_or_else(ApiError::into_response)
