@@ -14,6 +14,7 @@ pub mod chunk;
 pub mod config;
 pub mod host;
 pub mod queue;
+pub mod serve;
 pub mod store;
 pub mod task;
 pub mod telemetry;

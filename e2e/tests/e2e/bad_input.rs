@@ -1,6 +1,10 @@
 //! What a client does wrong gets the contract's envelope, says what is wrong, and leaves nothing behind.
 
-use anyhow::Result;
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
 use e2e::{Stack, TASKS, User};
 use serde_json::{Value, json};
 
@@ -145,6 +149,47 @@ fn numbers_that_the_reference_application_accepts_are_accepted() -> Result<()> {
         assert_eq!(user.cancel(&task_id)?.status, 200);
     }
     Ok(())
+}
+
+/// Clients that send what no URL may contain exist, and so does the header that names the protocol.
+#[test]
+fn a_malformed_url_or_protocol_is_no_error_of_the_server() -> Result<()> {
+    let user = Stack::load()?.user()?;
+    for (query, headers) in [
+        ("limit=<5>", ""),
+        ("limit=\"5\"", ""),
+        ("limit=5%", ""),
+        ("limit=%ff&x=|^`{}\\", ""),
+        ("limit=0", "x-forwarded-proto: :// <\r\n"),
+    ] {
+        let (status, body) = raw_get(&user, &format!("{TASKS}?{query}"), headers)?;
+        let error: Value =
+            serde_json::from_str(&body).with_context(|| format!("{query}: {status} {body}"))?;
+        assert_eq!(status, 400, "{query} {headers}: {body}");
+        assert!(error["message"]["limit"].is_array(), "{query}: {body}");
+    }
+    Ok(())
+}
+
+/// A request as no library would send it.
+fn raw_get(user: &User, path: &str, headers: &str) -> Result<(u16, String)> {
+    let url = Stack::load()?.api_url;
+    let (host, base) = url
+        .strip_prefix("http://")
+        .and_then(|url| url.split_once('/'))
+        .context("an emulator's URL is plain HTTP with a path")?;
+    let mut connection = TcpStream::connect(host)?;
+    connection.set_read_timeout(Some(Duration::from_mins(1)))?;
+    write!(
+        connection,
+        "GET /{base}{path} HTTP/1.1\r\nhost: {host}\r\nauthorization: Bearer {}\r\n{headers}connection: close\r\n\r\n",
+        user.token
+    )?;
+    let mut answer = String::new();
+    connection.read_to_string(&mut answer)?;
+    let (head, body) = answer.split_once("\r\n\r\n").context("no head")?;
+    let status = head.split(' ').nth(1).context("no status")?;
+    Ok((status.parse()?, body.to_owned()))
 }
 
 fn expect_400(user: &User, body: &[u8], message: &Value) -> Result<()> {

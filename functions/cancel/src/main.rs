@@ -1,8 +1,9 @@
 //! The process around [`Cancel`].
 
 use cancel::{Cancel, Config};
-use lambda_http::{Error, Request, run, service_fn};
+use lambda_http::Error;
 use tasks::host::Host;
+use tasks::serve::serve;
 use tasks::store::Store;
 use tasks::{aws, telemetry};
 
@@ -17,8 +18,5 @@ async fn main() -> Result<(), Error> {
         Host::system(),
     );
     let cancel = &Cancel::new(store);
-    run(service_fn(|request: Request| async move {
-        Ok::<_, Error>(cancel.handle(&request).await)
-    }))
-    .await
+    serve(|request| async move { cancel.handle(&request).await }).await
 }

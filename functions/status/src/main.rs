@@ -1,8 +1,9 @@
 //! The process around [`StatusReader`].
 
-use lambda_http::{Error, Request, run, service_fn};
+use lambda_http::Error;
 use status::{Config, StatusReader};
 use tasks::host::Host;
+use tasks::serve::serve;
 use tasks::store::Store;
 use tasks::{aws, telemetry};
 
@@ -17,8 +18,5 @@ async fn main() -> Result<(), Error> {
         Host::system(),
     );
     let status = &StatusReader::new(store);
-    run(service_fn(|request: Request| async move {
-        Ok::<_, Error>(status.handle(&request).await)
-    }))
-    .await
+    serve(|request| async move { status.handle(&request).await }).await
 }

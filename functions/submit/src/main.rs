@@ -1,9 +1,10 @@
 //! The process around [`Submit`].
 
-use lambda_http::{Error, Request, run, service_fn};
+use lambda_http::Error;
 use submit::{Config, Submit};
 use tasks::host::Host;
 use tasks::queue::Queue;
+use tasks::serve::serve;
 use tasks::store::Store;
 use tasks::{aws, telemetry};
 
@@ -19,8 +20,5 @@ async fn main() -> Result<(), Error> {
     );
     let queue = Queue::new(aws_sdk_sqs::Client::new(&aws), config.queue_url);
     let submit = &Submit::new(store, queue, config.items_max, config.terms);
-    run(service_fn(|request: Request| async move {
-        Ok::<_, Error>(submit.handle(&request).await)
-    }))
-    .await
+    serve(|request| async move { submit.handle(&request).await }).await
 }
