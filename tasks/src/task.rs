@@ -317,7 +317,7 @@ pub struct Task {
     pub digest: RequestDigest,
     /// The sort key of the lock that it holds while it is open.
     pub lock: String,
-    /// For how many seconds the task and its items are kept after its end.
+    /// For how many seconds the task is kept after its end, and an item after it was recorded.
     pub retention_seconds: u64,
     /// Grows with every write: "exactly what was seen" is a comparison of this one number, and so
     /// is "anything new?" of a client that polls.
@@ -352,7 +352,7 @@ pub struct Terms {
     pub chunk_items: u64,
     /// Within what time a worker should have begun.
     pub lease: Duration,
-    /// How long the task and its items are kept after its end.
+    /// How long the task is kept after its end, and an item after it was recorded.
     pub retention: Duration,
     /// What a user may have one of at a time.
     pub uniqueness: Uniqueness,
