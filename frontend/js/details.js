@@ -88,6 +88,8 @@ export class Details {
         }
         more.hidden = cursor === null;
       } catch (error) {
+        // Closed meanwhile: whose session it was that ended is not known any more.
+        if (!list.isConnected) return;
         if (error instanceof SessionEnded) this.#onError(error);
         setText(note, `${words.apiProblem(error)} The items could not be loaded.`);
         setText(more, 'Try again');

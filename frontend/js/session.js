@@ -79,6 +79,8 @@ export class Session {
   #tabs;
   /** @type {Tokens | null} */ #tokens = null;
   /** @type {Promise<Tokens> | null} */ #renewing = null;
+  /** Counts comings and goings, so that a renewal that is answered after one of them changes nothing. */
+  #visit = 0;
 
   /** Called when another tab signs in or out. @type {(isSignedIn: boolean) => void} */
   onChangedElsewhere = () => {};
@@ -178,7 +180,12 @@ export class Session {
     const { accessToken, expiresAt, refreshToken } = this.#tokens;
     if (accessToken !== rejected && Date.now() < expiresAt - RENEW_BEFORE_MS) return accessToken;
     // Several requests may find the token old at once; they share one renewal.
-    this.#renewing ??= this.#renew(refreshToken).finally(() => (this.#renewing = null));
+    if (!this.#renewing) {
+      const renewing = this.#renew(refreshToken).finally(() => {
+        if (this.#renewing === renewing) this.#renewing = null;
+      });
+      this.#renewing = renewing;
+    }
     return (await this.#renewing).accessToken;
   }
 
@@ -194,19 +201,24 @@ export class Session {
 
   /** @param {string} refreshToken @returns {Promise<Tokens>} */
   async #renew(refreshToken) {
+    const visit = this.#visit;
     try {
       const { AuthenticationResult } = await this.#cognito('InitiateAuth', {
         AuthFlow: 'REFRESH_TOKEN_AUTH',
         ClientId: this.#config.client_id,
         AuthParameters: { REFRESH_TOKEN: refreshToken },
       });
-      if (!AuthenticationResult) throw new SessionEnded();
+      if (!AuthenticationResult || visit !== this.#visit) throw new SessionEnded();
       const tokens = this.#keep(AuthenticationResult, refreshToken);
       // A pool that rotates refresh tokens has just replaced the one that the other tabs hold.
       if (AuthenticationResult.RefreshToken) this.#tabs.post('session', tokens);
       return tokens;
     } catch (error) {
       if (error instanceof CognitoError && error.isRetryable) throw error;
+      // Whoever is signed in now has nothing to do with it.
+      if (visit !== this.#visit) throw new SessionEnded();
+      // Another tab was first: a pool that rotates refresh tokens takes each of them once.
+      if (this.#tokens && this.#tokens.refreshToken !== refreshToken) return this.#tokens;
       this.#forget();
       throw new SessionEnded();
     }
@@ -214,6 +226,7 @@ export class Session {
 
   /** @param {AuthenticationResult} result */
   #signedIn(result) {
+    this.#startVisit();
     this.#tabs.post('session', this.#keep(result, ''));
   }
 
@@ -236,12 +249,19 @@ export class Session {
   #adopt(tokens) {
     const wasSignedIn = this.isSignedIn;
     if (wasSignedIn && this.username !== tokens.username) return;
+    if (!wasSignedIn) this.#startVisit();
     this.#tokens = tokens;
     sessionStorage.setItem(STORAGE_KEY, tokens.refreshToken);
     if (!wasSignedIn) this.onChangedElsewhere(true);
   }
 
+  #startVisit() {
+    this.#visit += 1;
+    this.#renewing = null;
+  }
+
   #forget() {
+    this.#startVisit();
     this.#tokens = null;
     sessionStorage.removeItem(STORAGE_KEY);
   }

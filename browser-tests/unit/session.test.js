@@ -1,0 +1,102 @@
+import assert from 'node:assert/strict';
+import { beforeEach, test } from 'node:test';
+
+import { Session, SessionEnded } from '../../frontend/js/session.js';
+
+const CONFIG = { api_url: '', region: '', user_pool_id: '', client_id: 'client', cognito_url: 'https://cognito.test/' };
+
+/** The tokens of a sign-in of `username`; they are old at once, so that every use renews them. */
+function result(username, RefreshToken) {
+  const claims = Buffer.from(JSON.stringify({ username, iat: Math.floor(Date.now() / 1_000) })).toString('base64url');
+  return { AccessToken: `header.${claims}.signature`, RefreshToken, ExpiresIn: 0 };
+}
+
+/** Cognito, whose answers to renewals the test gives when it wants to. */
+function cognito() {
+  const renewals = [];
+  globalThis.fetch = async (_url, { headers, body }) => {
+    const { AuthFlow, AuthParameters } = JSON.parse(body);
+    if (headers['X-Amz-Target'].endsWith('RevokeToken')) return Response.json({});
+    if (AuthFlow !== 'REFRESH_TOKEN_AUTH') {
+      return Response.json({ AuthenticationResult: result(AuthParameters.USERNAME, `refresh-${AuthParameters.USERNAME}`) });
+    }
+    return new Promise((resolve) => renewals.push({
+      token: AuthParameters.REFRESH_TOKEN,
+      grant: (username) => resolve(Response.json({ AuthenticationResult: result(username) })),
+      refuse: () => resolve(Response.json({ __type: 'NotAuthorizedException' }, { status: 400 })),
+    }));
+  };
+  return renewals;
+}
+
+/** Tabs whose other ones are the test. */
+function tabs() {
+  const handlers = {};
+  return {
+    post: () => {},
+    on: (kind, handle) => (handlers[kind] = handle),
+    hear: (kind, content) => handlers[kind](content),
+  };
+}
+
+beforeEach(() => {
+  const kept = new Map();
+  globalThis.sessionStorage = {
+    getItem: (key) => kept.get(key) ?? null,
+    setItem: (key, value) => void kept.set(key, value),
+    removeItem: (key) => void kept.delete(key),
+  };
+});
+
+for (const ending of ['grant', 'refuse']) {
+  test(`a renewal of one person's session that ends after the next one came changes nothing (${ending})`, async () => {
+    const renewals = cognito();
+    const session = new Session(CONFIG, tabs());
+    await session.signIn('ann', 'x');
+    const anns = session.accessToken();
+    await session.signOut();
+    await session.signIn('bob', 'x');
+    const bobs = session.accessToken();
+    assert.deepEqual(renewals.map(({ token }) => token), ['refresh-ann', 'refresh-bob']);
+    renewals[0][ending]('ann');
+    await assert.rejects(anns, SessionEnded);
+    assert.equal(session.username, 'bob');
+    assert.equal(sessionStorage.getItem('longhaul.session'), 'refresh-bob');
+    renewals[1].grant('bob');
+    assert.equal(await bobs, result('bob').AccessToken);
+  });
+}
+
+test('several requests share one renewal', async () => {
+  const renewals = cognito();
+  const session = new Session(CONFIG, tabs());
+  await session.signIn('ann', 'x');
+  const both = [session.accessToken(), session.accessToken()];
+  assert.equal(renewals.length, 1);
+  renewals[0].grant('ann');
+  const [first, second] = await Promise.all(both);
+  assert.equal(first, second);
+});
+
+test('a tab whose refresh token another tab has just used up goes on with the new one', async () => {
+  const renewals = cognito();
+  const others = tabs();
+  const session = new Session(CONFIG, others);
+  await session.signIn('ann', 'x');
+  const waiting = session.accessToken();
+  others.hear('session', { accessToken: 'theirs', refreshToken: 'rotated', expiresAt: Infinity, username: 'ann', serverAheadMs: 0 });
+  renewals[0].refuse();
+  assert.equal(await waiting, 'theirs');
+  assert.ok(session.isSignedIn);
+});
+
+test('a session that Cognito ends is forgotten', async () => {
+  const renewals = cognito();
+  const session = new Session(CONFIG, tabs());
+  await session.signIn('ann', 'x');
+  const waiting = session.accessToken();
+  renewals[0].refuse();
+  await assert.rejects(waiting, SessionEnded);
+  assert.equal(session.isSignedIn, false);
+  assert.equal(sessionStorage.getItem('longhaul.session'), null);
+});
