@@ -2,7 +2,8 @@
 //!
 //! Read [`task`] for what a task is and may become, then [`store`] for how `DynamoDB` is made to
 //! guarantee it. [`chunk`] is the arithmetic of splitting a task; [`queue`] is the message that
-//! tells a worker where to look. [`api`] speaks the HTTP contract. The rest is plumbing.
+//! tells a worker where to look. [`api`] speaks the HTTP contract, [`serve`](mod@serve) runs what answers it.
+//! The rest is plumbing.
 //!
 //! The rule that holds it together: *the conditional expression is the guard, the message is only a
 //! hint*. Losing, repeating, delaying or reordering messages, and crashing between any two calls,
