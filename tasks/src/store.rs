@@ -795,7 +795,7 @@ impl Store {
 
     /// The settled items of a task in order, from after `after` on, of one outcome or of any.
     ///
-    /// Reads no more than [`ITEM_PAGES_MAX`] of the table's pages, so a page of this listing may be
+    /// Reads no more than 4 (`ITEM_PAGES_MAX`) of the table's pages, so a page of this listing may be
     /// short, or even empty, and still not be the last.
     ///
     /// # Errors
