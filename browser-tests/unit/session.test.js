@@ -24,6 +24,7 @@ function cognito() {
       token: AuthParameters.REFRESH_TOKEN,
       grant: (username) => resolve(Response.json({ AuthenticationResult: result(username) })),
       refuse: () => resolve(Response.json({ __type: 'NotAuthorizedException' }, { status: 400 })),
+      answer: (response) => resolve(response),
     }));
   };
   return renewals;
@@ -100,3 +101,27 @@ test('a session that Cognito ends is forgotten', async () => {
   assert.equal(session.isSignedIn, false);
   assert.equal(sessionStorage.getItem('longhaul.session'), null);
 });
+
+const troubles = {
+  'throttling by one name': () => Response.json({ __type: 'com.amazonaws#ThrottlingException' }, { status: 400 }),
+  'throttling by another': () => Response.json({ __type: 'TooManyRequestsException' }, { status: 400 }),
+  'an outage': () => Response.json({ __type: 'ServiceUnavailable' }, { status: 503 }),
+  'a failure': () => Response.json({ __type: 'InternalFailure' }, { status: 500 }),
+  'an internal error that calls itself a bad request': () => Response.json({ __type: 'InternalErrorException' }, { status: 400 }),
+  'a gateway in between': () => new Response('<h1>Bad request</h1>', { status: 400 }),
+  'half an answer': () => new Response('{"AuthenticationResult": {"Acc'),
+};
+for (const [name, response] of Object.entries(troubles)) {
+  test(`a renewal that meets ${name} does not end the session`, async () => {
+    const renewals = cognito();
+    const session = new Session(CONFIG, tabs());
+    await session.signIn('ann', 'x');
+    const waiting = session.accessToken();
+    renewals[0].answer(response());
+    await assert.rejects(waiting, { name: 'CognitoError', isRetryable: true });
+    assert.equal(sessionStorage.getItem('longhaul.session'), 'refresh-ann');
+    const again = session.accessToken();
+    renewals[1].grant('ann');
+    assert.equal(await again, result('ann').AccessToken);
+  });
+}

@@ -67,6 +67,14 @@ test('every refusal to sign in gets a sentence of its own', () => {
   assert.equal(words.signInProblem(policy), 'Password not long enough.');
 });
 
+test('an outage of the sign-in service is called so, by whatever name it comes', () => {
+  const say = (code, status) => words.signInProblem(new CognitoError(code, 'internal details', status));
+  assert.equal(say('ServiceUnavailable', 503), 'The sign-in service has a problem. Try again in a moment.');
+  assert.equal(say('InternalFailure', 500), 'The sign-in service has a problem. Try again in a moment.');
+  assert.equal(say('ThrottlingException', 400), 'Too many tries at once. Wait a minute, then try again.');
+  assert.equal(words.apiProblem(new CognitoError('InternalFailure', '', 500)), 'The sign-in service has a problem.');
+});
+
 test('only whole seconds are taken from Retry-After', () => {
   assert.equal(parseRetryAfter('3'), 3_000);
   for (const header of [null, '', 'soon', '-1', '1.5', 'Wed, 21 Oct 2026 07:28:00 GMT']) assert.equal(parseRetryAfter(header), null);

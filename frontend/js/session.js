@@ -53,16 +53,22 @@ const STORAGE_KEY = 'longhaul.session';
 
 /** Cognito said no; `code` is its exception's name, `Network` where it said nothing at all. */
 export class CognitoError extends Error {
-  /** @param {string} code @param {string} message */
-  constructor(code, message) {
+  /** @param {string} code @param {string} message @param {number} [status] of the answer; 0 where there was none */
+  constructor(code, message, status = 0) {
     super(message);
     this.name = 'CognitoError';
     this.code = code;
+    this.status = status;
   }
 
-  /** Whether the same request may succeed later. */
+  /** Throttling has more than one name, and comes with 400 as well as with 429. */
+  get isThrottled() {
+    return this.status === 429 || /Throttl|TooMany|LimitExceeded/i.test(this.code);
+  }
+
+  /** Whether the same request may succeed later: anything but a real refusal. */
   get isRetryable() {
-    return ['Network', 'TooManyRequestsException', 'InternalErrorException'].includes(this.code);
+    return this.isThrottled || this.status >= 500 || /^(Network|InternalError.*)$/.test(this.code);
   }
 }
 
@@ -286,11 +292,15 @@ export class Session {
     } catch {
       throw new CognitoError('Network', 'no answer');
     }
-    const answer = await response.json().catch(() => ({}));
-    if (response.ok) return answer;
+    const { ok, status } = response;
+    const answer = await response.json().catch(() => null);
+    if (ok && answer) return answer;
+    // A success whose body cannot be read is a lost answer.
+    if (ok) throw new CognitoError('Network', 'no readable answer');
+    // Whatever has no type does not come from Cognito itself, and so is no refusal.
     // The type may come with a namespace in front: "com.amazonaws…#NotAuthorizedException".
-    const code = String(answer.__type ?? (response.status === 429 ? 'TooManyRequestsException' : 'InternalErrorException'));
-    throw new CognitoError(code.slice(code.lastIndexOf('#') + 1), String(answer.message ?? answer.Message ?? ''));
+    const code = String(answer?.__type ?? 'InternalErrorException');
+    throw new CognitoError(code.slice(code.lastIndexOf('#') + 1), String(answer?.message ?? answer?.Message ?? ''), status);
   }
 }
 

@@ -151,9 +151,10 @@ export function parseCount(typed) {
 /** @param {unknown} error from signing in @returns {string} */
 export function signInProblem(error) {
   if (!(error instanceof CognitoError)) return 'Something went wrong on this page. Reload it and try again.';
+  if (error.code === 'Network') return 'The sign-in service cannot be reached. Check your connection and try again.';
+  if (error.isThrottled) return 'Too many tries at once. Wait a minute, then try again.';
+  if (error.isRetryable) return 'The sign-in service has a problem. Try again in a moment.';
   switch (error.code) {
-    case 'Network':
-      return 'The sign-in service cannot be reached. Check your connection and try again.';
     case 'NotAuthorizedException':
       if (/attempts exceeded/i.test(error.message)) return 'Too many wrong passwords. Wait a few minutes, then try again.';
       if (/disabled/i.test(error.message)) return 'This account is disabled. Ask whoever manages it.';
@@ -168,20 +169,16 @@ export function signInProblem(error) {
     case 'InvalidPasswordException':
     case 'PasswordHistoryPolicyViolationException':
       return sentence(error.message.replace(/^Password did not conform with policy: */i, '') || 'This password is not allowed.');
-    case 'TooManyRequestsException':
-    case 'LimitExceededException':
-      return 'Too many tries at once. Wait a minute, then try again.';
     case 'UnsupportedChallenge':
       return `This account asks for a further step that this page does not offer (${error.message}).`;
-    case 'InternalErrorException':
-      return 'The sign-in service has a problem. Try again in a moment.';
     default:
       return sentence(error.message || `Sign-in failed (${error.code}).`);
   }
 }
 
-/** @param {unknown} error from the API @returns {string} why there was no answer, short */
+/** @param {unknown} error from the API, or from renewing the session for it @returns {string} why there was no answer, short */
 export function apiProblem(error) {
+  if (error instanceof CognitoError && error.code !== 'Network') return 'The sign-in service has a problem.';
   if (error instanceof ApiError && error.status === 429) return 'Too many requests at once.';
   if (error instanceof ApiError && error.status >= 500) return 'The server has a problem.';
   if (error instanceof ApiError && error.status > 0) return sentence(error.message);
