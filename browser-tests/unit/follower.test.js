@@ -124,6 +124,12 @@ test('a back-off never undercuts the Retry-After of a 429 or 503', async () => {
   assert.equal(log.polls.length, 2);
 });
 
+test('a Retry-After that is out of all reason does not put the page to sleep', async () => {
+  const { clock, log } = follow([retryable(999_999_000), answers.finished()]);
+  await clock.pass(60_000);
+  assert.deepEqual(log.polls, [0, 60_000]);
+});
+
 test('one success ends the back-off', async () => {
   const { clock, log } = follow([retryable(), retryable(), answers.running(), retryable(), answers.finished()]);
   await clock.pass(60_000);

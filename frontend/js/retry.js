@@ -5,6 +5,8 @@
 const FIRST_WAIT_MS = 1_000;
 /** A page that someone is looking at must never seem dead for longer than this. */
 const WAIT_MS_MAX = 30_000;
+/** What asks for more than this is taken for a mistake: nobody would look at a page that rests for an hour. */
+const RETRY_AFTER_MS_MAX = 60_000;
 
 /**
  * How long to wait after the `failures`-th failure in a row.
@@ -14,12 +16,12 @@ const WAIT_MS_MAX = 30_000;
  *
  * @param {number} failures how many tries have failed in a row, from 1
  * @param {() => number} random yields 0 ≤ x < 1
- * @param {number | null} [retryAfterMs] what the server asked for; never undercut
+ * @param {number | null} [retryAfterMs] what the server asked for; not undercut, up to a minute
  * @returns {number} milliseconds
  */
 export function backoffMs(failures, random, retryAfterMs = null) {
   const ceiling = Math.min(WAIT_MS_MAX, FIRST_WAIT_MS * 2 ** (failures - 1));
-  return Math.max(ceiling / 2 + (ceiling / 2) * random(), retryAfterMs ?? 0);
+  return Math.max(ceiling / 2 + (ceiling / 2) * random(), Math.min(retryAfterMs ?? 0, RETRY_AFTER_MS_MAX));
 }
 
 /**
