@@ -12,7 +12,7 @@ test('a length of time reads as a person would say it', () => {
 
 test('an estimate is never more precise than it deserves', () => {
   const readings = [
-    [null, '–'], [-1, 'any moment'], [0, 'any moment'], [4_200, 'a few seconds'], [6_000, 'about 10 s'], [41_000, 'about 45 s'],
+    [null, '–'], [-3_600_000, '–'], [-6_000, '–'], [-5_000, 'any moment'], [-1, 'any moment'], [0, 'any moment'], [4_200, 'a few seconds'], [6_000, 'about 10 s'], [41_000, 'about 45 s'],
     [56_000, 'about 1 min'], [61_000, 'about 2 min'], [3_590_000, 'about 1 h'], [4_000_000, 'about 1 h 15 min'], [7_300_000, 'about 2 h 15 min'],
   ];
   for (const [ms, text] of readings) assert.equal(words.timeLeft(ms), text);

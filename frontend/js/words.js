@@ -40,6 +40,9 @@ export function duration(ms) {
   return `${Math.floor(hours / 24)} d ${hours % 24} h`;
 }
 
+/** An estimate that is overrun by more than this was wrong, and "any moment" would be a promise. */
+const OVERRUN_SECONDS_MAX = 5;
+
 /**
  * An estimate is rounded up, and coarser the longer it is: a countdown that promises seconds
  * and then stops is worse than none.
@@ -50,6 +53,7 @@ export function duration(ms) {
 export function timeLeft(ms) {
   if (ms === null) return '–';
   const seconds = Math.ceil(ms / 1_000);
+  if (seconds < -OVERRUN_SECONDS_MAX) return '–';
   if (seconds <= 0) return 'any moment';
   if (seconds <= 5) return 'a few seconds';
   if (seconds <= 55) return `about ${Math.ceil(seconds / 5) * 5} s`;
