@@ -14,9 +14,13 @@ function result(username, RefreshToken) {
 /** Cognito, whose answers to renewals the test gives when it wants to. */
 function cognito() {
   const renewals = [];
-  globalThis.fetch = async (_url, { headers, body }) => {
-    const { AuthFlow, AuthParameters } = JSON.parse(body);
-    if (headers['X-Amz-Target'].endsWith('RevokeToken')) return Response.json({});
+  renewals.revocations = [];
+  globalThis.fetch = async (_url, { headers, body, keepalive }) => {
+    const { AuthFlow, AuthParameters, Token } = JSON.parse(body);
+    if (headers['X-Amz-Target'].endsWith('RevokeToken')) {
+      renewals.revocations.push({ token: Token, keepalive });
+      return new Response();
+    }
     if (AuthFlow !== 'REFRESH_TOKEN_AUTH') {
       return Response.json({ AuthenticationResult: result(AuthParameters.USERNAME, `refresh-${AuthParameters.USERNAME}`) });
     }
@@ -47,6 +51,14 @@ beforeEach(() => {
     setItem: (key, value) => void kept.set(key, value),
     removeItem: (key) => void kept.delete(key),
   };
+});
+
+test('signing out revokes the session, also when the tab is closed at once', async () => {
+  const { revocations } = cognito();
+  const session = new Session(CONFIG, tabs());
+  await session.signIn('ann', 'x');
+  await session.signOut();
+  assert.deepEqual(revocations, [{ token: 'refresh-ann', keepalive: true }]);
 });
 
 for (const ending of ['grant', 'refuse']) {

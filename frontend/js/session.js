@@ -201,8 +201,8 @@ export class Session {
     this.#forget();
     this.#tabs.post('signed-out', null);
     if (!refreshToken) return;
-    // Whoever signs out must not be kept by a slow network; the token would end by itself in any case.
-    await this.#cognito('RevokeToken', { ClientId: this.#config.client_id, Token: refreshToken }).catch(() => {});
+    // Whoever signs out must not be kept by a slow network, and may close the tab at once: the browser sees it through.
+    await this.#cognito('RevokeToken', { ClientId: this.#config.client_id, Token: refreshToken }, { keepalive: true }).catch(() => {});
   }
 
   /** @param {string} refreshToken @returns {Promise<Tokens>} */
@@ -275,9 +275,10 @@ export class Session {
   /**
    * @param {string} action
    * @param {object} body
+   * @param {{ keepalive?: boolean }} [options] whether the request is to outlive the page
    * @returns {Promise<InitiateAuthAnswer>}
    */
-  async #cognito(action, body) {
+  async #cognito(action, body, { keepalive = false } = {}) {
     let response;
     try {
       response = await fetch(this.#config.cognito_url, {
@@ -287,6 +288,7 @@ export class Session {
           'X-Amz-Target': `AWSCognitoIdentityProviderService.${action}`,
         },
         body: JSON.stringify(body),
+        keepalive,
         signal: AbortSignal.timeout(REQUEST_MS_MAX),
       });
     } catch {
