@@ -114,6 +114,21 @@ test('a session that Cognito ends is forgotten', async () => {
   assert.equal(sessionStorage.getItem('longhaul.session'), null);
 });
 
+test('a session is ended by the refusal of its own newest token only', async () => {
+  const renewals = cognito();
+  const session = new Session(CONFIG, tabs());
+  await session.signIn('ann', 'x');
+  const anns = session.accessToken();
+  renewals[0].grant('ann');
+  await anns;
+  await session.signIn('bob', 'x');
+  session.end(await anns);
+  assert.equal(session.username, 'bob');
+  session.end(result('bob').AccessToken);
+  assert.equal(session.isSignedIn, false);
+  assert.equal(sessionStorage.getItem('longhaul.session'), null);
+});
+
 const troubles = {
   'throttling by one name': () => Response.json({ __type: 'com.amazonaws#ThrottlingException' }, { status: 400 }),
   'throttling by another': () => Response.json({ __type: 'TooManyRequestsException' }, { status: 400 }),

@@ -1,6 +1,7 @@
 // The HTTP contract: paths, headers, bodies, and errors with a reason.
 
 import { parseRetryAfter } from './retry.js';
+import { CognitoError, SessionEnded } from './session.js';
 
 /** @import { Session } from './session.js' */
 /** @import { StatusAnswer } from './follower.js' */
@@ -74,11 +75,16 @@ export class ApiError extends Error {
 export class Api {
   #base;
   #session;
+  #isOnline;
+  /** The token of a request whose answer could not be read. @type {string | null} */ #doubted = null;
+  /** Since the last answer that could be read; renewing twice would help no more than once. */
+  #hasRenewedInDoubt = false;
 
-  /** @param {string} apiUrl @param {Session} session */
-  constructor(apiUrl, session) {
+  /** @param {string} apiUrl @param {Session} session @param {() => boolean} [isOnline] */
+  constructor(apiUrl, session, isOnline = () => navigator.onLine) {
     this.#base = `${apiUrl.replace(/\/+$/, '')}/api/tuned-long-running-task/`;
     this.#session = session;
+    this.#isOnline = isOnline;
   }
 
   /**
@@ -136,7 +142,8 @@ export class Api {
 
   /**
    * Sends a request with a good token. A token that the API refuses although it should be good
-   * (revoked, or this machine's clock is wrong) is renewed once.
+   * (revoked, or this machine's clock is wrong) is renewed once; if the new one is refused as
+   * well, only signing in again can help.
    *
    * @param {string} method
    * @param {string} path
@@ -146,25 +153,61 @@ export class Api {
   async #request(method, path, { headers = {}, body, signal } = {}) {
     const deadline = AbortSignal.timeout(REQUEST_MS_MAX);
     /** @param {string} token */
-    const send = (token) =>
-      fetch(this.#base + path, {
-        method,
-        headers: { ...headers, Authorization: `Bearer ${token}` },
-        body,
-        signal: signal ? AbortSignal.any([signal, deadline]) : deadline,
-        // The follower keeps its own ETags. The browser's cache in between would only hide a 304.
-        cache: 'no-store',
-      }).catch(() => {
+    const send = async (token) => {
+      try {
+        const response = await fetch(this.#base + path, {
+          method,
+          headers: { ...headers, Authorization: `Bearer ${token}` },
+          body,
+          signal: signal ? AbortSignal.any([signal, deadline]) : deadline,
+          // The follower keeps its own ETags. The browser's cache in between would only hide a 304.
+          cache: 'no-store',
+        });
+        this.#hasRenewedInDoubt = false;
+        return response;
+      } catch (error) {
+        // A TypeError is all that a script learns of an answer that it may not read.
+        if (error instanceof TypeError && this.#isOnline() && !this.#hasRenewedInDoubt) this.#doubted = token;
         throw new ApiError(0, 'The server did not answer.');
-      });
+      }
+    };
 
-    const token = await this.#session.accessToken();
+    let token = await this.#goodToken();
     let response = await send(token);
-    if (response.status === 401) response = await send(await this.#session.accessToken(token));
+    if (response.status === 401) {
+      token = await this.#session.accessToken(token);
+      response = await send(token);
+    }
+    if (response.status === 401) {
+      this.#session.end(token);
+      throw new SessionEnded();
+    }
     if (response.status === 304) return { response, body: null };
     const answer = await response.json().catch(() => null);
     if (response.ok && answer) return { response, body: answer };
     throw errorOf(response, answer);
+  }
+
+  /**
+   * The session's token, renewed where the last answer could not be read. API Gateway promises its
+   * CORS headers for the answers of integrations only, so the authorizer's 401 may be one that the
+   * browser keeps from the page: <https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-cors.html>.
+   *
+   * @returns {Promise<string>}
+   */
+  async #goodToken() {
+    const doubted = this.#doubted;
+    this.#doubted = null;
+    if (doubted === null) return this.#session.accessToken();
+    try {
+      const token = await this.#session.accessToken(doubted);
+      this.#hasRenewedInDoubt = true;
+      return token;
+    } catch (error) {
+      // It was only a doubt: where Cognito does not answer either, the token may well be good.
+      if (error instanceof CognitoError && error.isRetryable) return this.#session.accessToken();
+      throw error;
+    }
   }
 }
 

@@ -195,6 +195,12 @@ export class Session {
     return (await this.#renewing).accessToken;
   }
 
+  /** Forgets a session whose newest token the API refuses. @param {string} rejected */
+  end(rejected) {
+    // Whoever has signed in meanwhile has nothing to do with it.
+    if (this.#tokens?.accessToken === rejected) this.#forget();
+  }
+
   /** Forgets the session here and in all tabs at once, and has Cognito revoke it. */
   async signOut() {
     const refreshToken = this.#tokens?.refreshToken;
