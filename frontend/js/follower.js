@@ -5,8 +5,10 @@
 // It knows nothing of HTTP, of the page or of real time; all three come in
 // from outside, which is how the tests drive it with a fake clock.
 
+import { Alarm } from './alarm.js';
 import { backoffMs } from './retry.js';
 
+/** @import { Clock, Surroundings } from './alarm.js' */
 /** @import { Task } from './api.js' */
 /** @import { ErrorReader } from './retry.js' */
 
@@ -21,22 +23,6 @@ const POLL_MS_MAX = 60_000;
  * @property {Task | null} task null where nothing has changed since `etag` (304)
  * @property {string | null} etag
  * @property {number | null} retryAfterMs
- */
-
-/**
- * @typedef {object} Clock
- * @property {() => number} now
- * @property {(callback: () => void, ms: number) => unknown} setTimeout
- * @property {(timer: any) => void} clearTimeout
- */
-
-/**
- * The outside world as far as polling cares.
- *
- * @typedef {object} Surroundings
- * @property {() => boolean} isHidden
- * @property {(callback: () => void) => () => void} onVisibilityChange yields the function that unsubscribes
- * @property {(callback: () => void) => () => void} onOnline
  */
 
 /**
@@ -71,11 +57,10 @@ export function pollDelayMs(retryAfterMs) {
 
 export class Follower {
   #options;
-  /** @type {unknown} */ #timer = null;
+  #alarm;
   /** @type {AbortController | null} */ #inFlight = null;
   /** @type {string | null} */ #etag = null;
-  /** @type {(() => void)[]} */ #unsubscribe = [];
-  #dueAt = 0;
+  /** @type {() => void} */ #unsubscribe;
   #askedMeanwhile = false;
   #failures = 0;
   #stopped = false;
@@ -83,46 +68,28 @@ export class Follower {
   /** @param {FollowerOptions} options @param {number} [firstPollAfterMs] */
   constructor(options, firstPollAfterMs = 0) {
     this.#options = options;
-    const { surroundings } = options;
-    this.#unsubscribe.push(
-      surroundings.onVisibilityChange(() => this.#arm()),
-      // Being told that the network is back is a reason to try now. Being told that it is gone is
-      // none to stop: a machine without internet still reaches a stack that runs on itself.
-      surroundings.onOnline(() => this.#failures > 0 && this.pollNow()),
-    );
-    this.#pollIn(firstPollAfterMs);
+    const { clock, surroundings } = options;
+    // A poll that falls due while the page is hidden goes out when it is shown.
+    this.#alarm = new Alarm(() => void this.#poll(), clock, surroundings);
+    // Being told that the network is back is a reason to try now. Being told that it is gone is
+    // none to stop: a machine without internet still reaches a stack that runs on itself.
+    this.#unsubscribe = surroundings.onOnline(() => this.#failures > 0 && this.pollNow());
+    this.#alarm.set(firstPollAfterMs);
   }
 
   /** Polls at once, for when something just happened that must show (a cancel, for one). */
   pollNow() {
     // A poll that is under way may have been answered before that something: it needs another one.
-    this.#askedMeanwhile = this.#inFlight !== null;
-    this.#pollIn(0);
+    if (this.#inFlight) this.#askedMeanwhile = true;
+    else this.#alarm.set(0);
   }
 
   /** Stops for good; nothing is reported after this. */
   stop() {
     this.#stopped = true;
-    this.#options.clock.clearTimeout(this.#timer);
+    this.#alarm.stop();
     this.#inFlight?.abort();
-    for (const unsubscribe of this.#unsubscribe.splice(0)) unsubscribe();
-  }
-
-  /** @param {number} delayMs */
-  #pollIn(delayMs) {
-    this.#dueAt = this.#options.clock.now() + delayMs;
-    this.#arm();
-  }
-
-  /**
-   * Sets the timer for what is due. A hidden page gets none: when it is shown again, this runs
-   * again, and a poll that fell due meanwhile goes out at once.
-   */
-  #arm() {
-    const { clock, surroundings } = this.#options;
-    clock.clearTimeout(this.#timer);
-    if (this.#stopped || this.#inFlight || surroundings.isHidden()) return;
-    this.#timer = clock.setTimeout(() => void this.#poll(), Math.max(0, this.#dueAt - clock.now()));
+    this.#unsubscribe();
   }
 
   async #poll() {
@@ -143,7 +110,7 @@ export class Follower {
       this.#etag = answer.etag;
       const delayMs = this.#askedMeanwhile ? 0 : pollDelayMs(answer.retryAfterMs);
       this.#askedMeanwhile = false;
-      this.#pollIn(delayMs);
+      this.#alarm.set(delayMs);
       if (answer.task) onTask(answer.task, delayMs);
     } catch (error) {
       if (this.#stopped) return;
@@ -162,7 +129,7 @@ export class Follower {
     }
     this.#failures += 1;
     const retryInMs = backoffMs(this.#failures, random, errors.retryAfterOf(error));
-    this.#pollIn(retryInMs);
+    this.#alarm.set(retryInMs);
     onTrouble({ error, failures: this.#failures, retryInMs });
   }
 }
