@@ -222,6 +222,11 @@ export class Tab {
     await this.intercept('POST', COGNITO, answer(400, reason), 1);
   }
 
+  /** Gives the page the word of another tab. */
+  async hears(kind, content = {}) {
+    await this.page.evaluate((message) => new BroadcastChannel('longhaul').postMessage(message), { kind, content });
+  }
+
   /** Pretends that the tab is or is not in front; Chromium does not tell headless tabs apart. */
   async setHidden(hidden) {
     await this.page.evaluate((value) => {

@@ -123,6 +123,23 @@ pageTest('when the API stays away, the page says what is known, and pressing aga
   assert.equal(new Set(submits.map(({ request }) => request.headers()['idempotency-key'])).size, 1);
 });
 
+pageTest('a task that was started unnoticed is found, and the next one of the same size is a new one', async (tab) => {
+  tab.expectNoise('net::ERR_CONNECTION_RESET', API);
+  await tab.openAndSignIn();
+  await tab.intercept('POST', API, async (route) => {
+    await route.fetch();
+    return route.abort('connectionreset');
+  }, 4);
+  await tab.start(3);
+  await tab.says(/It is not known whether the task has started/);
+  await tab.hears('task-started');
+  await tab.reaches('Finished');
+  await tab.button('Start another').click();
+  await tab.start(3);
+  await tab.reaches('Finished');
+  assert.equal((await tab.user.tasks()).length, 2);
+});
+
 pageTest('an active request is shown as what it is, and followed', async (tab) => {
   await tab.openAndSignIn();
   const taskId = await tab.user.start(40);

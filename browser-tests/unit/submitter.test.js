@@ -62,6 +62,14 @@ test('when no try got an answer, pressing again goes on with the same key', asyn
   assert.deepEqual(log.sent.at(-1), [5, 'key-1']);
 });
 
+test('once the task has been found in another way, the same number is a new intent', async () => {
+  const { made, log } = submitter([lost(), lost(), lost(), lost(), accepted]);
+  await assert.rejects(made.start(5));
+  made.settle();
+  await made.start(5);
+  assert.deepEqual(log.sent.at(-1), [5, 'key-2']);
+});
+
 test('another number is another intent and gets another key, which the server demands', async () => {
   const { made, log } = submitter([lost(), lost(), lost(), lost(), accepted]);
   await assert.rejects(made.start(5));

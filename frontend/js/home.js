@@ -225,6 +225,8 @@ export class Home {
   /** @param {string} taskId @param {Task} known @param {number} firstPollAfterMs */
   #follow(taskId, known, firstPollAfterMs) {
     this.#stopFollowing();
+    // Whatever was being started, it became this task, or this task rules it out.
+    this.#submitter.settle();
     this.#form.hidden = true;
     this.#taskCard.hidden = false;
     this.#showTask(known, firstPollAfterMs);

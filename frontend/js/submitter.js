@@ -38,6 +38,14 @@ export class Submitter {
     return this.#running;
   }
 
+  /**
+   * Settles what was open: a task has been found that it led to, or that rules it out. Asked for
+   * from now on, the same number is another task.
+   */
+  settle() {
+    this.#open = null;
+  }
+
   /** @param {number} numberOfItems @returns {Promise<Submitted>} */
   async #send(numberOfItems) {
     const { submit, newKey, retries } = this.#options;
