@@ -111,6 +111,50 @@ pageTest('when the tasks cannot be loaded at first, a task can still be started,
   await tab.button(/^Cancelled/).first().waitFor();
 });
 
+pageTest('a list that stays away is asked for by one timer, which rests while the tab is hidden', async (tab) => {
+  tab.expectNoise('the server responded with a status of 500', API);
+  await tab.page.clock.install();
+  await tab.intercept('GET', LIST, answer(500, { message: 'Internal Server Error' }));
+  await tab.openAndSignIn();
+  const lists = tab.requests('GET', API);
+  for (let times = 1; times <= 5; times += 1) {
+    await tab.hears('task-started');
+    await eventually(async () => assert.equal((await Promise.all(lists.map(({ request }) => request.response()))).length, times));
+  }
+  await tab.setHidden(true);
+  lists.length = 0;
+  await tab.page.clock.runFor('05:00');
+  assert.equal(lists.length, 0, 'nobody is looking');
+  await tab.setHidden(false);
+  await tab.page.waitForTimeout(500);
+  assert.equal(lists.length, 1, 'one look, and at once');
+  await tab.page.clock.runFor('01:00');
+  await tab.page.waitForTimeout(500);
+  assert.ok(lists.length >= 2 && lists.length <= 5, `${lists.length - 1} more looks in the minute after it`);
+});
+
+pageTest('an answer that was overtaken by a newer one hides no task', async (tab) => {
+  const other = await tab.another();
+  await other.openAndSignIn();
+  let release;
+  const held = new Promise((resolve) => (release = resolve));
+  let isAnswered = false;
+  await tab.intercept('GET', LIST, async (route) => {
+    const response = await route.fetch();
+    isAnswered = true;
+    await held;
+    return route.fulfill({ response });
+  }, 1);
+  await tab.open();
+  await eventually(() => assert.ok(isAnswered));
+  await other.start(30);
+  await tab.reaches('Running');
+  release();
+  await tab.page.locator('#work:not([aria-busy])').waitFor();
+  assert.equal(await tab.heading('Start a task').isVisible(), false);
+  await tab.reaches('Finished', 60_000);
+});
+
 pageTest('a task that has vanished is not polled for ever', async (tab) => {
   tab.expectNoise('the server responded with a status of 404', API);
   await tab.openAndSignIn();

@@ -1,6 +1,7 @@
 // What a signed-in person does: start a task, watch it, cancel it, look back.
 // This file decides; the views beside it show.
 
+import { Alarm } from './alarm.js';
 import { ApiError } from './api.js';
 import { Details } from './details.js';
 import { byId, isBusy, setBusy, setProblem, setText } from './dom.js';
@@ -12,6 +13,7 @@ import { newIdempotencyKey, Submitter } from './submitter.js';
 import { TaskView } from './task-view.js';
 import * as words from './words.js';
 
+/** @import { Clock, Surroundings } from './alarm.js' */
 /** @import { Api, Task } from './api.js' */
 /** @import { ErrorReader } from './retry.js' */
 /** @import { Session } from './session.js' */
@@ -35,6 +37,20 @@ const retries = {
   errors,
   sleep: (/** @type {number} */ ms) => /** @type {Promise<void>} */ (new Promise((resolve) => setTimeout(resolve, ms))),
   random: Math.random,
+};
+
+/** @type {Clock} */
+const clock = {
+  now: () => Date.now(),
+  setTimeout: (callback, ms) => setTimeout(callback, ms),
+  clearTimeout: (timer) => clearTimeout(timer),
+};
+
+/** @type {Surroundings} */
+const surroundings = {
+  isHidden: () => document.hidden,
+  onVisibilityChange: (callback) => subscribe(document, 'visibilitychange', callback),
+  onOnline: (callback) => subscribe(window, 'online', callback),
 };
 
 export class Home {
@@ -62,6 +78,9 @@ export class Home {
   #visit = 0;
   #isHere = false;
   #lookedAt = 0;
+  /** In a row, and when the next look after one is due. */
+  #lookFailures = 0;
+  #lookAlarm = new Alarm(() => void this.#lookAgain(), clock, surroundings);
   #api;
   #tabs;
   #onSessionEnded;
@@ -91,9 +110,10 @@ export class Home {
     const active = await this.#look(visit);
     if (visit !== this.#visit) return;
     this.#work.removeAttribute('aria-busy');
-    if (active) this.#follow(active.task_id, active, 0);
-    else this.#showForm();
-    if (takeFocus) (active ? this.#taskTitle : this.#startTitle).focus();
+    // Another look may have been faster and have found a task since; this older answer must not hide it.
+    if (active && this.#isFree) this.#follow(active.task_id, active, 0);
+    if (this.#task === null) this.#showForm();
+    if (takeFocus) (this.#task ? this.#taskTitle : this.#startTitle).focus();
   }
 
   /** Stops everything and forgets what was shown. */
@@ -106,6 +126,8 @@ export class Home {
     this.#confirm.close();
     this.#details.close();
     this.#history.clear();
+    this.#lookAlarm.clear();
+    this.#lookFailures = 0;
     this.#setStarting(false);
     setBusy(this.#confirmYes, false);
   }
@@ -133,6 +155,7 @@ export class Home {
     });
     this.#itemsButton.addEventListener('click', () => this.#task && this.#details.open(this.#task));
     this.#moreButton.addEventListener('click', () => void this.#loadOlder());
+    surroundings.onOnline(() => this.#lookAlarm.isSet && this.#lookAlarm.set(0));
     // A task may have been started in another tab, or by another program of the same user.
     this.#tabs.on('task-started', () => void this.#lookAgain());
     document.addEventListener('visibilitychange', () => {
@@ -237,13 +260,9 @@ export class Home {
       onRecovered: () => this.#showRecovered(),
       onLost: (error) => this.#showLost(error),
       errors,
-      clock: { now: () => Date.now(), setTimeout: (callback, ms) => setTimeout(callback, ms), clearTimeout: (timer) => clearTimeout(timer) },
+      clock,
       random: Math.random,
-      surroundings: {
-        isHidden: () => document.hidden,
-        onVisibilityChange: (callback) => subscribe(document, 'visibilitychange', callback),
-        onOnline: (callback) => subscribe(window, 'online', callback),
-      },
+      surroundings,
     }, firstPollAfterMs);
   }
 
@@ -321,32 +340,39 @@ export class Home {
    * Loads the newest tasks, however long it takes; the form does not wait for more than the first try.
    *
    * @param {number} visit
-   * @param {number} [failures] so far
    * @returns {Promise<Task | undefined>} the active task
    */
-  async #look(visit, failures = 0) {
+  async #look(visit) {
     this.#lookedAt = Date.now();
+    this.#lookAlarm.clear();
     try {
       const active = await this.#history.load();
       if (visit !== this.#visit) return;
+      this.#lookAlarm.clear();
+      this.#lookFailures = 0;
       this.#history.note('');
       return active;
     } catch (error) {
       if (visit !== this.#visit || this.#checkSession(error)) return;
       this.#history.note(`${words.apiProblem(error)} Your tasks could not be loaded.`);
       if (errors.isRetryable(error)) {
-        setTimeout(() => visit === this.#visit && void this.#lookAgain(failures + 1), backoffMs(failures + 1, Math.random, errors.retryAfterOf(error)));
+        this.#lookFailures += 1;
+        this.#lookAlarm.set(backoffMs(this.#lookFailures, Math.random, errors.retryAfterOf(error)));
       }
     }
   }
 
-  /** Looks for a task that this tab does not know of yet. @param {number} [failures] so far */
-  async #lookAgain(failures = 0) {
+  /** Looks for a task that this tab does not know of yet. */
+  async #lookAgain() {
     if (!this.#isHere) return;
     const visit = this.#visit;
-    const active = await this.#look(visit, failures);
-    const isFree = (this.#task === null || isTerminal(this.#task)) && !isBusy(this.#startButton);
-    if (active && visit === this.#visit && isFree) this.#follow(active.task_id, active, 0);
+    const active = await this.#look(visit);
+    if (active && visit === this.#visit && this.#isFree) this.#follow(active.task_id, active, 0);
+  }
+
+  /** Whether the card may show another task than now. */
+  get #isFree() {
+    return (this.#task === null || isTerminal(this.#task)) && !isBusy(this.#startButton);
   }
 
   async #loadOlder() {
