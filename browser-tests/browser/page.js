@@ -236,12 +236,17 @@ export class Tab {
     }, hidden);
   }
 
-  /** Everything that a screen reader was given to say, as it comes. */
+  /** Everything that a screen reader was given to say, as it comes; what a modal dialog covers is not heard. */
   async announcements() {
     await this.page.evaluate(() => {
       window.announced = [];
-      const announcer = document.getElementById('announcer');
-      new MutationObserver(() => window.announced.push(announcer.textContent.trim())).observe(announcer, { childList: true, characterData: true, subtree: true });
+      for (const announcer of document.querySelectorAll('.announcer')) {
+        new MutationObserver(() => {
+          const text = announcer.textContent.trim();
+          const dialog = document.querySelector('dialog:modal');
+          if (text && (!dialog || dialog.contains(announcer))) window.announced.push(text);
+        }).observe(announcer, { childList: true, characterData: true, subtree: true });
+      }
     });
     return () => this.page.evaluate(() => window.announced);
   }

@@ -34,8 +34,8 @@ pageTest('a task is started, watched and finished', async (tab) => {
   assert.ok(new Set(shown).size > 2 * polls.length, 'the bar moves between polls');
   const shift = await tab.page.evaluate(() => window.shift);
   assert.ok(shift < 0.02, `the layout jumped by ${shift}`);
+  await eventually(async () => assert.equal((await announced()).at(-1), 'Finished. All 40 items are done. Have a look, or start another task.'));
   const said = await announced();
-  assert.equal(said.at(-1), 'Finished. All 40 items are done. Have a look, or start another task.');
   assert.ok(said.length <= 6, `a screen reader had to hear: ${said.join(' | ')}`);
   await tab.button('Start another').click();
   await tab.focusIsOn('count');
@@ -225,12 +225,26 @@ pageTest('cancelling what has ended meanwhile shows how it ended', async (tab) =
 
 pageTest('a question that has answered itself goes away', async (tab) => {
   await tab.openAndSignIn();
+  const announced = await tab.announcements();
   await tab.start(20);
   await tab.reaches('Running');
   await tab.button('Cancel task').click();
   await tab.reaches('Finished');
   assert.equal(await tab.page.getByRole('dialog').isVisible(), false);
   await tab.focusIsOn('again');
+  await eventually(async () => assert.match((await announced()).at(-1), /^Finished\./));
+});
+
+pageTest('what happens is also heard by whoever has a dialog open', async (tab) => {
+  await tab.user.cancel(await tab.user.start(7));
+  await tab.openAndSignIn();
+  const announced = await tab.announcements();
+  await tab.start(40);
+  await tab.reaches('Running');
+  await tab.button(/^Cancelled/).click();
+  await tab.page.getByRole('dialog', { name: '7 items' }).waitFor();
+  await eventually(async () => assert.match((await announced()).at(-1), /^Finished\./), 60_000);
+  assert.ok((await announced()).some((text) => /^\d\d percent done\.$/.test(text)), 'and the steps on the way');
 });
 
 pageTest('everything can be done from the keyboard', async (tab) => {

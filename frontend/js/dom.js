@@ -68,9 +68,23 @@ export function setProblem(input, problem, text) {
   else input.removeAttribute('aria-invalid');
 }
 
+/** A live region is not heard in the instant in which it appears, or in which a dialog that covered it goes. */
+const ANNOUNCE_AFTER_MS = 100;
+/** What is to be said next. @type {string[]} */
+let unsaid = [];
+
 /** Has a screen reader say something when it is done with what it is saying. @param {string} text */
 export function announce(text) {
-  const announcer = byId('announcer', HTMLElement);
+  if (unsaid.length === 0) setTimeout(sayAll, ANNOUNCE_AFTER_MS);
+  if (!unsaid.includes(text)) unsaid.push(text);
+}
+
+function sayAll() {
+  const text = unsaid.join(' ');
+  unsaid = [];
+  // Behind a modal dialog everything is inert, live regions too; so each dialog has one of its own.
+  const announcer = document.querySelector('dialog[open] .announcer') ?? byId('announcer', HTMLElement);
   // The same words twice in a row would not be a change, and so not be read.
-  announcer.textContent = announcer.textContent === text ? `${text}\u00a0` : text;
+  const spoken = announcer.textContent === text ? `${text}\u00a0` : text;
+  for (const each of document.querySelectorAll('.announcer')) each.textContent = each === announcer ? spoken : '';
 }

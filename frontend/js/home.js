@@ -276,11 +276,11 @@ export class Home {
   /** @param {Task} task @param {number | null} pollAfterMs */
   #showTask(task, pollAfterMs) {
     this.#task = task;
-    this.#view.show(task, pollAfterMs);
-    this.#history.update(task);
     const hasEnded = isTerminal(task);
     const hadFocus = document.activeElement === this.#cancelButton || this.#confirm.open;
     if (hasEnded) this.#confirm.close();
+    this.#view.show(task, pollAfterMs);
+    this.#history.update(task);
     this.#cancelButton.hidden = hasEnded;
     this.#againButton.hidden = !hasEnded;
     this.#itemsButton.hidden = !hasEnded || task.count_done_items + task.count_failed_items === 0;
