@@ -160,8 +160,12 @@ pageTest('a task that has vanished is not polled for ever', async (tab) => {
   await tab.openAndSignIn();
   await tab.start(100);
   await tab.reaches('Running');
+  const announced = await tab.announcements();
+  await tab.button('Cancel task').click();
   await tab.intercept('GET', STATUS, answer(404, { success: false, message: 'Task not found' }));
   await tab.says('The task you were watching no longer exists.');
+  await tab.focusIsOn('start-title');
+  await eventually(async () => assert.equal((await announced()).at(-1), 'The task you were watching no longer exists.'));
   const polls = tab.requests('GET', API);
   await tab.page.waitForTimeout(3_000);
   assert.equal(polls.length, 0);

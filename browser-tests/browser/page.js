@@ -185,7 +185,7 @@ export class Tab {
   /** Requests of the page from now on, as they go out. */
   requests(method, url) {
     const seen = [];
-    const wanted = new RegExp(`^${pattern(url)}$`);
+    const wanted = url instanceof RegExp ? url : new RegExp(`^${pattern(url)}$`);
     this.page.on('request', (request) => {
       if (request.method() === method && wanted.test(request.url())) seen.push({ sentAt: Date.now(), request });
     });

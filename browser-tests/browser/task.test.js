@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 
-import { API, STATUS, pageTest } from './page.js';
+import { API, STATUS, answer, pageTest } from './page.js';
 import { eventually } from './stack.js';
 
 pageTest('a task is started, watched and finished', async (tab) => {
@@ -156,6 +156,25 @@ pageTest('an active request is shown as what it is, and followed', async (tab) =
   await tab.reaches('Cancelled');
 });
 
+pageTest('where the active task cannot be read at once, it is still said that there is one, and it comes', async (tab) => {
+  tab.expectNoise('the server responded with a status of 503', API);
+  await tab.openAndSignIn();
+  const taskId = await tab.user.start(100);
+  const submits = tab.requests('POST', API);
+  const polls = tab.requests('GET', STATUS);
+  await tab.intercept('GET', STATUS, answer(503, { message: 'Service Unavailable' }), 5);
+  await tab.start(5);
+  await tab.says('You already have a task running, so no second one was started. The server has a problem. This page shows it as soon as it can.');
+  // Pressing again would change nothing.
+  await tab.page.getByRole('button', { name: 'Starting …' }).click({ force: true });
+  await eventually(() => assert.equal(polls.length, 5), 60_000);
+  assert.equal(submits.length, 1);
+  await tab.says('You already have a task running, so no second one was started. This is the one.');
+  await tab.focusIsOn('task-title');
+  assert.equal(await tab.textOf('task-size'), '100 items');
+  await tab.user.cancel(taskId);
+});
+
 pageTest('a reload in the middle picks the task up where it is', async (tab) => {
   await tab.openAndSignIn();
   await tab.start(60);
@@ -180,6 +199,36 @@ pageTest('a second tab shows the same task, also one that is started later', asy
   await third.reaches('Finished', 60_000);
   await tab.reaches('Finished');
   await second.reaches('Finished');
+});
+
+pageTest('a task that takes the place of the form takes the focus along, and says so', async (tab) => {
+  const second = await tab.another();
+  await tab.openAndSignIn();
+  await second.open();
+  await second.reaches('Start a task');
+  const announced = await second.announcements();
+  await second.count.focus();
+  await tab.start(5);
+  await second.focusIsOn('task-title');
+  await eventually(async () => assert.ok((await announced()).some((text) => text.startsWith('You have a task running. It is shown now.'))));
+  await second.reaches('Finished');
+  // The next one takes the place of the last one's buttons.
+  await second.button('Start another').focus();
+  await tab.reaches('Finished');
+  await tab.button('Start another').click();
+  await tab.start(20);
+  await second.reaches('Running');
+  await second.focusIsOn('task-title');
+  // And a sheet gives the focus back to a button that has gone.
+  await second.reaches('Finished');
+  await second.button('See items').click();
+  await second.page.getByRole('dialog', { name: '20 items' }).waitFor();
+  await tab.reaches('Finished');
+  await tab.button('Start another').click();
+  await tab.start(20);
+  await second.page.locator('#cancel:visible').waitFor();
+  await second.page.keyboard.press('Escape');
+  await second.focusIsOn('task-title');
 });
 
 pageTest('cancelling asks first, keeps what is done, and the next task can start at once', async (tab) => {

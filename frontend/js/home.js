@@ -4,7 +4,7 @@
 import { Alarm } from './alarm.js';
 import { ApiError } from './api.js';
 import { Details } from './details.js';
-import { byId, isBusy, setBusy, setProblem, setText } from './dom.js';
+import { announce, byId, isBusy, setBusy, setProblem, setText } from './dom.js';
 import { Follower, isTerminal, pollDelayMs } from './follower.js';
 import { History } from './history.js';
 import { backoffMs, withRetries } from './retry.js';
@@ -23,6 +23,7 @@ import * as words from './words.js';
 const RECOVERED_NOTE_MS = 5_000;
 /** With the back-off between them, four tries take about 7 s: as long as a person waits for a button. */
 const TRIES_MAX = 4;
+const BUSY_NOTE = 'You already have a task running, so no second one was started.';
 /** Coming back to the tab more often than this does not look for new tasks again. */
 const LOOK_AGAIN_MS = 10_000;
 
@@ -154,6 +155,7 @@ export class Home {
       this.#count.focus();
     });
     this.#itemsButton.addEventListener('click', () => this.#task && this.#details.open(this.#task));
+    byId('details', HTMLDialogElement).addEventListener('close', () => this.#catchFocus());
     this.#moreButton.addEventListener('click', () => void this.#loadOlder());
     surroundings.onOnline(() => this.#lookAlarm.isSet && this.#lookAlarm.set(0));
     // A task may have been started in another tab, or by another program of the same user.
@@ -195,13 +197,16 @@ export class Home {
       const { taskId, wasBusy, retryAfterMs } = await this.#submitter.start(count);
       if (visit !== this.#visit) return;
       this.#tabs.post('task-started', { taskId });
-      if (wasBusy) await this.#followBusy(taskId, visit);
-      else this.#follow(taskId, queuedTask(taskId, count), pollDelayMs(retryAfterMs));
-      this.#taskTitle.focus();
+      if (wasBusy) {
+        setText(this.#startNote, BUSY_NOTE);
+        this.#follow(taskId, null, 0);
+      } else {
+        this.#follow(taskId, queuedTask(taskId, count), pollDelayMs(retryAfterMs));
+      }
     } catch (error) {
-      if (visit === this.#visit) this.#showStartError(error);
-    } finally {
-      if (visit === this.#visit) this.#setStarting(false);
+      if (visit !== this.#visit) return;
+      this.#setStarting(false);
+      this.#showStartError(error);
     }
   }
 
@@ -210,15 +215,6 @@ export class Home {
     setBusy(this.#startButton, starting);
     setText(this.#startButton, starting ? 'Starting …' : 'Start');
     this.#count.readOnly = starting;
-  }
-
-  /** @param {string} taskId @param {number} visit */
-  async #followBusy(taskId, visit) {
-    const { signal } = new AbortController();
-    const { task } = await withRetries(this.#whileHere(() => this.#api.status(taskId, null, signal)), retries);
-    if (visit !== this.#visit || !task) return;
-    this.#follow(taskId, task, 0);
-    this.#view.note('You already have a task running, so no second one was started. This is the one.');
   }
 
   /** @param {unknown} error */
@@ -238,6 +234,7 @@ export class Home {
 
   #showForm() {
     this.#stopFollowing();
+    this.#setStarting(false);
     this.#taskCard.hidden = true;
     this.#form.hidden = false;
     setText(this.#startNote, '');
@@ -245,18 +242,27 @@ export class Home {
 
   // Following
 
-  /** @param {string} taskId @param {Task} known @param {number} firstPollAfterMs */
+  /**
+   * @param {string} taskId
+   * @param {Task | null} known null where it is only known that there is this task: then the form stays until more is
+   * @param {number} firstPollAfterMs
+   */
   #follow(taskId, known, firstPollAfterMs) {
     this.#stopFollowing();
     // Whatever was being started, it became this task, or this task rules it out.
     this.#submitter.settle();
-    this.#form.hidden = true;
-    this.#taskCard.hidden = false;
-    this.#showTask(known, firstPollAfterMs);
+    if (known) this.#showCard(known, firstPollAfterMs);
     this.#follower = new Follower({
       fetchStatus: (etag, signal) => this.#api.status(taskId, etag, signal),
-      onTask: (task, pollAfterMs) => this.#showTask(task, pollAfterMs),
-      onTrouble: ({ error }) => this.#view.showTrouble(`${words.apiProblem(error)} Your task goes on; this page catches up by itself.`),
+      onTask: (task, pollAfterMs) => {
+        if (this.#task) {
+          this.#showTask(task, pollAfterMs);
+        } else {
+          this.#showCard(task, pollAfterMs);
+          this.#view.note(`${BUSY_NOTE} This is the one.`);
+        }
+      },
+      onTrouble: ({ error }) => this.#showTrouble(words.apiProblem(error)),
       onRecovered: () => this.#showRecovered(),
       onLost: (error) => this.#showLost(error),
       errors,
@@ -271,6 +277,17 @@ export class Home {
     this.#follower = null;
     this.#task = null;
     this.#view.clear();
+  }
+
+  /** Puts a task in the place of the form, or of the last task. @param {Task} task @param {number | null} pollAfterMs */
+  #showCard(task, pollAfterMs) {
+    const hadFocus = this.#work.contains(document.activeElement);
+    this.#form.hidden = true;
+    this.#taskCard.hidden = false;
+    this.#setStarting(false);
+    this.#showTask(task, pollAfterMs);
+    // What was under the keyboard has gone.
+    if (hadFocus) this.#taskTitle.focus();
   }
 
   /** @param {Task} task @param {number | null} pollAfterMs */
@@ -288,7 +305,14 @@ export class Home {
     if (hasEnded && hadFocus) this.#againButton.focus();
   }
 
+  /** @param {string} problem */
+  #showTrouble(problem) {
+    if (this.#task) this.#view.showTrouble(`${problem} Your task goes on; this page catches up by itself.`);
+    else setText(this.#startNote, `${BUSY_NOTE} ${problem} This page shows it as soon as it can.`);
+  }
+
   #showRecovered() {
+    if (!this.#task) return;
     const text = 'Connected again.';
     this.#view.showRecovered(text);
     setTimeout(() => this.#view.unnote(text), RECOVERED_NOTE_MS);
@@ -297,9 +321,16 @@ export class Home {
   /** @param {unknown} error */
   #showLost(error) {
     if (this.#checkSession(error)) return;
+    // First, as it gives back the focus that it took.
+    this.#confirm.close();
+    const hadFocus = this.#work.contains(document.activeElement);
     this.#showForm();
+    if (hadFocus) this.#startTitle.focus();
     const isGone = error instanceof ApiError && error.status === 404;
-    setText(this.#startNote, isGone ? 'The task you were watching no longer exists.' : `${words.apiProblem(error)} The task cannot be followed.`);
+    const text = isGone ? 'The task you were watching no longer exists.' : `${words.apiProblem(error)} The task cannot be followed.`;
+    setText(this.#startNote, text);
+    // The note appears together with its form, and so is not heard by itself.
+    announce(text);
   }
 
   // Cancelling
@@ -367,7 +398,9 @@ export class Home {
     if (!this.#isHere) return;
     const visit = this.#visit;
     const active = await this.#look(visit);
-    if (active && visit === this.#visit && this.#isFree) this.#follow(active.task_id, active, 0);
+    if (!active || visit !== this.#visit || !this.#isFree) return;
+    this.#follow(active.task_id, active, 0);
+    announce('You have a task running. It is shown now.');
   }
 
   /** Whether the card may show another task than now. */
@@ -386,6 +419,14 @@ export class Home {
     } finally {
       setBusy(this.#moreButton, false);
     }
+  }
+
+  /** What the keyboard was on before a dialog opened may have gone meanwhile. */
+  #catchFocus() {
+    const focused = document.activeElement;
+    const isOnGround = focused === null || focused === document.body || focused.getClientRects().length === 0;
+    if (!this.#isHere || !isOnGround) return;
+    (this.#task ? this.#taskTitle : this.#startTitle).focus({ preventScroll: true });
   }
 
   /**
