@@ -251,6 +251,29 @@ pageTest('cancelling asks first, keeps what is done, and the next task can start
   await tab.reaches('Finished');
 });
 
+pageTest('a cancel that gets no answer is seen to be under way, and its failure is told wherever one looks', async (tab) => {
+  tab.expectNoise('net::ERR_CONNECTION_REFUSED', API);
+  await tab.openAndSignIn();
+  await tab.start(500);
+  await tab.reaches('Running');
+  const announced = await tab.announcements();
+  await tab.intercept('DELETE', STATUS, (route) => route.abort('connectionrefused'), 8);
+  const dialog = tab.page.getByRole('dialog');
+  const failure = 'The server cannot be reached. The task was not cancelled, as far as is known.';
+  await tab.button('Cancel task').click();
+  await dialog.getByRole('button', { name: 'Cancel task' }).click();
+  await dialog.getByRole('button', { name: 'Cancelling …' }).waitFor();
+  await dialog.getByText(failure).waitFor();
+  await dialog.getByRole('button', { name: 'Cancel task' }).click();
+  await tab.page.keyboard.press('Escape');
+  await tab.button('Cancelling …').waitFor();
+  await tab.says(failure);
+  await eventually(async () => assert.ok((await announced()).some((text) => text.includes(failure))));
+  await tab.button('Cancel task').click();
+  await dialog.getByRole('button', { name: 'Cancel task' }).click();
+  await tab.reaches('Cancelled');
+});
+
 pageTest('cancelling what has ended meanwhile shows how it ended', async (tab) => {
   tab.expectNoise('the server responded with a status of 409', API);
   await tab.openAndSignIn();

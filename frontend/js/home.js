@@ -130,7 +130,7 @@ export class Home {
     this.#lookAlarm.clear();
     this.#lookFailures = 0;
     this.#setStarting(false);
-    setBusy(this.#confirmYes, false);
+    this.#setCancelling(false);
   }
 
   #listen() {
@@ -336,6 +336,7 @@ export class Home {
   // Cancelling
 
   #askToCancel() {
+    if (isBusy(this.#cancelButton)) return;
     setText(this.#confirmProblem, '');
     this.#confirm.showModal();
   }
@@ -344,7 +345,7 @@ export class Home {
     const task = this.#task;
     if (!task || isBusy(this.#confirmYes)) return;
     const visit = this.#visit;
-    setBusy(this.#confirmYes, true);
+    this.#setCancelling(true);
     try {
       // Cancelling twice does no more than once, so a lost answer is simply asked for again.
       const cancelled = await withRetries(this.#whileHere(() => this.#api.cancel(task.task_id)), retries);
@@ -352,17 +353,29 @@ export class Home {
       this.#follower?.stop();
       this.#showTask(cancelled, null);
     } catch (error) {
-      if (visit !== this.#visit || this.#checkSession(error)) return;
+      if (visit !== this.#visit || this.#checkSession(error) || this.#task?.task_id !== task.task_id) return;
       if (error instanceof ApiError && error.status === 409) {
         this.#confirm.close();
         this.#view.note('The task had ended before it could be cancelled.');
         this.#follower?.pollNow();
       } else {
-        setText(this.#confirmProblem, `${words.apiProblem(error)} The task was not cancelled, as far as is known.`);
+        const text = `${words.apiProblem(error)} The task was not cancelled, as far as is known.`;
+        // Whoever did not want to wait has closed the question, and must hear of it all the same.
+        if (this.#confirm.open) setText(this.#confirmProblem, text);
+        else this.#view.note(text);
       }
     } finally {
-      if (visit === this.#visit) setBusy(this.#confirmYes, false);
+      if (visit === this.#visit) this.#setCancelling(false);
     }
+  }
+
+  /** @param {boolean} cancelling */
+  #setCancelling(cancelling) {
+    for (const button of [this.#confirmYes, this.#cancelButton]) {
+      setBusy(button, cancelling);
+      setText(button, cancelling ? 'Cancelling …' : 'Cancel task');
+    }
+    if (cancelling) setText(this.#confirmProblem, '');
   }
 
   // Looking back
