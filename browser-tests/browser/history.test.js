@@ -36,6 +36,29 @@ pageTest('a task opens to its items, page after page, and closes to where one wa
   assert.equal(await sheet.isVisible(), false);
 });
 
+pageTest('a sheet closes by a press beside it, and by none on it', async (tab) => {
+  await tab.user.finish(await tab.user.start(1));
+  await tab.openAndSignIn();
+  await tab.button(/^Finished/).click();
+  const sheet = tab.page.getByRole('dialog', { name: '1 item' });
+  await sheet.getByText('Item 0').waitFor();
+  await tab.isSettled();
+  const { x, y, width, height } = await sheet.boundingBox();
+  const { mouse } = tab.page;
+  const [empty, beside] = [[x + width / 2, y + height - 40], [x / 2, y + height / 2]];
+  await mouse.click(...empty);
+  // Text is selected from the sheet outwards, and back.
+  for (const [from, to] of [[empty, beside], [beside, empty]]) {
+    await mouse.move(...from);
+    await mouse.down();
+    await mouse.move(...to, { steps: 5 });
+    await mouse.up();
+  }
+  assert.equal(await sheet.isVisible(), true);
+  await mouse.click(...beside);
+  await eventually(async () => assert.equal(await sheet.isVisible(), false));
+});
+
 pageTest('items that cannot be loaded can be asked for again', async (tab) => {
   tab.expectNoise('the server responded with a status of 500', API);
   await tab.user.finish(await tab.user.start(3));

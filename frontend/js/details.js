@@ -1,6 +1,6 @@
 // The sheet with one task's items: failed ones first, with their reason.
 
-import { byId, element, icon, isBusy, setBusy, setText } from './dom.js';
+import { byId, closeFromOutside, element, icon, isBusy, setBusy, setText } from './dom.js';
 import { isTerminal } from './follower.js';
 import { SessionEnded } from './session.js';
 import * as words from './words.js';
@@ -21,8 +21,7 @@ export class Details {
     this.#api = api;
     this.#onError = onError;
     byId('details-close', HTMLButtonElement).addEventListener('click', () => this.close());
-    // A click on the backdrop reaches the dialog itself, one on its content does not.
-    this.#dialog.addEventListener('click', (event) => event.target === this.#dialog && this.close());
+    closeFromOutside(this.#dialog);
     // Somebody else may sign in next: nothing is kept of what was shown.
     this.#dialog.addEventListener('close', () => this.#body.replaceChildren());
   }

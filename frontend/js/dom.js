@@ -61,6 +61,23 @@ export function isBusy(button) {
   return button.hasAttribute('aria-disabled');
 }
 
+/**
+ * Has a press on what is around a dialog close it. The dialog itself is what an event there says it
+ * is about, but also what one on its empty parts does, or the end of a drag: only the place tells.
+ *
+ * @param {HTMLDialogElement} dialog
+ */
+export function closeFromOutside(dialog) {
+  let startedOutside = false;
+  /** @param {MouseEvent} event */
+  const isOutside = ({ target, clientX: x, clientY: y }) => {
+    const { left, right, top, bottom } = dialog.getBoundingClientRect();
+    return target === dialog && (x < left || x > right || y < top || y > bottom);
+  };
+  dialog.addEventListener('pointerdown', (event) => (startedOutside = isOutside(event)));
+  dialog.addEventListener('click', (event) => startedOutside && isOutside(event) && dialog.close());
+}
+
 /** Shows what is wrong at a field, or that nothing is. @param {HTMLInputElement} input @param {Element} problem @param {string} text */
 export function setProblem(input, problem, text) {
   setText(problem, text);
