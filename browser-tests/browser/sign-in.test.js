@@ -42,6 +42,22 @@ pageTest('empty fields are asked for without bothering anybody', async (tab) => 
   assert.equal(requests.length, 0);
 });
 
+pageTest('a password can be shown, by a button that is called what it says, and is hidden again for whoever is next', async (tab) => {
+  await tab.open();
+  const password = tab.page.getByLabel('Password', { exact: true });
+  assert.equal(await password.getAttribute('type'), 'password');
+  await tab.button('Show password').click();
+  assert.equal(await password.getAttribute('type'), 'text');
+  const hide = tab.button('Hide password');
+  assert.match(await hide.innerText(), /^Hide/);
+  assert.equal(await hide.getAttribute('aria-pressed'), null);
+  await tab.signIn();
+  await tab.button('Sign out').click();
+  await tab.reaches('Sign in');
+  assert.equal(await password.getAttribute('type'), 'password');
+  assert.equal(await tab.button('Show password').isVisible(), true);
+});
+
 pageTest('throttling and an unreachable service are told in plain words', async (tab) => {
   tab.expectNoise(WRONG, COGNITO);
   tab.expectNoise('net::ERR_INTERNET_DISCONNECTED', COGNITO);

@@ -16,6 +16,7 @@ export class SignIn {
   #newPassword = byId('new-password-password', HTMLInputElement);
   #newProblem = byId('new-password-problem', HTMLElement);
   /** @type {((newPassword: string) => Promise<void>) | null} */ #finish = null;
+  #toggles = document.querySelectorAll('.toggle');
   #session;
   #onSignedIn;
 
@@ -26,7 +27,7 @@ export class SignIn {
     onSubmit('sign-in-form', () => this.#signIn());
     onSubmit('new-password-form', () => this.#saveNewPassword());
     byId('new-password-back', HTMLButtonElement).addEventListener('click', () => this.show());
-    for (const toggle of document.querySelectorAll('.toggle')) toggle.addEventListener('click', () => togglePassword(toggle));
+    for (const toggle of this.#toggles) toggle.addEventListener('click', () => togglePassword(toggle));
   }
 
   /** @param {string} [lead] why signing in is asked for */
@@ -41,6 +42,7 @@ export class SignIn {
   hide() {
     this.#section.hidden = this.#newSection.hidden = true;
     this.#password.value = this.#newPassword.value = '';
+    for (const toggle of this.#toggles) togglePassword(toggle, false);
     setProblem(this.#password, this.#problem, '');
     setProblem(this.#newPassword, this.#newProblem, '');
     this.#finish = null;
@@ -111,11 +113,10 @@ function onSubmit(id, handle) {
   });
 }
 
-/** @param {Element} toggle */
-function togglePassword(toggle) {
+/** @param {Element} toggle @param {boolean} [isShown] the other way round, if nothing else is said */
+function togglePassword(toggle, isShown) {
   const input = byId(toggle.getAttribute('aria-controls') ?? '', HTMLInputElement);
-  const isShown = input.type === 'password';
-  input.type = isShown ? 'text' : 'password';
-  toggle.setAttribute('aria-pressed', String(isShown));
-  setText(toggle, isShown ? 'Hide' : 'Show');
+  const willShow = isShown ?? input.type === 'password';
+  input.type = willShow ? 'text' : 'password';
+  setText(/** @type {Element} */ (toggle.firstElementChild), willShow ? 'Hide' : 'Show');
 }
