@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 
-import { API, CONFIG, LIST, STATUS, answer, pageTest } from './page.js';
+import { API, COGNITO, CONFIG, LIST, STATUS, answer, pageTest } from './page.js';
 import { eventually } from './stack.js';
 
 pageTest('polls keep to Retry-After, send the ETag back, and end with the task', async (tab) => {
@@ -169,6 +169,32 @@ pageTest('a task that has vanished is not polled for ever', async (tab) => {
   const polls = tab.requests('GET', API);
   await tab.page.waitForTimeout(3_000);
   assert.equal(polls.length, 0);
+});
+
+pageTest('a page that takes long says what it is waiting for, and nothing moves when that comes', async (tab) => {
+  await tab.openAndSignIn();
+  const [moment, tasks] = ['One moment …', 'Looking for your tasks …'].map((text) => tab.page.getByText(text));
+  const hold = async (method, url) => {
+    let release;
+    const held = new Promise((resolve) => (release = resolve));
+    await tab.intercept(method, url, async (route) => {
+      await held;
+      return route.fallback();
+    }, 1);
+    return release;
+  };
+  const releaseSession = await hold('POST', COGNITO);
+  const releaseTasks = await hold('GET', LIST);
+  await tab.page.reload();
+  await moment.waitFor();
+  releaseSession();
+  await tasks.waitFor();
+  assert.equal(await moment.isVisible(), false);
+  const before = await tab.page.locator('#work').boundingBox();
+  releaseTasks();
+  await tab.reaches('Start a task');
+  assert.equal(await tasks.isVisible(), false);
+  assert.deepEqual(await tab.page.locator('#work').boundingBox(), before);
 });
 
 pageTest('a page without its settings or its sign-in service says so, and offers to try again', async (tab) => {

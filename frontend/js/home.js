@@ -57,6 +57,7 @@ const surroundings = {
 export class Home {
   #section = byId('home', HTMLElement);
   #work = byId('work', HTMLElement);
+  #loading = byId('work-loading', HTMLElement);
   #form = byId('start', HTMLFormElement);
   #startTitle = byId('start-title', HTMLElement);
   #count = byId('count', HTMLInputElement);
@@ -106,7 +107,7 @@ export class Home {
     const visit = ++this.#visit;
     this.#isHere = true;
     this.#submitter = this.#newSubmitter();
-    this.#section.hidden = false;
+    this.#section.hidden = this.#loading.hidden = false;
     this.#work.setAttribute('aria-busy', 'true');
     const active = await this.#look(visit);
     if (visit !== this.#visit) return;
@@ -235,7 +236,7 @@ export class Home {
   #showForm() {
     this.#stopFollowing();
     this.#setStarting(false);
-    this.#taskCard.hidden = true;
+    this.#loading.hidden = this.#taskCard.hidden = true;
     this.#form.hidden = false;
     setText(this.#startNote, '');
   }
@@ -282,7 +283,7 @@ export class Home {
   /** Puts a task in the place of the form, or of the last task. @param {Task} task @param {number | null} pollAfterMs */
   #showCard(task, pollAfterMs) {
     const hadFocus = this.#work.contains(document.activeElement);
-    this.#form.hidden = true;
+    this.#loading.hidden = this.#form.hidden = true;
     this.#taskCard.hidden = false;
     this.#setStarting(false);
     this.#showTask(task, pollAfterMs);

@@ -11,6 +11,7 @@ import { Tabs } from './tabs.js';
 /** @import { Config } from './session.js' */
 
 const account = byId('account', HTMLElement);
+const loading = byId('loading', HTMLElement);
 
 /** @returns {Promise<Config>} written by whoever deployed the page, beside this page */
 async function loadConfig() {
@@ -21,6 +22,7 @@ async function loadConfig() {
 
 /** @param {string} reason */
 function showUnavailable(reason) {
+  loading.hidden = true;
   setText(byId('unavailable-reason', HTMLElement), reason);
   byId('unavailable', HTMLElement).hidden = false;
 }
@@ -50,6 +52,7 @@ async function main() {
 
   /** @param {boolean} takeFocus */
   function toHome(takeFocus) {
+    loading.hidden = true;
     signIn.hide();
     setText(byId('username', HTMLElement), session.username);
     account.hidden = false;
@@ -58,6 +61,7 @@ async function main() {
 
   /** @param {string} [lead] */
   function toSignIn(lead) {
+    loading.hidden = true;
     home.leave();
     account.hidden = true;
     signIn.show(lead);
