@@ -88,6 +88,42 @@ pageTest('nothing is wider than the smallest phone', async (tab) => {
   await tab.isAccessible();
 }, { context: { viewport: { width: 320, height: 568 } } });
 
+pageTest('on a low screen the buttons of the card can be reached', async (tab) => {
+  for (let count = 1; count <= 10; count += 1) await tab.user.cancel(await tab.user.start(count));
+  const taskId = await tab.user.start(1_000);
+  await tab.openAndSignIn();
+  const button = tab.button('Cancel task');
+  await button.waitFor();
+  await tab.page.evaluate(() => {
+    const { bottom } = document.getElementById('work').getBoundingClientRect();
+    window.scrollTo(0, bottom - window.innerHeight + 20);
+  });
+  await eventually(async () => {
+    const { y, height } = await button.boundingBox();
+    assert.ok(y >= 0 && y + height <= 480, `the button is at ${y}`);
+  });
+  await tab.user.cancel(taskId);
+}, { context: { viewport: { width: 1280, height: 480 } } });
+
+pageTest('where the system chooses the colours, the bar still shows how far it is', async (tab) => {
+  await tab.openAndSignIn();
+  await tab.alterTasks((task) => {
+    if (task.task_status === 'PROCESSING') Object.assign(task, { count_done_items: 500, done_percentage: 50 });
+  });
+  await tab.start(1_000);
+  await eventually(async () => assert.equal(await tab.textOf('task-percent'), '50'));
+  const picture = await tab.page.locator('.bar').screenshot();
+  // The browser itself reads the picture: that takes no further package.
+  const [filled, empty] = await tab.page.evaluate(async (base64) => {
+    const bytes = Uint8Array.from(atob(base64), (character) => character.charCodeAt(0));
+    const image = await createImageBitmap(new Blob([bytes], { type: 'image/png' }));
+    const context = new OffscreenCanvas(image.width, image.height).getContext('2d', { willReadFrequently: true });
+    context.drawImage(image, 0, 0);
+    return [0.25, 0.75].map((share) => [...context.getImageData(share * image.width, image.height / 2, 1, 1).data]);
+  }, picture.toString('base64'));
+  assert.notDeepEqual(filled, empty);
+}, { context: { forcedColors: 'active' } });
+
 pageTest('with reduced motion nothing moves by itself', async (tab) => {
   await tab.openAndSignIn();
   await tab.start(20);
@@ -96,5 +132,6 @@ pageTest('with reduced motion nothing moves by itself', async (tab) => {
   assert.equal(animations, 0);
   const seen = new Set();
   while (await tab.heading('Running').isVisible()) seen.add(await tab.progress.getAttribute('value').catch(() => null));
+  assert.ok(seen.size > 0, 'the bar was looked at');
   assert.ok(seen.size <= 8, `the bar took ${seen.size} positions`);
 }, { context: { reducedMotion: 'reduce' } });
