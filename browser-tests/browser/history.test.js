@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 
-import { API, ITEMS, answer, pageTest } from './page.js';
+import * as words from '../../frontend/js/words.js';
+import { API, ITEMS, LIST, answer, pageTest } from './page.js';
 import { eventually } from './stack.js';
 
 pageTest('past tasks are listed newest first, with state, size and time, and older ones on demand', async (tab) => {
@@ -68,6 +69,48 @@ pageTest('items that cannot be loaded can be asked for again', async (tab) => {
   await tab.says('The server has a problem. The items could not be loaded.');
   await tab.button('Try again').click();
   await eventually(async () => assert.equal(await tab.page.getByRole('dialog').getByRole('listitem').count(), 3));
+});
+
+pageTest('older tasks that cannot be loaded can be asked for again, and the complaint goes when they come', async (tab) => {
+  tab.expectNoise('the server responded with a status of 500', API);
+  for (let count = 1; count <= 11; count += 1) await tab.user.cancel(await tab.user.start(count));
+  await tab.openAndSignIn();
+  await tab.intercept('GET', LIST, answer(500, { message: 'Internal Server Error' }), 1);
+  await tab.button('Show older tasks').click();
+  const complaint = tab.page.getByText('The server has a problem. Older tasks could not be loaded.');
+  await complaint.waitFor();
+  await tab.button('Show older tasks').click();
+  await eventually(async () => assert.equal(await tab.page.locator('#history-rows .row').count(), 11));
+  assert.equal(await complaint.isVisible(), false);
+});
+
+for (const [before, listed] of [['nothing', 0], ['something', 2]]) {
+  pageTest(`when more has happened than one look shows, the list goes on without a gap, to ${before}`, async (tab) => {
+    await tab.page.clock.install();
+    for (let count = 1; count <= listed; count += 1) await tab.user.cancel(await tab.user.start(count));
+    await tab.openAndSignIn();
+    const rows = tab.page.locator('#history-rows .row-size');
+    const sizes = (from, to) => Array.from({ length: from - to + 1 }, (_, below) => words.items(from - below));
+    await eventually(async () => assert.deepEqual(await rows.allInnerTexts(), sizes(listed, 1)));
+    await tab.setHidden(true);
+    for (let count = listed + 1; count <= 13; count += 1) await tab.user.cancel(await tab.user.start(count));
+    await tab.page.clock.fastForward(20_000);
+    await tab.setHidden(false);
+    await eventually(async () => assert.deepEqual(await rows.allInnerTexts(), sizes(13, 4)));
+    await tab.button('Show older tasks').click();
+    await eventually(async () => assert.deepEqual(await rows.allInnerTexts(), sizes(13, 1)));
+  });
+}
+
+pageTest('the sheet of a running task keeps to the server\'s clock', async (tab) => {
+  const taskId = await tab.user.start(1_000);
+  await tab.page.clock.install({ time: Date.now() + 3_600_000 });
+  await tab.openAndSignIn();
+  await tab.reaches('Running');
+  await tab.button(/^Running/).click();
+  const elapsed = tab.page.getByRole('dialog').locator('dd').nth(1);
+  assert.match(await elapsed.innerText(), /^\d+ s$/);
+  await tab.user.cancel(taskId);
 });
 
 pageTest('what an item says is shown as text, whatever it says', async (tab) => {

@@ -53,6 +53,15 @@ test('the elapsed time starts with the work, stops at the end, and is never nega
   assert.equal(words.elapsedMs({ ...task, started_at: null }, at(5)), null, 'it waits');
 });
 
+test('a task that waits has not started, whenever it was asked for', () => {
+  const now = new Date(2026, 10, 20, 15, 0);
+  const at = (...parts) => new Date(...parts).toISOString();
+  const waiting = { created_at: at(2026, 10, 20, 14, 50), started_at: null, finished_at: null };
+  assert.equal(words.started(waiting, now), 'Not yet');
+  assert.equal(words.started({ ...waiting, started_at: at(2026, 10, 20, 14, 55) }, now), '14:55');
+  assert.equal(words.started({ ...waiting, finished_at: at(2026, 10, 20, 14, 55) }, now), '–', 'cancelled before it began');
+});
+
 test('every refusal to sign in gets a sentence of its own', () => {
   const refusals = [
     ['NotAuthorizedException', 'Incorrect username or password.'], ['NotAuthorizedException', 'Password attempts exceeded'],

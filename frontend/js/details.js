@@ -14,11 +14,17 @@ export class Details {
   #title = byId('details-title', HTMLElement);
   #body = byId('details-body', HTMLElement);
   #api;
+  #serverNow;
   #onError;
 
-  /** @param {Api} api @param {(error: unknown) => void} onError told of errors that concern more than this sheet */
-  constructor(api, onError) {
+  /**
+   * @param {Api} api
+   * @param {() => number} serverNow
+   * @param {(error: unknown) => void} onError told of errors that concern more than this sheet
+   */
+  constructor(api, serverNow, onError) {
     this.#api = api;
+    this.#serverNow = serverNow;
     this.#onError = onError;
     byId('details-close', HTMLButtonElement).addEventListener('click', () => this.close());
     closeFromOutside(this.#dialog);
@@ -34,7 +40,7 @@ export class Details {
   open(task) {
     const { task_id: id, count_failed_items: failed, count_done_items: done, number_of_items: total } = task;
     setText(this.#title, words.items(total));
-    this.#body.replaceChildren(summary(task));
+    this.#body.replaceChildren(summary(task, this.#serverNow()));
     if (failed > 0) {
       this.#body.append(this.#section(`${words.number(failed)} failed`, (cursor) => this.#api.items(id, 'failed', cursor, ITEMS_PER_PAGE)));
     }
@@ -103,14 +109,13 @@ export class Details {
   }
 }
 
-/** @param {Task} task @returns {HTMLElement} */
-function summary(task) {
-  const elapsed = words.elapsedMs(task, Date.now());
-  const started = task.started_at ?? task.created_at;
+/** @param {Task} task @param {number} now the server's time @returns {HTMLElement} */
+function summary(task, now) {
+  const elapsed = words.elapsedMs(task, now);
   const state = element('p', 'details-state', icon(task.task_status.toLowerCase()), ' ', words.STATE_WORDS[task.task_status]);
   state.dataset.state = task.task_status;
   const facts = element('dl', 'facts',
-    fact('Started', started ? words.moment(started) : 'Just now'),
+    fact('Started', words.started(task)),
     fact(isTerminal(task) ? 'Took' : 'Elapsed', elapsed === null ? '–' : words.duration(elapsed)),
     fact('Done', `${words.number(task.count_done_items)} of ${words.number(task.number_of_items)}`),
   );

@@ -15,6 +15,8 @@ export class History {
   #more = byId('history-more', HTMLButtonElement);
   /** @type {Map<string, { task: Task, row: Row }>} */ #entries = new Map();
   /** @type {string | null} */ #nextCursor = null;
+  /** The newest task of any look; from it on downwards the list is without a gap. */
+  #newestListed = '';
   #isLoaded = false;
   /** Counts what was cleared, so that an answer that comes too late is not shown to whoever is next. */
   #generation = 0;
@@ -36,17 +38,24 @@ export class History {
     const generation = this.#generation;
     const { entries, nextCursor } = await this.#api.tasks(null, TASKS_PER_PAGE);
     if (generation !== this.#generation) return;
-    // Later calls only add in front: where "older" goes on was settled by the first one.
-    if (!this.#isLoaded) this.#nextCursor = nextCursor;
+    const [newest, oldest] = [entries[0]?.task_id ?? '', entries.at(-1)?.task_id ?? ''];
+    const hasGap = this.#isLoaded && nextCursor !== null && oldest > this.#newestListed;
+    // More is new than one page holds: what lies behind the gap is left to "older", which begins at it.
+    if (hasGap) this.#drop((task) => task.task_id < oldest);
+    // Else a later look only adds in front: where "older" goes on was settled by an earlier one.
+    if (hasGap || !this.#isLoaded) this.#nextCursor = nextCursor;
     this.#isLoaded = true;
+    if (newest > this.#newestListed) this.#newestListed = newest;
     this.#add(entries);
     return entries.map(({ task_id }) => this.#entries.get(task_id)?.task).find((task) => task && !isTerminal(task));
   }
 
   async loadOlder() {
     const generation = this.#generation;
-    const { entries, nextCursor } = await this.#api.tasks(this.#nextCursor, TASKS_PER_PAGE);
-    if (generation !== this.#generation) return;
+    const cursor = this.#nextCursor;
+    const { entries, nextCursor } = await this.#api.tasks(cursor, TASKS_PER_PAGE);
+    // Meanwhile a look may have decided that "older" begins somewhere else.
+    if (generation !== this.#generation || cursor !== this.#nextCursor) return;
     this.#nextCursor = nextCursor;
     this.#add(entries);
     const first = entries[0] && this.#entries.get(entries[0].task_id);
@@ -68,9 +77,19 @@ export class History {
     this.#entries.clear();
     this.#list.replaceChildren();
     this.#nextCursor = null;
+    this.#newestListed = '';
     this.#isLoaded = false;
     this.#more.hidden = this.#empty.hidden = true;
     this.note('');
+  }
+
+  /** @param {(task: Task) => boolean} isMeant */
+  #drop(isMeant) {
+    for (const [id, { task, row }] of this.#entries) {
+      if (!isMeant(task)) continue;
+      this.#entries.delete(id);
+      row.item.remove();
+    }
   }
 
   /** @param {Task[]} tasks */

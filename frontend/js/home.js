@@ -97,7 +97,7 @@ export class Home {
     this.#tabs = tabs;
     this.#onSessionEnded = onSessionEnded;
     this.#view = new TaskView(() => session.serverNow());
-    this.#details = new Details(api, (error) => this.#checkSession(error));
+    this.#details = new Details(api, () => session.serverNow(), (error) => this.#checkSession(error));
     this.#history = new History(api, (task) => this.#details.open(task));
     this.#listen();
   }
@@ -428,6 +428,7 @@ export class Home {
     setBusy(this.#moreButton, true);
     try {
       await this.#history.loadOlder();
+      this.#history.note('');
     } catch (error) {
       if (visit === this.#visit && !this.#checkSession(error)) this.#history.note(`${words.apiProblem(error)} Older tasks could not be loaded.`);
     } finally {

@@ -79,8 +79,7 @@ export class TaskView {
     setText(this.#state, words.STATE_WORDS[task.task_status]);
     setText(this.#size, words.items(task.number_of_items));
     setText(this.#outcome, words.outcome(task));
-    const started = task.started_at ?? task.created_at;
-    setText(this.#started, started ? words.moment(started) : 'Just now');
+    setText(this.#started, words.started(task));
     this.#render();
   }
 

@@ -100,6 +100,12 @@ export function elapsedMs(task, now) {
   return Math.max(0, (task.finished_at ? Date.parse(task.finished_at) : now) - Date.parse(start));
 }
 
+/** When the work began, which is later than when it was asked for. @param {Task} task @param {Date} [now] @returns {string} */
+export function started(task, now = new Date()) {
+  if (task.started_at) return moment(task.started_at, now);
+  return task.finished_at ? '–' : 'Not yet';
+}
+
 /** What has come of a task and what to do next, in a sentence or two. @param {Task} task @returns {string} */
 export function outcome(task) {
   const { task_status: status, count_done_items: done, count_failed_items: failed, number_of_items: total } = task;
