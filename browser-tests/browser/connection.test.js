@@ -197,11 +197,35 @@ pageTest('a page that takes long says what it is waiting for, and nothing moves 
   assert.deepEqual(await tab.page.locator('#work').boundingBox(), before);
 });
 
-pageTest('a page without its settings or its sign-in service says so, and offers to try again', async (tab) => {
+pageTest('a page without its settings says so, and offers to try again', async (tab) => {
   tab.expectNoise('the server responded with a status of 404', CONFIG);
   await tab.intercept('GET', CONFIG, answer(404, {}), 1);
   await tab.open();
   await tab.reaches('Longhaul cannot be reached');
+  await tab.says('The page could not read its settings. Check your connection, or ask whoever runs it.');
   await tab.button('Try again').click();
   await tab.reaches('Sign in');
+});
+
+pageTest('a page without its sign-in service says so, offers to try again, and is still signed in then', async (tab) => {
+  tab.expectNoise('net::ERR_CONNECTION_REFUSED', COGNITO);
+  tab.expectNoise('the server responded with a status of 503', COGNITO);
+  await tab.openAndSignIn();
+  await tab.intercept('POST', COGNITO, (route) => route.abort('connectionrefused'), 1);
+  await tab.page.reload();
+  await tab.reaches('Longhaul cannot be reached');
+  await tab.says('The sign-in service does not answer. Check your connection and try again.');
+  await tab.intercept('POST', COGNITO, answer(503, { __type: 'ServiceUnavailable' }), 1);
+  await tab.button('Try again').click();
+  await tab.says('The sign-in service has a problem. Try again in a moment.');
+  await tab.button('Try again').click();
+  await tab.reaches('Start a task');
+});
+
+pageTest('a browser that lets the page store nothing is told apart from a service that is away', async (tab) => {
+  await tab.page.addInitScript(() => {
+    Object.defineProperty(window, 'sessionStorage', { get: () => { throw new DOMException('denied', 'SecurityError'); } });
+  });
+  await tab.open();
+  await tab.says('This browser does not let the page store anything, so it cannot keep you signed in. Allow it for this site, then try again.');
 });

@@ -4,9 +4,10 @@
 import { Api } from './api.js';
 import { announce, byId, setText } from './dom.js';
 import { Home } from './home.js';
-import { Session } from './session.js';
+import { CognitoError, Session } from './session.js';
 import { SignIn } from './sign-in.js';
 import { Tabs } from './tabs.js';
+import { isBlocked, startProblem } from './words.js';
 
 /** @import { Config } from './session.js' */
 
@@ -40,6 +41,17 @@ async function main() {
     return;
   }
 
+  try {
+    await start(config);
+  } catch (error) {
+    showUnavailable(startProblem(error));
+    // What nobody has foreseen is for whoever looks into the console.
+    if (!(error instanceof CognitoError || isBlocked(error))) throw error;
+  }
+}
+
+/** @param {Config} config */
+async function start(config) {
   const tabs = new Tabs();
   const session = new Session(config, tabs);
   const home = new Home({
@@ -73,13 +85,8 @@ async function main() {
     toSignIn('You are signed out.');
   });
 
-  try {
-    if (await session.restore()) toHome(false);
-    else toSignIn();
-  } catch {
-    showUnavailable('The sign-in service does not answer. Check your connection and try again.');
-    return;
-  }
+  if (await session.restore()) toHome(false);
+  else toSignIn();
   session.onChangedElsewhere = (isSignedIn) => (isSignedIn ? toHome(true) : toSignIn('You signed out in another tab.'));
 }
 

@@ -158,6 +158,19 @@ export function parseCount(typed) {
   return { count, problem: null };
 }
 
+/** @param {unknown} error from finding out who is signed in @returns {string} */
+export function startProblem(error) {
+  if (error instanceof CognitoError && error.code === 'Network') return 'The sign-in service does not answer. Check your connection and try again.';
+  if (error instanceof CognitoError) return 'The sign-in service has a problem. Try again in a moment.';
+  if (isBlocked(error)) return 'This browser does not let the page store anything, so it cannot keep you signed in. Allow it for this site, then try again.';
+  return 'Something went wrong on this page. Try again, or tell whoever runs it.';
+}
+
+/** @param {unknown} error @returns {boolean} whether the browser's settings forbid what was tried */
+export function isBlocked(error) {
+  return error instanceof DOMException && error.name === 'SecurityError';
+}
+
 /** @param {unknown} error from signing in @returns {string} */
 export function signInProblem(error) {
   if (!(error instanceof CognitoError)) return 'Something went wrong on this page. Reload it and try again.';
