@@ -77,17 +77,22 @@ pageTest('a server that fails for a while is waited for as it asks, and the task
 });
 
 pageTest('a hidden tab does not poll, and catches up at once when it is shown', async (tab) => {
+  await tab.page.clock.install();
   await tab.openAndSignIn();
   await tab.start(30);
   await tab.reaches('Running');
   await tab.setHidden(true);
   await tab.page.waitForTimeout(500);
-  const polls = tab.requests('GET', API);
+  const polls = tab.requests('GET', STATUS);
   await tab.user.finish((await tab.user.tasks())[0].task_id);
   await tab.page.waitForTimeout(2_000);
   assert.equal(polls.length, 0);
+  // For the page the time stands still from here on: only what goes out at once goes out.
+  await tab.page.clock.pauseAt(Date.now() + 60_000);
   await tab.setHidden(false);
-  await tab.reaches('Finished', 2_000);
+  await tab.page.clock.runFor(1);
+  await eventually(() => assert.equal(polls.length, 1));
+  await tab.reaches('Finished');
 });
 
 pageTest('a task that another program starts is found when the tab is looked at again', async (tab) => {

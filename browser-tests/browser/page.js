@@ -94,6 +94,11 @@ class Noise {
     this.#expected.push(new RegExp(`^error: Failed to load resource: ${literally(text)}.*\\(${pattern(url)}\\)$`));
   }
 
+  /** What it says of an answer that lacks the header that would let the page read it. */
+  expectBlocked(url) {
+    this.#expected.push(new RegExp(`^error: Access to fetch at '${pattern(url)}' .*blocked by CORS policy`));
+  }
+
   check() {
     assert.deepEqual(this.heard.filter((line) => !this.#expected.some((expected) => expected.test(line))), []);
   }
@@ -113,6 +118,10 @@ export class Tab {
 
   expectNoise(text, url) {
     this.noise.expect(text, url);
+  }
+
+  expectBlocked(url) {
+    this.noise.expectBlocked(url);
   }
 
   button(name) {

@@ -110,6 +110,7 @@ pageTest('a second tab is signed in too, and signing out in one signs out both a
   await second.open();
   await second.reaches('Start a task');
   assert.equal(await second.textOf('username'), tab.user.username);
+  assert.equal(await isRefreshTokenGood(refreshToken), true);
   await tab.button('Sign out').click();
   await tab.says('You are signed out.');
   await tab.focusIsOn('sign-in-username');
@@ -128,15 +129,21 @@ pageTest('signing in in one tab also leads in another one that waits at the form
 });
 
 pageTest('nothing of a signed-out person is left on the page', async (tab) => {
-  const taskId = await tab.user.start(1);
+  await tab.user.finish(await tab.user.start(1));
+  const taskId = await tab.user.start(1_000);
   await tab.openAndSignIn();
-  await tab.reaches('Waiting to start', 5_000).catch(() => {});
-  await tab.user.finish(taskId);
+  await tab.reaches('Running');
+  await eventually(async () => assert.equal(await tab.page.locator('#history-rows .row').count(), 2));
+  assert.match(await tab.page.title(), /%/);
   await tab.button('Sign out').click();
   await tab.reaches('Sign in');
   const left = await tab.page.evaluate(() => document.getElementById('history-rows').childElementCount + document.getElementById('sign-in-password').value.length);
   assert.equal(left, 0);
   assert.equal(await tab.page.title(), 'Longhaul');
+  const polls = tab.requests('GET', API);
+  await tab.page.waitForTimeout(2_000);
+  assert.equal(polls.length, 0);
+  await tab.user.cancel(taskId);
 });
 
 pageTest('what one person was starting is not started for the next', async (tab) => {
@@ -182,6 +189,36 @@ pageTest('a token that the API refuses is renewed once, and the request repeated
   await tab.start(1);
   await tab.reaches('Finished');
   assert.equal(renewals.length, 1);
+});
+
+pageTest('a token that the gateway itself refuses is renewed once, whether or not it lets the page read that', async (tab) => {
+  tab.expectNoise(REFUSED, API);
+  // The emulator's refusal lacks the headers that would let the page read it.
+  tab.expectNoise('net::ERR_FAILED', API);
+  tab.expectBlocked(API);
+  await tab.openAndSignIn();
+  const renewals = tab.requests('POST', COGNITO);
+  const submits = tab.requests('POST', API);
+  await tab.intercept('POST', API, (route) => {
+    const headers = route.request().headers();
+    return route.continue({ headers: { ...headers, authorization: `${headers.authorization.slice(0, -8)}spoilt00` } });
+  }, 1);
+  await tab.start(1);
+  await tab.reaches('Finished');
+  assert.equal(renewals.length, 1);
+  assert.equal(submits.length, 2);
+});
+
+pageTest('when the API refuses the renewed token as well, only signing in helps', async (tab) => {
+  tab.expectNoise(REFUSED, API);
+  await tab.openAndSignIn();
+  await tab.intercept('POST', API, answer(401, { message: 'Unauthorized' }), 2);
+  await tab.start(1);
+  await tab.says('Your session has ended. Sign in again; a running task goes on meanwhile.');
+  assert.equal(await refreshTokenOf(tab), null);
+  await tab.signIn();
+  await tab.start(1);
+  await tab.reaches('Finished');
 });
 
 pageTest('a session that cannot be renewed leads to the form, says why, and loses no task', async (tab) => {

@@ -108,10 +108,13 @@ export async function reconfigureWorker(variables) {
   return () => call('PUT', { Environment: { Variables: before.Variables } });
 }
 
-/** @returns {Promise<boolean>} whether Cognito still takes the token */
+/** @returns {Promise<boolean>} whether Cognito still takes the token; any other trouble than its refusal is an error */
 export async function isRefreshTokenGood(refreshToken) {
   const parameters = { AuthFlow: 'REFRESH_TOKEN_AUTH', ClientId: stack.client_id, AuthParameters: { REFRESH_TOKEN: refreshToken } };
-  return cognito('InitiateAuth', parameters).then(() => true, () => false);
+  return cognito('InitiateAuth', parameters).then(() => true, (error) => {
+    if (/NotAuthorizedException/.test(error.message)) return false;
+    throw error;
+  });
 }
 
 /** Repeats a check until it holds. Waiting for a condition is never shorter or longer than it needs to be. */
