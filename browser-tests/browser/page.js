@@ -1,9 +1,11 @@
 // A real browser on the deployed page, and a watch over everything it complains about.
 
 import assert from 'node:assert/strict';
-import { existsSync, readFileSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { after, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
 
 import { chromium } from 'playwright-core';
 
@@ -21,10 +23,8 @@ export const ITEMS = new RegExp(`^${literally(API)}[0-9a-f-]{36}/items/\\?`);
 const axeSource = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 const TEST_MS_MAX = 120_000;
 
-const executablePath = process.env.CHROMIUM ?? '/usr/bin/chromium';
-assert.ok(existsSync(executablePath), `no Chromium at ${executablePath}: run browser-tests/install-chromium, or name one with CHROMIUM`);
 const browser = await chromium.launch({
-  executablePath,
+  executablePath: findChromium(),
   args: [
     '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run',
     // The browser's own traffic would only fail on a machine without the internet, and slow the tests.
@@ -276,6 +276,13 @@ export class Tab {
     const { scroll, client } = await this.page.evaluate(() => ({ scroll: document.documentElement.scrollWidth, client: document.documentElement.clientWidth }));
     assert.ok(scroll <= client, `the page is ${scroll} px wide on a screen of ${client} px`);
   }
+}
+
+/** @returns {string} the executable */
+function findChromium() {
+  const { stdout, stderr } = spawnSync(fileURLToPath(new URL('../find-chromium', import.meta.url)), { encoding: 'utf8' });
+  assert.ok(stdout, `no Chromium: run browser-tests/install-chromium, or name one with CHROMIUM. ${stderr}`);
+  return stdout.trim();
 }
 
 /** An answer that the page may read although it comes from another origin. */
