@@ -4,9 +4,9 @@
 
 import assert from 'node:assert/strict';
 
-import { API, COGNITO, CONFIG, answer, pageTest } from './page.js';
+import { API, COGNITO, CONFIG, ITEMS, LIST, STATUS, answer, pageTest } from './page.js';
 import { eventually } from './stack.js';
-import { views } from './views.js';
+import { narrowViews, views } from './views.js';
 
 for (const { name, context, look } of views) {
   pageTest(`${name}: signing in`, async (tab) => {
@@ -75,18 +75,106 @@ for (const { name, context, look } of views) {
   }, { context });
 }
 
-pageTest('nothing is wider than the smallest phone', async (tab) => {
-  await tab.openAndSignIn();
-  await tab.isAccessible();
-  await tab.start(1_000);
-  await tab.reaches('Running');
-  await tab.isAccessible();
-  await tab.button('Cancel task').click();
-  await tab.isAccessible();
-  await tab.page.getByRole('dialog').getByRole('button', { name: 'Cancel task' }).click();
-  await tab.reaches('Cancelled');
-  await tab.isAccessible();
-}, { context: { viewport: { width: 320, height: 568 } } });
+for (const { name, context, look } of views) {
+  pageTest(`${name}: troubles and long lists`, async (tab) => {
+    for (const status of [400, 401, 500, 503]) tab.expectNoise(`the server responded with a status of ${status}`, API);
+    tab.expectNoise('net::ERR_CONNECTION_REFUSED', API);
+    for (let count = 1; count <= 24; count += 1) await tab.user.cancel(await tab.user.start(count * 37));
+    await tab.openAndSignIn();
+    await tab.button('Show older tasks').click();
+    await eventually(async () => assert.equal(await tab.page.locator('#history-rows .row').count(), 20));
+    await look(tab, 'long-history', { fullPage: true });
+    await tab.intercept('GET', LIST, answer(500, {}), 1);
+    await tab.button('Show older tasks').click();
+    await tab.says(/Older tasks could not be loaded/);
+    await tab.page.locator('#history-more').scrollIntoViewIfNeeded();
+    await look(tab, 'older-failed');
+    await tab.intercept('POST', API, (route) => route.abort('connectionrefused'), 4);
+    await tab.start(1_000);
+    await tab.says(/No answer yet/);
+    await look(tab, 'submit-retry');
+    await tab.says(/It is not known whether the task has started/);
+    await look(tab, 'submit-unknown');
+    await tab.button('Start').click();
+    await tab.reaches('Running');
+    await tab.percentReaches(1);
+    await tab.intercept('GET', STATUS, answer(503, {}));
+    await tab.says(/The server has a problem/);
+    await look(tab, 'server-trouble');
+    await tab.intercept('GET', ITEMS, answer(500, {}));
+    await tab.button(/^Running/).click();
+    await tab.says(/The items could not be loaded/);
+    await look(tab, 'items-failed-to-load');
+    await tab.page.keyboard.press('Escape');
+    await tab.intercept('DELETE', STATUS, answer(503, {}), 4);
+    await tab.button('Cancel task').click();
+    await tab.page.getByRole('dialog').getByRole('button', { name: 'Cancel task' }).click();
+    await look(tab, 'cancelling');
+    await tab.says(/The task was not cancelled, as far as is known/);
+    await look(tab, 'cancel-failed');
+    await tab.page.keyboard.press('Escape');
+    await tab.intercept('GET', STATUS, answer(401, {}), 2);
+    await tab.says(/Your session has ended/);
+    await look(tab, 'session-ended');
+    await tab.page.unrouteAll({ behavior: 'wait' });
+    await tab.signIn();
+    await tab.reaches('Running');
+    await tab.button('Sign out').click();
+    await tab.says('You are signed out.');
+    await look(tab, 'signed-out');
+    const [{ task_id: taskId }] = await tab.user.tasks();
+    await tab.user.cancel(taskId);
+  }, { context });
+
+  pageTest(`${name}: waiting for the page`, async (tab) => {
+    await tab.openAndSignIn();
+    let release;
+    const held = new Promise((resolve) => (release = resolve));
+    const hold = async (route) => {
+      await held;
+      return route.fallback();
+    };
+    await tab.intercept('POST', COGNITO, async (route) => {
+      await look(tab, 'loading');
+      return route.fallback();
+    }, 1);
+    await tab.intercept('GET', LIST, hold, 1);
+    await tab.page.reload();
+    await tab.says('Looking for your tasks …');
+    await look(tab, 'loading-tasks');
+    release();
+    await tab.reaches('Start a task');
+  }, { context });
+}
+
+// Nothing may be wider than the screen, nor cut off, where there is the least room.
+for (const { name, context, look } of narrowViews) {
+  pageTest(`${name}: all that may get tight`, async (tab) => {
+    tab.expectNoise('the server responded with a status of 400', COGNITO);
+    await tab.user.finish(await tab.user.start(30));
+    await tab.open();
+    await tab.reaches('Sign in');
+    await look(tab, 'sign-in');
+    await tab.signIn('Wrong-password-1');
+    await tab.says('The username or the password is wrong.');
+    await look(tab, 'wrong-password');
+    await tab.signIn();
+    await tab.reaches('Start a task');
+    await look(tab, 'first-visit', { fullPage: true });
+    await tab.start(1_000);
+    await tab.reaches('Running');
+    await tab.percentReaches(1);
+    await look(tab, 'running', { fullPage: true });
+    await tab.button('Cancel task').click();
+    await look(tab, 'confirm-cancel');
+    await tab.page.getByRole('dialog').getByRole('button', { name: 'Cancel task' }).click();
+    await tab.reaches('Cancelled');
+    await look(tab, 'cancelled', { fullPage: true });
+    await tab.button(/^Finished/).click();
+    await tab.page.getByRole('dialog').getByText('Item 29').waitFor();
+    await look(tab, 'items');
+  }, { context });
+}
 
 pageTest('on a low screen the buttons of the card can be reached', async (tab) => {
   for (let count = 1; count <= 10; count += 1) await tab.user.cancel(await tab.user.start(count));

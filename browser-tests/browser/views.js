@@ -6,21 +6,29 @@ import { fileURLToPath } from 'node:url';
 const PICTURES = fileURLToPath(new URL('../../.local/screenshots/', import.meta.url));
 mkdirSync(PICTURES, { recursive: true });
 
-const screens = {
+const phone = { deviceScaleFactor: 2, isMobile: true, hasTouch: true };
+
+/** What every state is looked at on. */
+export const views = viewsOf({
   desktop: { viewport: { width: 1280, height: 800 } },
-  phone: { viewport: { width: 390, height: 844 }, deviceScaleFactor: 2, isMobile: true, hasTouch: true },
-};
+  phone: { viewport: { width: 390, height: 844 }, ...phone },
+});
+
+/** The narrowest screen that is still about, where only what may get tight is looked at. */
+export const narrowViews = viewsOf({ narrow: { viewport: { width: 320, height: 568 }, ...phone } });
 
 /**
  * Every screen in both colour schemes: its name, the options of a browser context, and what takes a
  * picture of a state and checks it with axe and for its width.
  */
-export const views = Object.entries(screens).flatMap(([screen, options]) => ['light', 'dark'].map((colorScheme) => ({
-  name: `${screen}, ${colorScheme}`,
-  context: { ...options, colorScheme },
-  async look(tab, state) {
-    await tab.isSettled();
-    await tab.page.screenshot({ path: `${PICTURES}${state}-${screen}-${colorScheme}.png` });
-    await tab.isAccessible();
-  },
-})));
+function viewsOf(screens) {
+  return Object.entries(screens).flatMap(([screen, options]) => ['light', 'dark'].map((colorScheme) => ({
+    name: `${screen}, ${colorScheme}`,
+    context: { ...options, colorScheme },
+    async look(tab, state, { fullPage = false } = {}) {
+      await tab.isSettled();
+      await tab.page.screenshot({ path: `${PICTURES}${state}-${screen}-${colorScheme}.png`, fullPage });
+      await tab.isAccessible();
+    },
+  })));
+}
