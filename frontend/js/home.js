@@ -203,6 +203,8 @@ export class Home {
         this.#follow(taskId, null, 0);
       } else {
         this.#follow(taskId, queuedTask(taskId, count), pollDelayMs(retryAfterMs));
+        // Not every browser gives the focus to a button that is clicked.
+        this.#taskTitle.focus();
       }
     } catch (error) {
       if (visit !== this.#visit) return;
