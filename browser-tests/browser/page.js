@@ -179,6 +179,14 @@ export class Tab {
     await eventually(async () => assert.ok(Number(await this.textOf('task-percent')) >= percent), 60_000);
   }
 
+  /** Waits until the bar of a cancelled task has moved to where its work stopped. */
+  async barArrives() {
+    await eventually(async () => {
+      const [outcome, count] = [await this.textOf('task-outcome'), await this.textOf('task-count')];
+      assert.ok(outcome.startsWith(`Cancelled after ${count}`) || outcome.startsWith('Cancelled before'), `${outcome} ${count}`);
+    });
+  }
+
   /** What has the keyboard, by its name or its text. */
   async focused() {
     return this.page.evaluate(() => {

@@ -71,6 +71,7 @@ for (const { name, context, look } of views) {
     await tab.button('Cancel task').click();
     await tab.page.getByRole('dialog').getByRole('button', { name: 'Cancel task' }).click();
     await tab.reaches('Cancelled');
+    await tab.barArrives();
     await look(tab, 'cancelled');
   }, { context });
 }
@@ -99,7 +100,7 @@ for (const { name, context, look } of views) {
     await tab.reaches('Running');
     await tab.percentReaches(1);
     await tab.intercept('GET', STATUS, answer(503, {}));
-    await tab.says(/The server has a problem/);
+    await tab.says(/The server has a problem\. Your task goes on/);
     await look(tab, 'server-trouble');
     await tab.intercept('GET', ITEMS, answer(500, {}));
     await tab.button(/^Running/).click();
@@ -169,6 +170,7 @@ for (const { name, context, look } of narrowViews) {
     await look(tab, 'confirm-cancel');
     await tab.page.getByRole('dialog').getByRole('button', { name: 'Cancel task' }).click();
     await tab.reaches('Cancelled');
+    await tab.barArrives();
     await look(tab, 'cancelled', { fullPage: true });
     await tab.button(/^Finished/).click();
     await tab.page.getByRole('dialog').getByText('Item 29').waitFor();

@@ -27,6 +27,8 @@ function viewsOf(screens) {
     context: { ...options, colorScheme },
     async look(tab, state, { fullPage = false } = {}) {
       await tab.isSettled();
+      // The card sticks to the top of the window, and would be pictured where the window happens to be.
+      if (fullPage) await tab.page.evaluate(() => window.scrollTo(0, 0));
       await tab.page.screenshot({ path: `${PICTURES}${state}-${screen}-${colorScheme}.png`, fullPage });
       await tab.isAccessible();
     },
