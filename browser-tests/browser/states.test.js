@@ -115,6 +115,8 @@ for (const { name, context, look } of views) {
     await look(tab, 'cancel-failed');
     await tab.page.keyboard.press('Escape');
     await tab.intercept('GET', STATUS, answer(401, {}), 2);
+    // Sooner than the back-off would have it by now.
+    await tab.page.evaluate(() => window.dispatchEvent(new Event('online')));
     await tab.says(/Your session has ended/);
     await look(tab, 'session-ended');
     await tab.page.unrouteAll({ behavior: 'wait' });
