@@ -4,6 +4,7 @@
 
 import assert from 'node:assert/strict';
 
+import * as words from '../../frontend/js/words.js';
 import { API, COGNITO, CONFIG, ITEMS, LIST, STATUS, answer, pageTest } from './page.js';
 import { eventually } from './stack.js';
 import { narrowViews, views } from './views.js';
@@ -44,6 +45,7 @@ for (const { name, context, look } of views) {
     await look(tab, 'waiting');
     await tab.page.unrouteAll({ behavior: 'wait' });
     await tab.percentReaches(30);
+    await estimateKeepsToItsLine(tab);
     await look(tab, 'running');
     await tab.button('Cancel task').click();
     await look(tab, 'confirm-cancel');
@@ -167,6 +169,7 @@ for (const { name, context, look } of narrowViews) {
     await tab.start(1_000);
     await tab.reaches('Running');
     await tab.percentReaches(1);
+    await estimateKeepsToItsLine(tab);
     await look(tab, 'running', { fullPage: true });
     await tab.button('Cancel task').click();
     await look(tab, 'confirm-cancel');
@@ -227,3 +230,16 @@ pageTest('with reduced motion nothing moves by itself', async (tab) => {
   assert.ok(seen.size > 0, 'the bar was looked at');
   assert.ok(seen.size <= 8, `the bar took ${seen.size} positions`);
 }, { context: { reducedMotion: 'reduce' } });
+
+/** Whatever time is left: what is below it must not jump. */
+async function estimateKeepsToItsLine(tab) {
+  const estimates = [null, 0, 4_000, 55_000, 3_500_000].map((ms) => words.timeLeft(ms));
+  const heights = await tab.page.evaluate((texts) => {
+    const left = document.getElementById('task-left');
+    return texts.map((text) => {
+      left.textContent = text;
+      return left.offsetHeight;
+    });
+  }, estimates);
+  assert.equal(new Set(heights).size, 1, `${estimates.join(' | ')}: ${heights.join(', ')} px`);
+}
