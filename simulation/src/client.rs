@@ -259,15 +259,14 @@ impl Actor {
             .await;
         if let Some(items) = items.filter(|items| items.status == 200) {
             let shown = items.body["data"]["items"].as_array().map_or(0, Vec::len);
-            let stored = world
+            // The task has ended. A late worker may still store a row or two, which are not counted.
+            let counted: Option<u64> = world
                 .state()
                 .ledger
-                .tasks
-                .get(&id)
-                .map(|record| record.items.len());
-            // Of a task that was cancelled a late worker may still store a row or two.
-            if stored.is_none_or(|stored| shown > stored) {
-                world.complain(format!("{shown} items are listed, {stored:?} are stored"));
+                .task(&id)
+                .map(|task| task.chunks.iter().map(|chunk| chunk.cursor).sum());
+            if counted != Some(shown as u64) {
+                world.complain(format!("{shown} items are listed, {counted:?} are counted"));
             }
         }
         let foreign = {
@@ -341,6 +340,7 @@ impl Actor {
         body: &str,
     ) -> Option<Answer> {
         let request = self.request(verb, path, id, key, body)?;
+        let asked_at = self.run.world.now();
         let process = self.run.borrow(function);
         let world = &self.run.world;
         let store = process.store.clone();
@@ -362,12 +362,17 @@ impl Actor {
             }
         };
         let what = format!("{verb} by {}", self.script.user);
+        self.run.give_back(function, process);
+        let is_answered = response
+            .as_ref()
+            .is_ok_and(|response| response.status() != 503);
+        if !is_answered && world.is_fair_since(asked_at) {
+            world.complain(format!("{what} got no answer, although nothing goes wrong"));
+        }
         let Ok(response) = response else {
             world.note(&self.name, &format!("{what}: no answer"));
-            self.run.give_back(function, process);
             return None;
         };
-        self.run.give_back(function, process);
         let text = String::from_utf8_lossy(response.body()).into_owned();
         let header = |name: &str| {
             let value = response.headers().get(name);

@@ -15,7 +15,6 @@ use crate::site::Function;
 use crate::table::{Change, Key, Mirror};
 
 /// Who made a call, and from what position.
-#[derive(Clone, Debug)]
 pub(crate) struct Writer<'a> {
     /// The function that its process runs.
     pub(crate) function: Function,
@@ -23,6 +22,14 @@ pub(crate) struct Writer<'a> {
     pub(crate) method: &'static str,
     /// What the process's clock shows.
     pub(crate) clock: Timestamp,
+    /// Its process.
+    pub(crate) process: &'a str,
+    /// Whether the process's clock is off.
+    pub(crate) skewed: bool,
+    /// The processes that something went wrong for: they died, met a fault, or have a wrong clock.
+    pub(crate) troubled: &'a BTreeSet<String>,
+    /// Whether an item takes its process down, or takes longer than any invocation has.
+    pub(crate) kills: &'a dyn Fn(TaskId, u64) -> bool,
     /// The request.
     pub(crate) body: &'a Value,
     /// The versions of tasks as the process last read them.
@@ -38,12 +45,15 @@ pub(crate) struct Record {
     pub(crate) created_at: Duration,
     /// When it last got on: a claim, a step, its end.
     pub(crate) moved_at: Duration,
-    /// When it last got nearer to its end: a step, or the end itself.
-    pub(crate) progressed_at: Duration,
     /// When it ended.
     pub(crate) ended_at: Option<Duration>,
     /// Its settled items: whether each failed.
     pub(crate) items: BTreeMap<u64, bool>,
+    /// For each chunk the processes that claimed it since its cursor last moved, but for those that lost it to a
+    /// wrong clock or gave it back.
+    claimers: BTreeMap<usize, Vec<String>>,
+    /// When each chunk first moved after the run's first fault.
+    moved_after_fault: BTreeMap<usize, Duration>,
     /// The latest of its leases when it last moved: until then nobody need come.
     pub(crate) quiet_until: Timestamp,
     /// Calls that concern it, without those of clients that look.
@@ -65,6 +75,10 @@ pub(crate) struct Ledger {
     pub(crate) planted: BTreeSet<Key>,
     /// How often the sweeper may dispatch.
     pub(crate) dispatches_max: u32,
+    /// Whether every message says that its work was handed on too often.
+    pub(crate) hops_limited: bool,
+    /// When something first went wrong.
+    pub(crate) fault_at: Option<Duration>,
     /// What clients were told of each task.
     shown: BTreeMap<(String, TaskId), (u64, u64, String)>,
 }
@@ -109,7 +123,7 @@ impl Ledger {
             Function::Worker => {
                 matches!(
                     writer.method,
-                    "claim" | "record_items" | "advance" | "finish" | "give_up_chunk"
+                    "claim" | "record_items" | "advance" | "give_back" | "finish" | "give_up_chunk"
                 )
             }
             Function::Sweeper => {
@@ -232,9 +246,10 @@ impl Ledger {
             key: key.clone(),
             created_at: now,
             moved_at: now,
-            progressed_at: now,
             ended_at: None,
             items: BTreeMap::new(),
+            claimers: BTreeMap::new(),
+            moved_after_fault: BTreeMap::new(),
             quiet_until: task.lease_until,
             calls: 0,
         };
@@ -274,40 +289,76 @@ impl Ledger {
             !(before.status == Status::Processing && after.status == Status::Queued),
             || "the status went back".into(),
         )?;
-        if writer.function == Function::Sweeper
+        // Both act on what they do not see: a sign of life.
+        if matches!(writer.function, Function::Sweeper | Function::Submit)
             && (after.status.is_open() || after.outcome().is_none())
         {
             let read = writer.versions_read.get(key);
             claim(read == Some(&before.version), || {
                 format!(
-                    "the sweeper saw version {read:?} and overwrote version {}",
-                    before.version
+                    "the {} saw version {read:?} and overwrote version {}",
+                    writer.function, before.version
                 )
             })?;
         }
         let mut moved = before.status != after.status;
-        let mut progressed = !after.status.is_open();
         for chunk in 0..after.chunks.len() {
             let step = self.judge_chunk(before, after, chunk, writer)?;
             moved |= step != Step::None;
-            progressed |= step == Step::On;
+            self.note_step(after, chunk, step, writer, now);
         }
         if !after.status.is_open() {
             self.judge_end(before, after, writer)?;
         }
         if let Some(record) = self.tasks.get_mut(&after.task_id) {
-            if moved || progressed {
+            if moved {
                 record.moved_at = now;
                 record.quiet_until = latest_lease(after);
-            }
-            if progressed {
-                record.progressed_at = now;
             }
             if !after.status.is_open() {
                 record.ended_at = Some(now);
             }
         }
         Ok(())
+    }
+
+    fn note_step(&mut self, task: &Task, chunk: usize, step: Step, writer: &Writer, now: Duration) {
+        let after_fault = self.fault_at.is_some_and(|at| at < now);
+        let Some(record) = self.tasks.get_mut(&task.task_id) else {
+            return;
+        };
+        let claimers = record.claimers.entry(chunk).or_default();
+        match step {
+            Step::None => {}
+            Step::Claimed => {
+                if writer.skewed {
+                    claimers.pop();
+                }
+                claimers.push(writer.process.to_owned());
+            }
+            Step::GivenBack => {
+                claimers.pop();
+            }
+            Step::On => {
+                claimers.clear();
+                if after_fault {
+                    record.moved_after_fault.entry(chunk).or_insert(now);
+                }
+            }
+        }
+    }
+
+    /// How long it took from the first fault until every chunk of every task that was not complete then had got
+    /// nearer to its end or, where only the end was missing, the task had ended. `None` when nothing was to be done.
+    pub(crate) fn recovery(&self) -> Option<Duration> {
+        let fault_at = self.fault_at?;
+        let moved_at = |record: &Record| {
+            let ended_at = record.ended_at.filter(|at| *at > fault_at)?;
+            let chunks = record.moved_after_fault.values().copied();
+            Some(chunks.max().unwrap_or(ended_at))
+        };
+        let last = self.tasks.values().filter_map(moved_at).max()?;
+        Some(last.saturating_sub(fault_at))
     }
 
     fn judge_chunk(
@@ -356,7 +407,11 @@ impl Ledger {
             || format!("of chunk {chunk} more failed than were settled, or fewer than before"),
         )?;
         if new.cursor == old.cursor {
-            return Ok(Step::None);
+            return Ok(if new.attempts < old.attempts {
+                Step::GivenBack
+            } else {
+                Step::None
+            });
         }
         let start = after.plan().range(chunk).start;
         let mut failed = 0;
@@ -376,7 +431,6 @@ impl Ledger {
     }
 
     fn judge_end(&self, before: &Task, after: &Task, writer: &Writer) -> Verdict {
-        let progress = after.progress();
         let outcome = after.outcome();
         let clock = writer.clock;
         claim(after.finished_at.is_some(), || {
@@ -387,26 +441,35 @@ impl Ledger {
                 writer.function == Function::Cancel && self.cancels.contains(&after.task_id),
                 || "a task was cancelled that nobody wanted cancelled".into(),
             ),
-            (Status::Success, _) => claim(outcome.is_some() && progress.failed == 0, || {
-                "a task succeeded that is not done".into()
-            }),
+            (Status::Success, _) => {
+                // Counted anew, and not as the task itself counts.
+                let settled: u64 = after.chunks.iter().map(|chunk| chunk.cursor).sum();
+                let record = self.tasks.get(&after.task_id);
+                let done = record.map(|record| record.items.values().filter(|failed| !**failed));
+                let done = done.map_or(0, |done| done.count() as u64);
+                let all = after.number_of_items;
+                claim(settled == all && done == all, || {
+                    format!(
+                        "a task of {all} items succeeded with {settled} settled and {done} done"
+                    )
+                })
+            }
             (Status::Failed, "submit") => {
                 claim(clock > before.lease_until.after(TAKE_OVER_AFTER), || {
                     "a live task was overwritten by a new one".into()
                 })
             }
-            (Status::Failed, _) if outcome.is_some() => claim(progress.failed > 0, || {
-                "a task failed of which nothing failed".into()
-            }),
+            (Status::Failed, _) if outcome.is_some() => {
+                let failed: u64 = after.chunks.iter().map(|chunk| chunk.failed).sum();
+                claim(failed > 0, || {
+                    "a task failed of which nothing failed".into()
+                })
+            }
+            (Status::Failed, "give_up_chunk") => self.judge_blame(before, writer),
             (Status::Failed, _) => {
-                let poisoned = before
-                    .chunks
-                    .iter()
-                    .any(|chunk| chunk.attempts > ATTEMPTS_MAX);
-                let hopeless = before.dispatches >= self.dispatches_max;
                 let justified = match writer.function {
-                    Function::Worker => poisoned,
-                    _ => hopeless,
+                    Function::Worker => self.hops_limited,
+                    _ => before.dispatches >= self.dispatches_max,
                 };
                 claim(justified, || {
                     format!(
@@ -418,6 +481,36 @@ impl Ledger {
             }
             (Status::Queued | Status::Processing, _) => Ok(()),
         }
+    }
+
+    /// An item is to blame only if it takes its workers down. One that does not may be blamed by mistake, but only if
+    /// every single worker that tried it met with something else.
+    fn judge_blame(&self, before: &Task, writer: &Writer) -> Verdict {
+        let claimers = self
+            .tasks
+            .get(&before.task_id)
+            .map(|record| &record.claimers);
+        let blamed = |chunk: &usize| {
+            let claimers = claimers.and_then(|claimers| claimers.get(chunk));
+            let last = claimers.and_then(|claimers| claimers.last());
+            before.chunks[*chunk].attempts > ATTEMPTS_MAX
+                && last.is_some_and(|last| last == writer.process)
+        };
+        let Some(chunk) = (0..before.chunks.len()).find(blamed) else {
+            return Err("an item was blamed by somebody who did not just claim its chunk".into());
+        };
+        let item = before.plan().range(chunk).start + before.chunks[chunk].cursor;
+        if (writer.kills)(before.task_id, item) {
+            return Ok(());
+        }
+        let claimers = claimers.and_then(|claimers| claimers.get(&chunk));
+        let before_it = claimers.into_iter().flatten().rev().skip(1);
+        let healthy: Vec<_> = before_it
+            .filter(|claimer| !writer.troubled.contains(*claimer))
+            .collect();
+        claim(healthy.is_empty(), || {
+            format!("item {item} was blamed, although nothing was wrong with it or {healthy:?}")
+        })
     }
 
     fn lock_concerned(change: &Change) -> Option<Key> {
@@ -496,6 +589,7 @@ impl Ledger {
 enum Step {
     None,
     Claimed,
+    GivenBack,
     On,
 }
 

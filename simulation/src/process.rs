@@ -94,7 +94,7 @@ impl Process {
             output = handler => Ok(output),
             () = tokio::time::sleep(limit) => {
                 self.world.note(&self.name, "is stopped at its timeout");
-                self.dead.give();
+                self.world.kill(&self.name);
                 Err(Death::TimedOut)
             }
         }

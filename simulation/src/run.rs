@@ -10,6 +10,7 @@ use embedded_aws::{EmbeddedAws, TABLE};
 use serde_json::json;
 use sweeper::{Patience, Sweeper};
 use tasks::host::Timestamp;
+use tasks::task::Status;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
@@ -185,13 +186,27 @@ impl Run {
             }
         }
         drop(clients);
+        self.expect_no_panic(&mut background);
         drop(background);
         if self.world.state().violation.is_none() {
             let verdict = self.world.state().ledger.mirror.check(self.aws.table());
-            self.world
-                .judge(verdict.and(self.judge_costs()).and(self.judge_strays()));
+            let verdict = verdict
+                .and(self.judge_costs())
+                .and(self.judge_strays())
+                .and(self.judge_ends());
+            self.world.judge(verdict);
         }
         self.report(seed)
+    }
+
+    /// Whoever does the work of the services goes on for ever, unless it panics.
+    fn expect_no_panic(&self, tasks: &mut JoinSet<()>) {
+        while let Some(ended) = tasks.try_join_next() {
+            if let Err(panic) = ended {
+                self.world
+                    .complain(format!("the simulator panicked: {panic}"));
+            }
+        }
     }
 
     /// Waits until no task is open and no message is left.
@@ -239,6 +254,26 @@ impl Run {
         Ok(())
     }
 
+    /// When nothing goes wrong, or one thing only, every task is done in the end that was not called off.
+    fn judge_ends(&self) -> Result<(), String> {
+        let state = self.world.state();
+        let scenario = &state.scenario;
+        let is_quiet = matches!(scenario.profile, Profile::Calm | Profile::Single);
+        if !(is_quiet && scenario.is_drawn) {
+            return Ok(());
+        }
+        for id in state.ledger.tasks.keys() {
+            let status = state.ledger.task(id).map(|task| task.status);
+            let is_right = status == Some(Status::Success) || state.ledger.cancels.contains(id);
+            if !is_right {
+                return Err(format!(
+                    "{id} ended as {status:?}, although hardly anything went wrong"
+                ));
+            }
+        }
+        Ok(())
+    }
+
     /// What is none of ours must end as a dead letter.
     fn judge_strays(&self) -> Result<(), String> {
         let state = self.world.state();
@@ -266,6 +301,7 @@ impl Run {
         let tasks: Vec<_> = found.collect();
         let mut figures = std::mem::take(&mut state.figures);
         figures.lasted = now;
+        figures.recovery = state.ledger.recovery();
         figures.dead_letters = state.queue.dead.len();
         for task in &tasks {
             *figures.ended.entry(task.status.as_str()).or_default() += 1;
@@ -289,7 +325,7 @@ impl Run {
         let workers = Arc::new(Semaphore::new(settings.workers_max));
         let mut invocations = JoinSet::new();
         loop {
-            while invocations.try_join_next().is_some() {}
+            self.expect_no_panic(&mut invocations);
             let Ok(permit) = Arc::clone(&workers).acquire_owned().await else {
                 return;
             };
@@ -428,12 +464,22 @@ impl Run {
             if self.world.state().ledger.open_tasks().next().is_none() {
                 continue;
             }
-            let process = self.borrow(Function::Sweeper);
-            let (store, queue) = (process.store.clone(), process.queue.clone());
-            let sweeper = Sweeper::new(store, queue, patience);
-            let _ = Box::pin(process.run(SWEEP_TIMEOUT, sweeper.sweep(SWEEP_TIMEOUT))).await;
-            self.give_back(Function::Sweeper, process);
+            // A schedule may call twice.
+            let twice = self.world.is_stormy() && self.world.chance(|random| random.u32(0..8) == 0);
+            if twice {
+                tokio::join!(self.sweep(patience), self.sweep(patience));
+            } else {
+                self.sweep(patience).await;
+            }
         }
+    }
+
+    async fn sweep(&self, patience: Patience) {
+        let process = self.borrow(Function::Sweeper);
+        let (store, queue) = (process.store.clone(), process.queue.clone());
+        let sweeper = Sweeper::new(store, queue, patience);
+        let _ = Box::pin(process.run(SWEEP_TIMEOUT, sweeper.sweep(SWEEP_TIMEOUT))).await;
+        self.give_back(Function::Sweeper, process);
     }
 
     /// Watches that every open task gets on, once nothing goes wrong any more.
@@ -490,28 +536,6 @@ impl Run {
                 self.world.complain(complaint);
                 return;
             }
-            self.measure_recovery(now);
-        }
-    }
-
-    /// In a run with a single fault: how long it took from there to the next progress.
-    fn measure_recovery(&self, now: Duration) {
-        let mut state = self.world.state();
-        let state = &mut *state;
-        let Some(fault_at) = state.fault_at else {
-            return;
-        };
-        if state.figures.recovery.is_some() {
-            return;
-        }
-        let progressed = state
-            .ledger
-            .tasks
-            .values()
-            .map(|record| record.progressed_at);
-        let next = progressed.filter(|at| *at > fault_at).min();
-        if let Some(next) = next.filter(|next| *next <= now) {
-            state.figures.recovery = Some(next.saturating_sub(fault_at));
         }
     }
 }

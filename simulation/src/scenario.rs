@@ -125,6 +125,19 @@ pub const KINDS: [Kind; 11] = [
     Kind::Terse,
 ];
 
+/// A time in which no call gets through.
+#[derive(Clone, Debug)]
+pub struct Outage {
+    /// From here on…
+    pub from: Duration,
+    /// …to here…
+    pub until: Duration,
+    /// …every call ends like this: longer than the SDK repeats it, so that the handlers learn of it.
+    pub fault: embedded_aws::Fault,
+    /// Whose calls; everybody's if it is nobody's.
+    pub function: Option<Function>,
+}
+
 /// What goes wrong by chance.
 #[derive(Clone, Debug)]
 pub struct Weather {
@@ -136,6 +149,8 @@ pub struct Weather {
     pub per_mille: u32,
     /// …in one of these ways, each as likely as the others.
     pub kinds: Vec<Kind>,
+    /// When nothing gets through at all.
+    pub outages: Vec<Outage>,
     /// How far a process's clock is off.
     pub skew_max: Duration,
     /// Of a thousand invocations of a worker so many are killed at some moment.
@@ -163,6 +178,7 @@ impl Weather {
             budget: 0,
             per_mille: 0,
             kinds: vec![],
+            outages: vec![],
             skew_max: Duration::ZERO,
             kills_per_mille: 0,
             lost_per_mille: 0,
@@ -184,6 +200,8 @@ pub struct Planned {
     pub method: &'static str,
     /// The how-manieth such call, from 0.
     pub nth: u32,
+    /// It happens to so many of them in a row. The SDK makes a call up to four times.
+    pub lasts: u32,
     /// What happens to it.
     pub fault: embedded_aws::Fault,
 }
@@ -227,6 +245,8 @@ pub struct Scenario {
     pub seed: u64,
     /// What kind of run it is.
     pub profile: Profile,
+    /// Whether it was drawn from the seed, or written for a test.
+    pub is_drawn: bool,
     /// How the functions and the queue are set.
     pub settings: Settings,
     /// What goes wrong by chance.
@@ -235,6 +255,10 @@ pub struct Scenario {
     pub planned: Vec<Planned>,
     /// The messages that get lost for certain, by the order in which they are sent.
     pub lost: Vec<u64>,
+    /// The messages that are delivered for certain so long after they were sent, and how often.
+    pub delivered: Vec<(u64, Vec<Duration>)>,
+    /// How often the work has been handed on, by the account of every message.
+    pub hops: Option<u32>,
     /// Kills worker invocations: the how-manieth, and how long after its start.
     pub kills: Vec<(u32, Duration)>,
     /// Who does what.
@@ -299,7 +323,10 @@ impl Scenario {
             },
             other => other,
         };
-        let mut scenario = Self::plain(seed, profile);
+        let mut scenario = Self {
+            is_drawn: true,
+            ..Self::plain(seed, profile)
+        };
         match profile {
             Profile::Single => scenario.draw_single(&mut random),
             _ => scenario.draw(&mut random),
@@ -313,10 +340,13 @@ impl Scenario {
         Self {
             seed,
             profile,
+            is_drawn: false,
             settings: Settings::default(),
             weather: Weather::fair(),
             planned: vec![],
             lost: vec![],
+            delivered: vec![],
+            hops: None,
             kills: vec![],
             clients: vec![],
             odd_items_per_mille: 0,
@@ -370,6 +400,12 @@ impl Scenario {
                     function,
                     method,
                     nth: random.u32(0..6),
+                    lasts: match kind {
+                        // Either the SDK makes up for it, or the handler learns of it.
+                        Kind::Unreachable | Kind::Throttled => one_of(random, &[1, 4]),
+                        Kind::Conflict => one_of(random, &[1, 7]),
+                        _ => 1,
+                    },
                     fault: fault(kind, random),
                 });
             }
@@ -395,6 +431,7 @@ impl Scenario {
             budget: random.u32(1..=30),
             per_mille: one_of(random, &[10, 50, 100, 200]),
             kinds: if some.is_empty() { all } else { some },
+            outages: Self::draw_outages(random),
             skew_max: one_of(random, &[0, 0, 1, 30, 600]).into_duration(),
             kills_per_mille: one_of(random, &[0, 0, 50, 200]),
             lost_per_mille: one_of(random, &[0, 0, 10, 100]),
@@ -420,6 +457,27 @@ impl Scenario {
         if self.profile == Profile::Locks || (storm && random.u32(0..20) == 0) {
             self.left_locks = vec!["ann".into()];
         }
+    }
+
+    fn draw_outages(random: &mut Rng) -> Vec<Outage> {
+        use embedded_aws::Fault;
+        let outages = random.u32(0..6).saturating_sub(3);
+        let outage = |_| {
+            let from = seconds(random, 0, 200);
+            Outage {
+                until: from + seconds(random, 1, 30),
+                from,
+                fault: one_of(
+                    random,
+                    &[Fault::Unreachable, Fault::Throttled, Fault::Conflict],
+                ),
+                function: one_of(
+                    random,
+                    &[None, Some(Function::Worker), Some(Function::Submit)],
+                ),
+            }
+        };
+        (0..outages).map(outage).collect()
     }
 
     fn draw_settings(&mut self, random: &mut Rng) {

@@ -55,6 +55,8 @@ pub(crate) fn method(call: &Call) -> &'static str {
                 "claim"
             } else if update.contains("#cursor = :to") {
                 "advance"
+            } else if update.contains("#attempts = :attempts") {
+                "give_back"
             } else if update.contains("#dispatches + :one") {
                 "dispatch"
             } else {

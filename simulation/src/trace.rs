@@ -103,7 +103,7 @@ impl Trace {
         for change in changes {
             self.learn(change);
         }
-        let mut text = format!("{method:<13}");
+        let mut text = format!("{method:<14}");
         if let Some(id) = Self::task_concerned(call) {
             let _ = write!(text, "{} ", self.task(&id.to_string()));
         }

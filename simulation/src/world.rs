@@ -3,7 +3,7 @@
 //! It stands between the clients of the real SDK and the embedded services as [`Faults`]: it sees
 //! every call, decides what becomes of it, and has what came of it judged.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -106,7 +106,8 @@ pub(crate) struct State {
     /// How often each item was processed.
     tries: BTreeMap<(TaskId, u64), u32>,
     pub(crate) last_fault_at: Option<Duration>,
-    pub(crate) fault_at: Option<Duration>,
+    /// The processes that died, met a fault, or have a wrong clock.
+    troubled: BTreeSet<String>,
     invocations: u32,
     changed_at: BTreeMap<Key, (Duration, Option<Arc<Row>>)>,
     /// What was promised under idempotency keys: the task, and when it came into being.
@@ -128,7 +129,8 @@ impl World {
     /// A new world; needs a runtime with paused time.
     pub(crate) fn new(scenario: Scenario) -> Self {
         let chance = Rng::with_seed(scenario.seed);
-        let ledger = Ledger::new(scenario.settings.dispatches_max);
+        let mut ledger = Ledger::new(scenario.settings.dispatches_max);
+        ledger.hops_limited = scenario.hops.is_some();
         let state = State {
             chance,
             faults_left: scenario.weather.budget,
@@ -145,7 +147,7 @@ impl World {
             calls: 0,
             tries: BTreeMap::new(),
             last_fault_at: None,
-            fault_at: None,
+            troubled: BTreeSet::new(),
             invocations: 0,
             changed_at: BTreeMap::new(),
             promises: BTreeMap::new(),
@@ -202,6 +204,12 @@ impl World {
         }
     }
 
+    /// Whether nothing has gone wrong since then, nor can: whoever asks now has a right to an answer.
+    pub(crate) fn is_fair_since(&self, then: Duration) -> bool {
+        let state = self.state();
+        then >= state.scenario.weather.until && state.last_fault_at.is_none_or(|at| at < then)
+    }
+
     /// Whether things may still go wrong.
     pub(crate) fn is_stormy(&self) -> bool {
         self.now() < self.state().scenario.weather.until
@@ -229,6 +237,7 @@ impl World {
         };
         state.lives.insert(name.clone(), life);
         if skew_milliseconds != 0 {
+            state.troubled.insert(name.clone());
             let now = self.now();
             let text = format!("starts with its clock off by {skew_milliseconds} ms");
             state.trace.line(now, &name, &text);
@@ -238,7 +247,9 @@ impl World {
 
     /// Ends a process.
     pub(crate) fn kill(&self, name: &str) {
-        if let Some(life) = self.state().lives.get(name) {
+        let mut state = self.state();
+        state.troubled.insert(name.to_owned());
+        if let Some(life) = state.lives.get(name) {
             life.dead.give();
         }
     }
@@ -262,9 +273,7 @@ impl World {
     pub(crate) fn wrong(&self, what: &'static str) {
         let now = self.now();
         let mut state = self.state();
-        *state.figures.faults.entry(what).or_default() += 1;
-        state.fault_at.get_or_insert(now);
-        state.last_fault_at = state.last_fault_at.max(Some(now));
+        state.goes_wrong(what, now, now);
     }
 
     /// What becomes of an item this time, and how long it takes.
@@ -273,11 +282,7 @@ impl World {
         let tries = state.tries.entry((id, index)).or_default();
         *tries += 1;
         let tries = *tries;
-        let certain = state.scenario.fates.iter().find(|(item, _)| *item == index);
-        let odd_per_mille = state.scenario.odd_items_per_mille;
-        // The same for the same item, however often it is asked.
-        let seed = state.scenario.seed ^ (u64::from(id_bits(id)) << 20) ^ index;
-        let fate = certain.map_or_else(|| odd_fate(seed, odd_per_mille), |(_, fate)| *fate);
+        let fate = fate_of(&state.scenario, id, index);
         let (from, to) = state.scenario.settings.item;
         let spread = u64::try_from((to.saturating_sub(from)).as_millis()).unwrap_or(0);
         let extra = state.chance.u64(0..=spread);
@@ -306,11 +311,17 @@ impl World {
             };
             planned.function == function
                 && (planned.method.is_empty() || planned.method == method)
-                && planned.nth == nth
+                && (planned.nth..planned.nth + planned.lasts).contains(&nth)
         });
         let weather = &state.scenario.weather;
+        let outage = weather.outages.iter().find(|outage| {
+            (outage.from..outage.until.min(weather.until)).contains(&now)
+                && outage.function.is_none_or(|whose| whose == function)
+        });
         let fate = if let Some(planned) = planned {
             planned.fault
+        } else if let Some(outage) = outage {
+            outage.fault
         } else if now < weather.until
             && state.faults_left > 0
             && !weather.kinds.is_empty()
@@ -335,10 +346,9 @@ impl World {
             Fault::Half => ("half", now),
             Fault::Terse => ("terse", now),
         };
-        *state.figures.faults.entry(text).or_default() += 1;
-        state.fault_at.get_or_insert(now);
-        state.last_fault_at = state.last_fault_at.max(Some(until));
-        let mut line = format!("{method:<13}suffers: {text}");
+        state.goes_wrong(text, now, until);
+        state.troubled.insert(call.caller.clone());
+        let mut line = format!("{method:<14}suffers: {text}");
         if until > now {
             let _ = write!(line, " by {:.1} s", until.saturating_sub(now).as_secs_f64());
         }
@@ -349,6 +359,15 @@ impl World {
             life.dead.give();
         }
         fate
+    }
+
+    /// A panic of the judge must not pass for one of the handler that it interrupts, which may survive it.
+    fn or_complain<T>(&self, judge: impl FnOnce() -> T) -> Option<T> {
+        let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(judge));
+        if outcome.is_err() {
+            self.complain("the judge panicked".into());
+        }
+        outcome.ok()
     }
 
     /// Takes the messages that a call has sent.
@@ -366,15 +385,24 @@ impl World {
             let group = entry["MessageGroupId"].as_str().unwrap_or_default();
             let nth = state.sends;
             state.sends += 1;
+            let body = &match state.scenario.hops {
+                Some(hops) => with_hops(body, hops),
+                None => body.to_owned(),
+            };
+            let planned = state.scenario.delivered.iter().find(|(it, _)| *it == nth);
+            if let Some((_, delays)) = planned {
+                for delay in delays {
+                    state.queue.put(body, group, now + *delay);
+                }
+                continue;
+            }
             let weather = state.scenario.weather.clone();
             let stormy = now < weather.until;
             let roll =
                 |state: &mut State, per_mille| stormy && state.chance.u32(0..1000) < per_mille;
             let what = state.trace.message(body);
             if state.scenario.lost.contains(&nth) || roll(state, weather.lost_per_mille) {
-                *state.figures.faults.entry("lost message").or_default() += 1;
-                state.fault_at.get_or_insert(now);
-                state.last_fault_at = state.last_fault_at.max(Some(now));
+                state.goes_wrong("lost message", now, now);
                 state.trace.line(now, "queue", &format!("loses {what}"));
                 continue;
             }
@@ -429,9 +457,14 @@ impl World {
                 Ok(followed) => changes = followed,
                 Err(complaint) => verdict = Err(complaint),
             }
+            let scenario = &state.scenario;
             let writer = Writer {
                 function,
                 method,
+                process: &call.caller,
+                skewed: life.skew_milliseconds != 0,
+                troubled: &state.troubled,
+                kills: &|id, index| kills(scenario, id, index),
                 clock: shifted(BEGINNING.after(now), life.skew_milliseconds),
                 body: &call.body,
                 versions_read: &life.versions_read,
@@ -468,6 +501,39 @@ fn count_call(ledger: &mut Ledger, call: &Call) {
     }
 }
 
+impl State {
+    /// Notes that something goes wrong from `now` on `until` then.
+    fn goes_wrong(&mut self, what: &'static str, now: Duration, until: Duration) {
+        *self.figures.faults.entry(what).or_default() += 1;
+        self.ledger.fault_at.get_or_insert(now);
+        self.last_fault_at = self.last_fault_at.max(Some(until));
+    }
+}
+
+/// The message, as if it had been handed on so often.
+fn with_hops(message: &str, hops: u32) -> String {
+    let mut message: Value = serde_json::from_str(message).unwrap_or_default();
+    message["hops"] = json!(hops);
+    message.to_string()
+}
+
+/// What becomes of an item whenever it is processed: the same for the same item, however often it is asked.
+fn fate_of(scenario: &Scenario, id: TaskId, index: u64) -> Fate {
+    let certain = scenario.fates.iter().find(|(item, _)| *item == index);
+    let seed = scenario.seed ^ (u64::from(id_bits(id)) << 20) ^ index;
+    certain.map_or_else(
+        || odd_fate(seed, scenario.odd_items_per_mille),
+        |(_, fate)| *fate,
+    )
+}
+
+/// Whether an item takes its workers down, or may take longer than they have.
+fn kills(scenario: &Scenario, id: TaskId, index: u64) -> bool {
+    let settings = &scenario.settings;
+    matches!(fate_of(scenario, id, index), Fate::Kill(_))
+        || settings.item.1 > settings.worker_timeout * 11 / 16
+}
+
 /// The fate of an item, by chance.
 fn odd_fate(seed: u64, odd_per_mille: u32) -> Fate {
     let mut random = Rng::with_seed(seed);
@@ -498,7 +564,8 @@ pub(crate) fn shifted(time: Timestamp, milliseconds: i64) -> Timestamp {
 
 impl Faults for World {
     fn decide(&self, call: &Call) -> Fault {
-        self.suffer(call)
+        self.or_complain(|| self.suffer(call))
+            .unwrap_or(Fault::None)
     }
 
     fn latency(&self, _: &Call) -> (Duration, Duration) {
@@ -558,12 +625,12 @@ impl Faults for World {
             }
             _ => return None,
         };
-        let text = format!("{:<13}is stale", method(call));
+        let text = format!("{:<14}is stale", method(call));
         state.trace.line(now, &call.caller, &text);
         Some(answer)
     }
 
     fn reached(&self, call: &Call, status: u16, body: &Value, table: &Table) {
-        self.observe(call, status, body, table);
+        self.or_complain(|| self.observe(call, status, body, table));
     }
 }

@@ -52,6 +52,9 @@ pub struct Chunk {
     pub owner: Option<Owner>,
     /// Until when the owner holds the chunk; zero when nobody does and a message is on its way.
     pub lease_until: Timestamp,
+    /// When the owner last let go of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub released_at: Option<Timestamp>,
     /// How often the chunk was claimed since its cursor last moved. A number that grows is the
     /// trace of an item that takes its worker down with it.
     pub attempts: u32,
@@ -103,6 +106,12 @@ impl Plan {
         start..start.saturating_add(self.chunk_items).min(self.items)
     }
 
+    /// The chunk that `item` is part of.
+    #[must_use]
+    pub fn chunk_of(self, item: ItemIndex) -> ChunkIndex {
+        usize::try_from(item / self.chunk_items).unwrap_or(usize::MAX)
+    }
+
     /// The number of items in `chunk`.
     #[must_use]
     pub fn size(self, chunk: ChunkIndex) -> u64 {
@@ -129,6 +138,8 @@ mod tests {
                     let range = plan.range(chunk);
                     assert_eq!(range.start, next);
                     assert!(!range.is_empty());
+                    assert_eq!(plan.chunk_of(range.start), chunk);
+                    assert_eq!(plan.chunk_of(range.end - 1), chunk);
                     next = range.end;
                 }
                 assert_eq!(next, items);

@@ -42,11 +42,12 @@ impl Timestamp {
 /// RFC 3339 in UTC, as the contract shows times.
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let millis = i64::try_from(self.0).unwrap_or(i64::MAX);
-        let text = aws_smithy_types::DateTime::from_millis(millis)
+        let seconds = i64::try_from(self.seconds()).unwrap_or(i64::MAX);
+        let text = aws_smithy_types::DateTime::from_secs(seconds)
             .fmt(aws_smithy_types::date_time::Format::DateTime)
             .map_err(|_| fmt::Error)?;
-        f.write_str(&text)
+        // Always milliseconds, so that times have one length and sort as text.
+        write!(f, "{}.{:03}Z", text.trim_end_matches('Z'), self.0 % 1000)
     }
 }
 
@@ -126,8 +127,9 @@ mod tests {
     fn a_timestamp_reads_as_rfc_3339_in_utc() {
         assert_eq!(
             Timestamp(1_700_000_000_250).to_string(),
-            "2023-11-14T22:13:20.25Z"
+            "2023-11-14T22:13:20.250Z"
         );
+        assert_eq!(Timestamp(0).to_string(), "1970-01-01T00:00:00.000Z");
     }
 
     #[test]

@@ -30,6 +30,9 @@ pub struct Message {
     /// How often the work has been handed on from one message to the next.
     #[serde(default)]
     pub hops: u32,
+    /// The sweeper has sent it, because the task had stalled.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub dispatched: bool,
     /// The last worker on these chunks died: perhaps of them, so nothing else may run beside them.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub alone: bool,

@@ -40,7 +40,7 @@ pub use error::StoreError;
 #[cfg(feature = "drop-guards")]
 pub use write::dropped;
 use write::{
-    Guard, Row, Transaction, Verdict, Write, address, expressions, guard, number, rejected, text,
+    Row, Transaction, Verdict, Write, address, expressions, guard, number, rejected, text,
 };
 
 /// The index of open tasks.
@@ -239,12 +239,12 @@ impl Store {
         let lock = match holder {
             None => self.put(
                 lock,
-                &[guard("lock is free", "attribute_not_exists(#pk)")],
+                &[guard("submit: lock is free", "attribute_not_exists(#pk)")],
                 vec![],
             ),
             Some(holder) => self.put(
                 lock,
-                &[guard("lock is as seen", "#task_id = :holder")],
+                &[guard("submit: lock is as seen", "#task_id = :holder")],
                 vec![(":holder", text(holder))],
             ),
         };
@@ -255,7 +255,7 @@ impl Store {
         row.insert("check_at".into(), number(task.lease_until.0));
         // Nobody else can have drawn the same id, but this very transaction may arrive twice, the
         // second time so late that the task has come to its end.
-        let new = guard("task is new", "attribute_not_exists(#pk)");
+        let new = guard("submit: task is new", "attribute_not_exists(#pk)");
         let mut actions = vec![lock?, self.put(row, &[new], vec![])?];
 
         if let Some(key) = key {
@@ -268,7 +268,7 @@ impl Store {
             let new = "(attribute_not_exists(#pk) OR #expires_at < :now_seconds)";
             actions.push(self.put(
                 row,
-                &[guard("key is new", new)],
+                &[guard("submit: key is new", new)],
                 vec![(":now_seconds", number(now.seconds()))],
             )?);
         }
@@ -276,7 +276,8 @@ impl Store {
             let outcome = old.outcome().unwrap_or_else(|| {
                 Outcome::failed("The task stopped, and its user began another one.")
             });
-            actions.push(Self::end(old, &outcome, &[SEEN], now).into_action(&self.table)?);
+            let end = Self::end(old, &outcome, now).only_if(guard("take over: seen", SEEN));
+            actions.push(end.into_action(&self.table)?);
         }
 
         let verdicts = match self.transact(actions).await? {
@@ -307,6 +308,9 @@ impl Store {
 impl Store {
     /// Takes a chunk for `owner` until `until`, if the task is open and nobody holds the chunk.
     ///
+    /// `dispatched` says that the sweeper has sent the message. It means to leave the task alone for a
+    /// time that grows with each dispatch; now that there is a worker, a lease will do.
+    ///
     /// A crash after this leaves the chunk held until the lease runs out; then anyone may claim it.
     /// If the answer is lost and the call repeated, the stored owner shows that the claim was mine.
     ///
@@ -320,8 +324,9 @@ impl Store {
         chunk: ChunkIndex,
         owner: &Owner,
         until: Timestamp,
+        dispatched: bool,
     ) -> Result<Claim, StoreError> {
-        let write = Write::to(task_key(user, task_id))
+        let mut write = Write::to(task_key(user, task_id))
             .set("#status = :processing")
             .set("#started_at = if_not_exists(#started_at, :now)")
             .set(&format!("#chunks[{chunk}].#owner = :owner"))
@@ -330,9 +335,9 @@ impl Store {
                 "#chunks[{chunk}].#attempts = #chunks[{chunk}].#attempts + :one"
             ))
             .set("#lease_until = :until")
-            .only_if(OPEN)
+            .only_if(guard("claim: open", OPEN))
             .only_if(guard(
-                "chunk is free",
+                "claim: chunk is free",
                 format!("#chunks[{chunk}].#lease_until < :now"),
             ))
             .value(":processing", text(Status::Processing.as_str()))
@@ -340,6 +345,9 @@ impl Store {
             .value(":until", number(until.0))
             .value(":now", number(self.host.now().0))
             .statuses();
+        if dispatched {
+            write = write.set("#check_at = :until");
+        }
         match self.update(write).await? {
             Ok(task) => Ok(Claim::Claimed(task)),
             Err(Some(task)) if task.status.is_open() && task.is_held_by(chunk, owner) => {
@@ -485,7 +493,7 @@ impl Store {
     ///
     /// The condition on the cursor makes counting exact: of two writers that saw the same cursor one
     /// fails, and a write that was delayed on its way finds the cursor gone. The condition on the
-    /// owner keeps a worker that lost its lease from writing at all. If the answer is lost and the
+    /// owner keeps a worker that lost its lease from moving it at all. If the answer is lost and the
     /// call repeated, the stored cursor shows that the step was mine.
     ///
     /// # Errors
@@ -508,16 +516,23 @@ impl Store {
             .set(&format!("#chunks[{chunk}].#failed = :failed"))
             .set(&format!("#chunks[{chunk}].#lease_until = :held"))
             .set("#lease_until = :alive")
-            .only_if(PROCESSING)
-            .only_if(owner_is(chunk))
-            .only_if(guard("cursor", format!("#chunks[{chunk}].#cursor = :from")))
+            .only_if(guard("advance: processing", PROCESSING))
+            .only_if(guard("advance: owner", owner_is(chunk)))
+            .only_if(guard(
+                "advance: cursor",
+                format!("#chunks[{chunk}].#cursor = :from"),
+            ))
             .value(":from", number(step.from))
             .value(":to", number(step.to))
             .value(":failed", number(step.failed))
             .value(":owner", text(owner.as_str()))
             .value(":held", number(held_until.0))
             .value(":alive", number(alive_until.0))
+            .value(":now", number(self.host.now().0))
             .statuses();
+        if let Hold::Released(_) = hold {
+            write = write.set(&format!("#chunks[{chunk}].#released_at = :now"));
+        }
         if step.to > step.from {
             // Getting somewhere is what attempts and dispatches are there to bring about.
             write = write
@@ -541,6 +556,34 @@ impl Store {
         }
     }
 
+    /// Lets go of a chunk as if it had not been claimed: for a worker that got nowhere through no fault of the
+    /// item at the cursor, which must not be blamed for it. `attempts` is what there were without this one.
+    ///
+    /// Should it fail, the lease runs out and the attempt counts.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`].
+    pub async fn give_back(
+        &self,
+        task: &Task,
+        chunk: ChunkIndex,
+        owner: &Owner,
+        attempts: u32,
+    ) -> Result<bool, StoreError> {
+        let write = Write::to(task_key(&task.user, task.task_id))
+            .set(&format!("#chunks[{chunk}].#attempts = :attempts"))
+            .set(&format!("#chunks[{chunk}].#lease_until = :zero"))
+            .set(&format!("#chunks[{chunk}].#released_at = :now"))
+            .only_if(guard("give back: processing", PROCESSING))
+            .only_if(guard("give back: owner", owner_is(chunk)))
+            .value(":attempts", number(attempts.into()))
+            .value(":now", number(self.host.now().0))
+            .value(":owner", text(owner.as_str()))
+            .statuses();
+        Ok(self.update(write).await?.is_ok())
+    }
+
     /// Ends an open task and frees its user, if the task is still open.
     ///
     /// The lock needs no condition of its own: while a task is open the lock is its own, because
@@ -552,7 +595,8 @@ impl Store {
     ///
     /// [`StoreError`]; after [`StoreError::Unavailable`] the task may have ended.
     pub async fn finish(&self, task: &Task, outcome: &Outcome) -> Result<bool, StoreError> {
-        self.finish_if(task, outcome, &[OPEN]).await
+        let end = Self::end(task, outcome, self.host.now()).only_if(guard("finish: open", OPEN));
+        self.free_with(task, end).await
     }
 
     /// The same, only while `owner` holds `chunk`: for a worker that concludes from the attempts
@@ -568,10 +612,11 @@ impl Store {
         owner: &Owner,
         outcome: &Outcome,
     ) -> Result<bool, StoreError> {
-        let end = Self::end(task, outcome, &[OPEN], self.host.now())
-            .only_if(owner_is(chunk))
+        let end = Self::end(task, outcome, self.host.now())
+            .only_if(guard("give up chunk: open", OPEN))
+            .only_if(guard("give up chunk: owner", owner_is(chunk)))
             .value(":owner", text(owner.as_str()));
-        self.finish_with(task, end).await
+        self.free_with(task, end).await
     }
 
     /// The same, only if the task is exactly as it was seen: for those who conclude from what they
@@ -581,20 +626,12 @@ impl Store {
     ///
     /// As [`Self::finish`].
     pub async fn give_up(&self, task: &Task, outcome: &Outcome) -> Result<bool, StoreError> {
-        self.finish_if(task, outcome, &[SEEN]).await
+        let end = Self::end(task, outcome, self.host.now()).only_if(guard("give up: seen", SEEN));
+        self.free_with(task, end).await
     }
 
-    async fn finish_if(
-        &self,
-        task: &Task,
-        outcome: &Outcome,
-        guards: &[Guard],
-    ) -> Result<bool, StoreError> {
-        let end = Self::end(task, outcome, guards, self.host.now());
-        self.finish_with(task, end).await
-    }
-
-    async fn finish_with(&self, task: &Task, end: Write) -> Result<bool, StoreError> {
+    /// Ends the task with this write and deletes its lock, together or not at all.
+    async fn free_with(&self, task: &Task, end: Write) -> Result<bool, StoreError> {
         let actions = vec![end.into_action(&self.table)?, self.delete_lock(task)?];
         Ok(matches!(
             self.transact(actions).await?,
@@ -602,7 +639,7 @@ impl Store {
         ))
     }
 
-    fn end(task: &Task, outcome: &Outcome, guards: &[Guard], now: Timestamp) -> Write {
+    fn end(task: &Task, outcome: &Outcome, now: Timestamp) -> Write {
         let mut write = Write::to(task_key(&task.user, task.task_id))
             .set("#status = :ended")
             .ended_at(now)
@@ -611,9 +648,6 @@ impl Store {
             .statuses();
         if let Some(error) = outcome.error() {
             write = write.set("#error = :error").value(":error", text(error));
-        }
-        for guard in guards {
-            write = write.only_if(guard.clone());
         }
         write
     }
@@ -640,11 +674,10 @@ impl Store {
         let write = Write::to(task_key(&task.user, task.task_id))
             .set("#status = :cancelled")
             .ended_at(self.host.now())
-            .only_if(OPEN)
+            .only_if(guard("cancel: open", OPEN))
             .value(":cancelled", text(Status::Cancelled.as_str()))
             .statuses();
-        let actions = vec![write.into_action(&self.table)?, self.delete_lock(task)?];
-        self.transact(actions).await?;
+        self.free_with(task, write).await?;
         // Committed or refused: the task has ended now, and reading it tells how.
         let stored = self.task(&task.user, task.task_id).await?;
         Ok(match stored {
@@ -701,7 +734,7 @@ impl Store {
     pub async fn look_again(&self, task: &Task, at: Timestamp) -> Result<bool, StoreError> {
         let write = Write::to(task_key(&task.user, task.task_id))
             .set("#check_at = :at")
-            .only_if(SEEN)
+            .only_if(guard("look again: seen", SEEN))
             .value(":at", number(at.0))
             .value(":seen", number(task.version));
         Ok(self.update(write).await?.is_ok())
@@ -719,9 +752,11 @@ impl Store {
     pub async fn dispatch(&self, task: &Task, until: Timestamp) -> Result<bool, StoreError> {
         let write = Write::to(task_key(&task.user, task.task_id))
             .set("#dispatches = #dispatches + :one")
+            .set("#dispatched_at = :now")
             .set("#lease_until = :until")
             .set("#check_at = :until")
-            .only_if(SEEN)
+            .only_if(guard("dispatch: seen", SEEN))
+            .value(":now", number(self.host.now().0))
             .value(":until", number(until.0))
             .value(":seen", number(task.version));
         Ok(self.update(write).await?.is_ok())
@@ -827,6 +862,8 @@ impl Store {
                 .table_name(&self.table)
                 .key_condition_expression(condition)
                 .set_filter_expression(filter.map(Into::into))
+                // What is counted must be listed, also in the moment after.
+                .consistent_read(true)
                 .set_expression_attribute_names(names)
                 .set_expression_attribute_values(values)
                 // A filter applies after the limit: with one, read whole pages of 1 MB.
@@ -871,26 +908,17 @@ impl Store {
 }
 
 /// The task has not ended.
-const OPEN: Guard = Guard {
-    name: "open",
-    condition: std::borrow::Cow::Borrowed("#status IN (:queued, :processing)"),
-};
+const OPEN: &str = "#status IN (:queued, :processing)";
 
 /// The task is at work.
-const PROCESSING: Guard = Guard {
-    name: "processing",
-    condition: std::borrow::Cow::Borrowed("#status = :processing"),
-};
+const PROCESSING: &str = "#status = :processing";
 
 /// The task is open and exactly as it was seen; an ended task never has the version of an open one.
-const SEEN: Guard = Guard {
-    name: "seen",
-    condition: std::borrow::Cow::Borrowed("#version = :seen"),
-};
+const SEEN: &str = "#version = :seen";
 
 /// The chunk is held by the owner who asks.
-fn owner_is(chunk: ChunkIndex) -> Guard {
-    guard("owner", format!("#chunks[{chunk}].#owner = :owner"))
+fn owner_is(chunk: ChunkIndex) -> String {
+    format!("#chunks[{chunk}].#owner = :owner")
 }
 
 /// A partition key and a sort key.

@@ -21,12 +21,13 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
-use crate::chunk::{Chunk, ChunkIndex, Owner, Plan};
+use crate::chunk::{Chunk, ChunkIndex, ItemIndex, Owner, Plan};
 use crate::host::{Host, Timestamp};
 
 /// How long after its lease ran out a task may be taken over by a new one of the same user. It is
-/// the sweeper's interval: the sweeper gets its chance to revive the task first.
-pub const TAKE_OVER_AFTER: Duration = Duration::from_secs(60);
+/// twice the sweeper's interval: the sweeper gets its chance to revive the task first, also when one of its runs
+/// was dropped.
+pub const TAKE_OVER_AFTER: Duration = Duration::from_secs(120);
 
 /// How often a chunk may be claimed without its cursor moving. One more, and the item at the cursor
 /// is taken to be what kills its workers. Three allow for a deployment and a lost machine.
@@ -35,6 +36,10 @@ pub const ATTEMPTS_MAX: u32 = 3;
 /// A waiting task's lease doubles with every dispatch, this many times at most: a queue that is
 /// merely long must neither be flooded with copies nor have its tasks given up.
 const LEASE_DOUBLINGS_MAX: u32 = 4;
+
+/// After so many leases a message counts as lost that should have brought a worker to a chunk, although others work on
+/// the same task. Long enough for a queue that is merely long, whose messages it would double.
+const WAITING_LEASES: u32 = 4;
 
 /// A stored error message has at most this many bytes: it is part of every later write.
 const ERROR_BYTES_MAX: usize = 500;
@@ -297,11 +302,14 @@ pub struct Task {
     pub chunk_items: u64,
     /// The chunks, by index.
     pub chunks: Vec<Chunk>,
-    /// Until when the task counts as alive without a further sign of life. Every worker's write
-    /// moves it, and so does every dispatch.
+    /// Until when the task counts as alive without a further sign of life: only after that may its user have it
+    /// replaced. Every worker's write moves it, and so does every dispatch.
     pub lease_until: Timestamp,
     /// How often the sweeper has sent it to the queue again since its cursors last moved.
     pub dispatches: u32,
+    /// When the sweeper last did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dispatched_at: Option<Timestamp>,
     /// When it was accepted.
     pub created_at: Timestamp,
     /// When a worker first claimed a part of it.
@@ -388,6 +396,7 @@ impl Task {
             chunks: vec![Chunk::default(); plan.chunks()],
             lease_until: now.after(terms.lease),
             dispatches: 0,
+            dispatched_at: None,
             created_at: now,
             started_at: None,
             finished_at: None,
@@ -426,6 +435,14 @@ impl Task {
         self.chunks
             .get(chunk)
             .is_none_or(|stored| stored.cursor >= self.plan().size(chunk))
+    }
+
+    /// Whether the item is counted as done or failed.
+    #[must_use]
+    pub fn is_settled(&self, item: ItemIndex) -> bool {
+        let chunk = self.plan().chunk_of(item);
+        let cursor = self.chunks.get(chunk).map_or(0, |stored| stored.cursor);
+        item < self.plan().range(chunk).start + cursor
     }
 
     /// How the task ends, once every item is settled; `None` before.
@@ -522,33 +539,26 @@ impl Task {
     /// How long the task may be left alone after it is dispatched once more.
     #[must_use]
     pub fn dispatch_lease(&self, lease: Duration) -> Duration {
-        lease * 2_u32.pow(self.dispatches.min(LEASE_DOUBLINGS_MAX))
+        dispatch_lease(lease, self.dispatches)
     }
 
-    /// What the sweeper has to do about the task. `dispatches_max` is how often it may be sent to
-    /// the queue again without its cursors moving.
+    /// What the sweeper has to do about the task. `lease` is how long a worker may be silent, and
+    /// `dispatches_max` how often the task may be sent to the queue again without its cursors moving.
     #[must_use]
-    pub fn diagnose(&self, now: Timestamp, dispatches_max: u32) -> Diagnosis {
+    pub fn diagnose(&self, now: Timestamp, lease: Duration, dispatches_max: u32) -> Diagnosis {
         if !self.status.is_open() {
             return Diagnosis::Closed;
         }
         if let Some(outcome) = self.outcome() {
             return Diagnosis::Complete(outcome);
         }
-        let held = |chunk: &ChunkIndex| self.chunks[*chunk].lease_until > Timestamp::default();
-        let claimable = self.claimable_chunks(now);
-        let mut stalled: Vec<_> = claimable.iter().copied().filter(held).collect();
+        let stalled: Vec<_> = self
+            .claimable_chunks(now)
+            .into_iter()
+            .filter(|&chunk| self.due_at(chunk, now, lease) < now)
+            .collect();
         if stalled.is_empty() {
-            if self.lease_until > now {
-                return Diagnosis::Alive(self.lease_until);
-            }
-            // Nobody gave a sign of life for a whole lease: whatever messages there were for the
-            // chunks that wait, do not count on them.
-            stalled = claimable;
-        }
-        if stalled.is_empty() {
-            // Every incomplete chunk is held under a lease that has not run out.
-            return Diagnosis::Alive(self.earliest_lease().unwrap_or(now));
+            return Diagnosis::Alive(self.next_look(now, lease));
         }
         if self.dispatches >= dispatches_max {
             return Diagnosis::Hopeless(Outcome::failed(format!(
@@ -559,18 +569,56 @@ impl Task {
         Diagnosis::Stalled(stalled)
     }
 
-    /// When the first of the leases on incomplete chunks runs out.
-    fn earliest_lease(&self) -> Option<Timestamp> {
+    /// Until when the chunk is none of the sweeper's business: its lease, or the time within which a message should
+    /// have brought it a worker.
+    fn due_at(&self, chunk: ChunkIndex, now: Timestamp, lease: Duration) -> Timestamp {
+        let Chunk {
+            lease_until,
+            released_at,
+            ..
+        } = self.chunks[chunk];
+        if lease_until > Timestamp::default() {
+            return lease_until;
+        }
+        let sent = [released_at, self.dispatched_at].into_iter().flatten();
+        let waiting_since = sent.fold(self.created_at, Timestamp::max);
+        let is_at_work = self.running_leases(now).next().is_some();
+        waiting_since.after(match self.dispatches.checked_sub(1) {
+            _ if is_at_work => lease * WAITING_LEASES,
+            None => lease,
+            Some(before) => dispatch_lease(lease, before),
+        })
+    }
+
+    /// The leases on incomplete chunks that have not run out.
+    fn running_leases(&self, now: Timestamp) -> impl Iterator<Item = Timestamp> {
         (0..self.chunks.len())
             .filter(|&chunk| !self.is_chunk_complete(chunk))
             .map(|chunk| self.chunks[chunk].lease_until)
-            .min()
+            .filter(move |&lease_until| lease_until > now)
     }
+
+    /// When the first of the chunks is due that are not yet.
+    fn next_look(&self, now: Timestamp, lease: Duration) -> Timestamp {
+        (0..self.chunks.len())
+            .filter(|&chunk| !self.is_chunk_complete(chunk))
+            .map(|chunk| self.due_at(chunk, now, lease))
+            .filter(|&due_at| due_at > now)
+            .min()
+            .unwrap_or(now)
+    }
+}
+
+/// How long a task may be left alone after it was dispatched, having been dispatched so often before.
+fn dispatch_lease(lease: Duration, dispatches: u32) -> Duration {
+    lease * 2_u32.pow(dispatches.min(LEASE_DOUBLINGS_MAX))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const LEASE: Duration = Duration::from_secs(60);
 
     fn host() -> Host {
         Host::new(|| Timestamp(1_000_000), || 7)
@@ -579,7 +627,7 @@ mod tests {
     fn task(number_of_items: u64) -> Task {
         let terms = Terms {
             chunk_items: 100,
-            lease: Duration::from_secs(60),
+            lease: LEASE,
             retention: Duration::from_secs(86_400),
             uniqueness: Uniqueness::User,
         };
@@ -684,9 +732,9 @@ mod tests {
     #[test]
     fn a_dead_worker_is_found_when_its_lease_ends_and_not_before() {
         let task = at_work(200, &[50, 60]);
-        let diagnosis = task.diagnose(later(&task, 59), 10);
+        let diagnosis = task.diagnose(later(&task, 59), LEASE, 10);
         assert_eq!(diagnosis, Diagnosis::Alive(task.lease_until));
-        let diagnosis = task.diagnose(later(&task, 61), 10);
+        let diagnosis = task.diagnose(later(&task, 61), LEASE, 10);
         assert_eq!(diagnosis, Diagnosis::Stalled(vec![0, 1]));
     }
 
@@ -696,7 +744,7 @@ mod tests {
         task.lease_until = later(&task, 100);
         task.chunks[1].lease_until = later(&task, 100);
         task.chunks[2].lease_until = Timestamp::default();
-        let diagnosis = task.diagnose(later(&task, 61), 10);
+        let diagnosis = task.diagnose(later(&task, 61), LEASE, 10);
         assert_eq!(diagnosis, Diagnosis::Stalled(vec![0]));
     }
 
@@ -704,33 +752,80 @@ mod tests {
     fn chunks_that_wait_in_the_queue_are_left_there_until_the_whole_task_stalls() {
         let mut task = at_work(300, &[50, 60, 0]);
         task.chunks[2].lease_until = Timestamp::default();
-        let diagnosis = task.diagnose(later(&task, 30), 10);
+        let diagnosis = task.diagnose(later(&task, 30), LEASE, 10);
         assert_eq!(diagnosis, Diagnosis::Alive(task.lease_until));
         let waiting = self::task(300);
-        let diagnosis = waiting.diagnose(later(&waiting, 61), 10);
+        let diagnosis = waiting.diagnose(later(&waiting, 61), LEASE, 10);
         assert_eq!(diagnosis, Diagnosis::Stalled(vec![0, 1, 2]));
+    }
+
+    #[test]
+    fn a_chunk_whose_message_is_lost_is_found_while_others_work() {
+        let mut task = at_work(300, &[50, 60, 0]);
+        task.chunks[2].lease_until = Timestamp::default();
+        for chunk in [0, 1] {
+            task.chunks[chunk].lease_until = later(&task, 1000);
+        }
+        task.lease_until = later(&task, 1000);
+        let diagnose = |task: &Task, seconds| task.diagnose(later(task, seconds), LEASE, 10);
+        let alive_until = |task: &Task, seconds| Diagnosis::Alive(later(task, seconds));
+        assert_eq!(diagnose(&task, 239), alive_until(&task, 240));
+        assert_eq!(diagnose(&task, 241), Diagnosis::Stalled(vec![2]));
+        // It waits anew after it was released, and after it was dispatched.
+        task.chunks[2].released_at = Some(later(&task, 100));
+        assert_eq!(diagnose(&task, 339), alive_until(&task, 340));
+        assert_eq!(diagnose(&task, 341), Diagnosis::Stalled(vec![2]));
+        task.dispatched_at = Some(later(&task, 341));
+        assert_eq!(diagnose(&task, 580), alive_until(&task, 581));
+        // With nobody at work any more, a lease is long enough.
+        task.chunks[0].cursor = 100;
+        task.chunks[1].cursor = 100;
+        assert_eq!(diagnose(&task, 400), alive_until(&task, 401));
+        assert_eq!(diagnose(&task, 402), Diagnosis::Stalled(vec![2]));
+    }
+
+    #[test]
+    fn the_sweeper_looks_again_when_the_first_lease_runs_out() {
+        let mut task = at_work(200, &[50, 60]);
+        task.lease_until = later(&task, 500);
+        task.chunks[0].lease_until = later(&task, 300);
+        task.chunks[1].lease_until = later(&task, 400);
+        let diagnosis = task.diagnose(later(&task, 10), LEASE, 10);
+        assert_eq!(diagnosis, Diagnosis::Alive(later(&task, 300)));
+    }
+
+    #[test]
+    fn an_item_is_settled_once_its_chunks_cursor_has_passed_it() {
+        let task = at_work(250, &[50, 0, 50]);
+        let settled = [0, 49, 200, 249];
+        let open = [50, 99, 100, 199, 250, 1000];
+        assert!(settled.iter().all(|&item| task.is_settled(item)));
+        assert!(open.iter().all(|&item| !task.is_settled(item)));
     }
 
     #[test]
     fn a_task_that_nobody_gets_on_with_is_given_up() {
         let mut task = task(10);
         task.dispatches = 10;
-        let diagnosis = task.diagnose(later(&task, 61), 10);
+        // The lease has doubled four times.
+        let diagnosis = task.diagnose(later(&task, 959), LEASE, 10);
+        assert_eq!(diagnosis, Diagnosis::Alive(later(&task, 960)));
+        let diagnosis = task.diagnose(later(&task, 961), LEASE, 10);
         assert!(matches!(diagnosis, Diagnosis::Hopeless(_)));
     }
 
     #[test]
     fn work_that_is_done_is_finished_even_if_its_worker_died() {
         let task = at_work(100, &[100]);
-        let diagnosis = task.diagnose(later(&task, 1), 10);
+        let diagnosis = task.diagnose(later(&task, 1), LEASE, 10);
         assert_eq!(diagnosis, Diagnosis::Complete(Outcome::Success));
     }
 
     #[test]
     fn a_task_is_abandoned_only_after_the_sweeper_had_its_chance() {
         let mut task = at_work(100, &[1]);
-        assert!(!task.is_abandoned(later(&task, 119)));
-        assert!(task.is_abandoned(later(&task, 121)));
+        assert!(!task.is_abandoned(later(&task, 179)));
+        assert!(task.is_abandoned(later(&task, 181)));
         task.status = Status::Failed;
         assert!(!task.is_abandoned(later(&task, 1000)));
     }

@@ -17,6 +17,10 @@ const TASKS_MAX: u16 = 100;
 const ITEMS_DEFAULT: u16 = 100;
 const ITEMS_MAX: u16 = 1000;
 
+/// A page of items has at most so many bytes, unless a single item has more: a function may answer with 6 MB (AWS
+/// Lambda quotas), in which the body is a string of JSON in JSON.
+const PAGE_BYTES_MAX: usize = 5_000_000;
+
 /// What the function is configured with.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -84,11 +88,7 @@ impl StatusReader {
         let now = self.store.host().now();
         // Weak: the estimate may differ between two answers, what was counted cannot.
         let etag = format!("W/\"{}\"", task.version);
-        let known = request.headers().get(header::IF_NONE_MATCH);
-        let unchanged = known
-            .and_then(|value| value.to_str().ok())
-            .is_some_and(|tags| tags.split(',').any(|tag| tag.trim() == etag));
-        let mut response = if unchanged {
+        let mut response = if is_known(request, &etag) {
             let mut response = Response::new(Body::Empty);
             *response.status_mut() = StatusCode::NOT_MODIFIED;
             response
@@ -134,22 +134,50 @@ impl StatusReader {
             .store
             .items(task.task_id, limit.into(), after, outcome)
             .await?;
-        let items: Vec<_> = page
+        let mut next = page.next;
+        let mut items = Vec::new();
+        let (mut last, mut bytes) = (None, 0);
+        // A row that no cursor has passed is not counted yet, or never will be: its worker lost the chunk.
+        for item in page
             .entries
             .iter()
-            .map(|item| {
-                json!({
-                    "index": item.index,
-                    "name": item.name,
-                    "description": item.description,
-                    "outcome": item.outcome.as_str(),
-                    "error": item.error,
-                })
-            })
-            .collect();
+            .filter(|item| task.is_settled(item.index))
+        {
+            let view = json!({
+                "index": item.index,
+                "name": item.name,
+                "description": item.description,
+                "outcome": item.outcome.as_str(),
+                "error": item.error,
+            });
+            bytes += bytes_in_a_string(&view.to_string());
+            if bytes > PAGE_BYTES_MAX && last.is_some() {
+                next = last;
+                break;
+            }
+            last = Some(item.index);
+            items.push(view);
+        }
         Ok(api::success(json!({
             "items": items,
-            "next_cursor": page.next.map(|index| index.to_string()),
+            "next_cursor": next.map(|index| index.to_string()),
         })))
     }
+}
+
+/// Whether the client has what the tag stands for. Tags are compared weakly, and `*` is any (RFC 9110, section 13.1.2).
+fn is_known(request: &Request, etag: &str) -> bool {
+    let opaque = |tag: &str| tag.trim().trim_start_matches("W/").to_owned();
+    let known = request.headers().get_all(header::IF_NONE_MATCH);
+    let mut tags = known
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|tags| tags.split(','));
+    tags.any(|tag| tag.trim() == "*" || opaque(tag) == opaque(etag))
+}
+
+/// The size of a text of JSON once it is a string in JSON.
+fn bytes_in_a_string(text: &str) -> usize {
+    let escaped = text.bytes().filter(|byte| matches!(byte, b'"' | b'\\'));
+    text.len() + escaped.count()
 }

@@ -57,7 +57,9 @@ impl Bench {
     async fn at_work(&self, user: &str) -> Task {
         let task = self.submitted(user).await;
         let (owner, until) = (Owner::new(1), self.store.host().now());
-        let claim = self.store.claim(&task.user, task.task_id, 0, &owner, until);
+        let claim = self
+            .store
+            .claim(&task.user, task.task_id, 0, &owner, until, false);
         claim.await.unwrap();
         let outcomes = [ItemOutcome::Done, ItemOutcome::Failed, ItemOutcome::Done];
         let rows: Vec<_> = outcomes
@@ -162,6 +164,107 @@ async fn a_client_that_knows_the_state_is_told_so() {
         (&data["task_status"], &data["error"]),
         (&json!("FAILED"), &json!("no luck"))
     );
+}
+
+#[tokio::test]
+async fn tags_are_compared_as_http_compares_them() {
+    let bench = Bench::new();
+    let task = bench.submitted(SAMPLE_USER).await;
+    let status = async |tags: &str| {
+        let mut request = about(STATUS, task.task_id);
+        let tags = tags.parse().unwrap();
+        request.headers_mut().insert(IF_NONE_MATCH, tags);
+        bench.get(&request).await.status().as_u16()
+    };
+    for known in ["W/\"0\"", "\"0\"", "\"x\", W/\"0\"", "*"] {
+        assert_eq!(status(known).await, 304, "{known}");
+    }
+    for unknown in ["W/\"1\"", "0", "\"\"", "nonsense"] {
+        assert_eq!(status(unknown).await, 200, "{unknown}");
+    }
+}
+
+#[tokio::test]
+async fn items_that_are_not_counted_are_not_listed() {
+    let bench = Bench::new();
+    let task = bench.at_work(SAMPLE_USER).await;
+    // By a worker that has lost the chunk, say: nothing will count it.
+    let rows = [ItemRow {
+        index: 3,
+        name: "Item 3".into(),
+        description: String::new(),
+        outcome: ItemOutcome::Done,
+        error: None,
+    }];
+    let recorded = bench
+        .store
+        .record_items(task.task_id, &rows, Duration::ZERO);
+    recorded.await.unwrap();
+    let response = bench.get(&about(ITEMS, task.task_id)).await;
+    let items = &json_of(&response)["data"]["items"];
+    assert_eq!(items.as_array().unwrap().len(), 3, "{items}");
+}
+
+#[tokio::test]
+async fn a_page_of_large_items_ends_before_a_function_could_not_answer_with_it() {
+    let bench = Bench::new();
+    let terms = Terms {
+        chunk_items: 1000,
+        lease: Duration::from_secs(60),
+        retention: Duration::from_secs(86_400),
+        uniqueness: Uniqueness::User,
+    };
+    let request = tasks::task::Request {
+        number_of_items: 1000,
+    };
+    let user = UserId::from_claim(SAMPLE_USER).unwrap();
+    let task = Task::new(bench.store.host(), user, request, &terms);
+    let submission = bench.store.submit(&task, None, SeenLock::Free);
+    submission.await.unwrap();
+    let (owner, until) = (Owner::new(1), bench.store.host().now());
+    let claim = bench
+        .store
+        .claim(&task.user, task.task_id, 0, &owner, until, false);
+    claim.await.unwrap();
+    // Quotes: each takes four bytes as JSON in JSON.
+    let rows: Vec<_> = (0..1000)
+        .map(|index| ItemRow {
+            index,
+            name: String::new(),
+            description: "\"".repeat(4000),
+            outcome: ItemOutcome::Done,
+            error: None,
+        })
+        .collect();
+    let recorded = bench
+        .store
+        .record_items(task.task_id, &rows, Duration::ZERO);
+    recorded.await.unwrap();
+    let step = Step {
+        from: 0,
+        to: 1000,
+        failed: 0,
+    };
+    let advance = bench
+        .store
+        .advance(&task, 0, &owner, step, Hold::Until(until));
+    advance.await.unwrap();
+
+    let mut listed = Vec::new();
+    let mut query = json!({"limit": "1000"});
+    loop {
+        let response = bench.get(&with_query(ITEMS, task.task_id, &query)).await;
+        let answer = serde_json::to_string(std::str::from_utf8(response.body()).unwrap()).unwrap();
+        assert!(answer.len() < 6_000_000, "{} bytes", answer.len());
+        let data = &json_of(&response)["data"];
+        let items = data["items"].as_array().unwrap().iter();
+        listed.extend(items.map(|item| item["index"].as_u64().unwrap()));
+        if data["next_cursor"].is_null() {
+            break;
+        }
+        query["cursor"] = data["next_cursor"].clone();
+    }
+    assert_eq!(listed, (0..1000).collect::<Vec<_>>());
 }
 
 #[tokio::test]

@@ -156,6 +156,7 @@ impl Submit {
             task_id: task.task_id,
             chunks: (0..task.chunks.len()).collect(),
             hops: 0,
+            dispatched: false,
             alone: false,
         };
         let error = match timeout_at(send_by, self.queue.send(&message)).await {

@@ -35,6 +35,8 @@ pub struct Config {
     pub queue_url: String,
     /// When a task counts as stalled, and as hopeless.
     pub patience: Patience,
+    /// How long an invocation may take.
+    pub timeout: Duration,
 }
 
 impl Config {
@@ -51,6 +53,7 @@ impl Config {
                 lease: environment.seconds("LEASE_SECONDS", 1.0..=3600.0),
                 dispatches_max: environment.number("MAX_DISPATCHES", 1..=1000),
             },
+            timeout: environment.seconds("TIMEOUT_SECONDS", 1.0..=900.0),
         })
     }
 }
@@ -179,7 +182,11 @@ impl Sweeper {
             return Ok(());
         };
         let now = self.store.host().now();
-        match task.diagnose(now, self.patience.dispatches_max) {
+        let Patience {
+            lease,
+            dispatches_max,
+        } = self.patience;
+        match task.diagnose(now, lease, dispatches_max) {
             Diagnosis::Closed => {}
             Diagnosis::Alive(until) => {
                 // Should it fail, the task has moved, and is looked at again in a minute.
@@ -224,6 +231,7 @@ impl Sweeper {
             task_id: task.task_id,
             chunks,
             hops: 0,
+            dispatched: true,
             alone,
         };
         self.queue.send(&message).await?;

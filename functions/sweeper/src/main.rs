@@ -1,7 +1,5 @@
 //! The process around [`Sweeper`].
 
-use std::time::SystemTime;
-
 use lambda_runtime::{Error, LambdaEvent, run, service_fn};
 use sweeper::{Config, Sweeper};
 use tasks::{aws, host::Host, queue::Queue, store::Store, telemetry};
@@ -16,12 +14,8 @@ async fn main() -> Result<(), Error> {
     let queue = Queue::new(aws_sdk_sqs::Client::new(&aws), config.queue_url);
     let sweeper = &Sweeper::new(store, queue, config.patience);
     // The event says only that it is time.
-    run(service_fn(|event: LambdaEvent<IgnoredEvent>| async move {
-        let deadline = event.context.deadline();
-        let time_left = deadline
-            .duration_since(SystemTime::now())
-            .unwrap_or_default();
-        let swept = sweeper.sweep(time_left).await;
+    run(service_fn(|_: LambdaEvent<IgnoredEvent>| async move {
+        let swept = sweeper.sweep(config.timeout).await;
         tracing::info!(?swept, "swept");
         // Whatever could be done is done; an alarm watches the function's errors.
         match swept.errors {

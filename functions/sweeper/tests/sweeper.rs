@@ -79,7 +79,7 @@ impl Bench {
         let owner = Owner::new(7);
         let claim = self
             .store
-            .claim(&task.user, task.task_id, chunk, &owner, until);
+            .claim(&task.user, task.task_id, chunk, &owner, until, false);
         claim.await.unwrap();
     }
 

@@ -53,6 +53,9 @@ pub struct Config {
     pub queue_url: String,
     /// How the work is done.
     pub pace: Pace,
+    /// How long an invocation may take. Not read from the event's deadline: that is a time of day, and with a clock
+    /// that is fast no invocation would have any time, and items would be blamed that nobody had time for.
+    pub timeout: Duration,
     /// What the items need.
     pub items: item::Settings,
 }
@@ -73,6 +76,7 @@ impl Config {
                 progress_interval: environment.milliseconds("PROGRESS_INTERVAL_MS", 0..=60_000),
                 slice: environment.seconds("SLICE_SECONDS", 1.0..=840.0),
             },
+            timeout: environment.seconds("TIMEOUT_SECONDS", 1.0..=900.0),
             items: item::Settings::read(environment),
         })
     }
@@ -149,8 +153,7 @@ impl Worker {
     ///
     /// `time_left` is how long the invocation may still take.
     pub async fn handle(&self, event: SqsEvent, time_left: Duration) -> SqsBatchResponse {
-        let deadline = Instant::now() + time_left;
-        let last_turn_at = deadline - time_left / 4;
+        let invocation = Invocation::new(time_left);
         let turns = Arc::new(RwLock::new(()));
         let mut running = JoinSet::new();
         let mut message_ids = HashMap::new();
@@ -167,13 +170,13 @@ impl Worker {
                 let message = delivery.message?;
                 if delivery.alone {
                     let _turn = turns.write().await;
-                    if Instant::now() >= last_turn_at {
+                    if invocation.is_nearly_over() {
                         return worker.send_on(&message).await;
                     }
-                    worker.work(&message, deadline).await
+                    worker.work(&message, invocation).await
                 } else {
                     let _turn = turns.read().await;
-                    worker.work(&message, deadline).await
+                    worker.work(&message, invocation).await
                 }
             });
             message_ids.insert(handle.id(), delivery.message_id);
@@ -202,14 +205,14 @@ impl Worker {
         Ok(())
     }
 
-    /// Deals with one message until `deadline` at the latest. `Ok` acknowledges it.
-    async fn work(&self, message: &Message, deadline: Instant) -> Result<(), WorkError> {
+    /// Deals with one message. `Ok` acknowledges it.
+    async fn work(&self, message: &Message, invocation: Invocation) -> Result<(), WorkError> {
         let span = tracing::info_span!("work", task_id = %message.task_id);
         async {
             let Some(chunk) = self.fan_out(message).await? else {
                 return Ok(());
             };
-            self.work_on(message, chunk, deadline).await
+            self.work_on(message, chunk, invocation).await
         }
         .instrument(span)
         .await
@@ -243,14 +246,21 @@ impl Worker {
         &self,
         message: &Message,
         chunk: ChunkIndex,
-        deadline: Instant,
+        invocation: Invocation,
     ) -> Result<(), WorkError> {
         let host = self.store.host();
         let owner = Owner::new(host.random());
         let until = host.now().after(self.pace.lease);
         let claim = self
             .store
-            .claim(&message.user, message.task_id, chunk, &owner, until)
+            .claim(
+                &message.user,
+                message.task_id,
+                chunk,
+                &owner,
+                until,
+                message.dispatched,
+            )
             .await?;
         let task = match claim {
             Claim::Claimed(task) => task,
@@ -267,15 +277,18 @@ impl Worker {
             return self.give_up_on_item(&task, chunk, &owner).await;
         }
 
-        let time_left = deadline.saturating_duration_since(Instant::now());
-        let slice = Slice::new(self, task, chunk, owner, time_left);
-        match slice.run().await? {
-            End::Complete(task) => self.finish_if_complete(&task).await,
-            End::Lost => {
+        let mut slice = Slice::new(self, task, chunk, owner, invocation);
+        match slice.run().await {
+            Ok(End::Complete) => self.finish_if_complete(slice.task()).await,
+            Ok(End::Lost) => {
                 tracing::info!(chunk, "the chunk is no longer ours, or the task has ended");
                 Ok(())
             }
-            End::Released(task) => self.hand_on(message, &task, chunk).await,
+            Ok(End::Released) => self.hand_on(message, slice.task(), chunk).await,
+            Err(error) => {
+                slice.give_back().await;
+                Err(error.into())
+            }
         }
     }
 
@@ -302,6 +315,7 @@ impl Worker {
         }
         let next = Message {
             hops: message.hops + 1,
+            dispatched: false,
             // The worker lives to send this.
             alone: false,
             ..message.for_chunk(chunk)
@@ -332,6 +346,36 @@ impl Worker {
             .give_up_chunk(task, chunk, owner, &outcome)
             .await?;
         Ok(())
+    }
+}
+
+/// The time that an invocation has. It is measured, not read off a clock.
+#[derive(Clone, Copy, Debug)]
+struct Invocation {
+    began: Instant,
+    takes_at_most: Duration,
+}
+
+impl Invocation {
+    fn new(time_left: Duration) -> Self {
+        Self {
+            began: Instant::now(),
+            takes_at_most: time_left,
+        }
+    }
+
+    fn time_left(self) -> Duration {
+        self.takes_at_most.saturating_sub(self.began.elapsed())
+    }
+
+    /// Whether what begins now has nearly the whole time.
+    fn has_just_begun(self) -> bool {
+        self.began.elapsed() < self.takes_at_most / 16
+    }
+
+    /// Whether what begins now has so little time that it is better left to another invocation.
+    fn is_nearly_over(self) -> bool {
+        self.time_left() <= self.takes_at_most / 4
     }
 }
 

@@ -1,7 +1,6 @@
 //! The process around [`Worker`].
 
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use aws_lambda_events::event::sqs::SqsEvent;
 use lambda_runtime::{Error, LambdaEvent, run, service_fn};
@@ -23,11 +22,7 @@ async fn main() -> Result<(), Error> {
     });
     let worker = &Worker::new(store, queue, config.pace, process);
     run(service_fn(|event: LambdaEvent<SqsEvent>| async move {
-        let deadline = event.context.deadline();
-        let time_left = deadline
-            .duration_since(SystemTime::now())
-            .unwrap_or_default();
-        Ok::<_, Error>(worker.handle(event.payload, time_left).await)
+        Ok::<_, Error>(worker.handle(event.payload, config.timeout).await)
     }))
     .await
 }

@@ -17,7 +17,7 @@ use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::Instant;
 
 use crate::item::{Item, ItemError, Processed};
-use crate::{Process, Worker};
+use crate::{Invocation, Process, Worker};
 
 /// How long the first item that could be saved waits for others. Items that were started together
 /// tend to end together, and are worth one write, not two.
@@ -27,7 +27,7 @@ const GATHERING: Duration = Duration::from_millis(50);
 /// not let the others run ahead without end, because whatever is not saved is lost in a crash.
 const UNSAVED_MAX: usize = 200;
 
-/// So many items in a row are saved without waiting for the progress interval.
+/// So many items in a row are saved without waiting for the progress interval, in a task of few chunks.
 const SAVED_AT_ONCE: usize = 100;
 
 /// How often an item is tried before a retryable error counts, if there is time for it.
@@ -44,9 +44,9 @@ const CHUNKS_AT_FULL_RATE: usize = 10;
 /// How a stay ends.
 pub(crate) enum End {
     /// Every item of the chunk is settled and saved.
-    Complete(Task),
+    Complete,
     /// Time is up; what is done is saved and the chunk is free again.
-    Released(Task),
+    Released,
     /// The chunk is somebody else's now, or the task has ended.
     Lost,
 }
@@ -60,6 +60,8 @@ pub(crate) struct Slice<'a> {
     /// The first item of the chunk, and the one after its last.
     start: ItemIndex,
     end: ItemIndex,
+    /// It began so early that an item which it does not get past takes too long for any invocation.
+    is_whole: bool,
     /// How many items of the chunk are saved, and how many of those failed.
     cursor: u64,
     failed: u64,
@@ -71,6 +73,7 @@ pub(crate) struct Slice<'a> {
     settled: BTreeMap<ItemIndex, ItemRow>,
     items_in_flight_max: usize,
     unsaved_max: usize,
+    saved_at_once: usize,
     save_every: Duration,
     saved_at: Instant,
     /// Since when there is something to save.
@@ -87,9 +90,10 @@ impl<'a> Slice<'a> {
         task: Task,
         chunk: ChunkIndex,
         owner: Owner,
-        time_left: Duration,
+        invocation: Invocation,
     ) -> Self {
         let now = Instant::now();
+        let time_left = invocation.time_left();
         let range = task.plan().range(chunk);
         let stored = &task.chunks[chunk];
         let (cursor, failed) = (stored.cursor, stored.failed);
@@ -106,6 +110,7 @@ impl<'a> Slice<'a> {
             owner,
             start: range.start,
             end: range.end,
+            is_whole: invocation.has_just_begun(),
             cursor,
             failed,
             next: range.start + cursor,
@@ -114,6 +119,7 @@ impl<'a> Slice<'a> {
             settled: BTreeMap::new(),
             items_in_flight_max: if careful { 1 } else { pace.items_in_flight },
             unsaved_max: if careful { 1 } else { UNSAVED_MAX },
+            saved_at_once: if rate > 1 { usize::MAX } else { SAVED_AT_ONCE },
             // Never so rarely that the lease could run out in between.
             save_every: if careful {
                 Duration::ZERO
@@ -128,10 +134,15 @@ impl<'a> Slice<'a> {
         }
     }
 
+    /// The task as the last write returned it.
+    pub(crate) fn task(&self) -> &Task {
+        &self.task
+    }
+
     /// Works until the chunk is complete, time is up or the chunk is lost.
     ///
-    /// Dropping the future ends all items in flight.
-    pub(crate) async fn run(mut self) -> Result<End, StoreError> {
+    /// Dropping the slice ends all items in flight.
+    pub(crate) async fn run(&mut self) -> Result<End, StoreError> {
         loop {
             self.start_items();
             let complete = self.ready() == self.remaining();
@@ -223,7 +234,7 @@ impl<'a> Slice<'a> {
     }
 
     fn is_save_due(&self, now: Instant) -> bool {
-        now >= self.save_at() || self.ready() >= SAVED_AT_ONCE
+        now >= self.save_at() || self.ready() >= self.saved_at_once
     }
 
     /// When there is something to do even if no item ends before.
@@ -246,15 +257,44 @@ impl<'a> Slice<'a> {
         Hold::Released(now.after(self.worker.pace.lease))
     }
 
-    async fn leave(mut self, complete: bool) -> Result<End, StoreError> {
-        if !self.save(self.let_go()).await? {
-            return Ok(End::Lost);
-        }
-        Ok(if complete {
-            End::Complete(self.task)
+    async fn leave(&mut self, complete: bool) -> Result<End, StoreError> {
+        // Nothing got done, but that says nothing about the item at the cursor.
+        let is_no_attempt = !self.is_whole && self.ready() == 0 && !complete;
+        let is_ours = if is_no_attempt {
+            self.let_go_untouched().await?
         } else {
-            End::Released(self.task)
+            self.save(self.let_go()).await?
+        };
+        Ok(if !is_ours {
+            End::Lost
+        } else if complete {
+            End::Complete
+        } else {
+            End::Released
         })
+    }
+
+    /// After an error of the store: ends what is in flight and gives the chunk back. The attempt does not count, for
+    /// it was not an item that failed. If the store fails at this, too, the lease runs out and it does count.
+    pub(crate) async fn give_back(&mut self) {
+        self.in_flight.shutdown().await;
+        if let Err(error) = self.let_go_untouched().await {
+            let error = tasks::telemetry::chain(&error);
+            tracing::warn!(
+                chunk = self.chunk,
+                error,
+                "the chunk is held until its lease runs out"
+            );
+        }
+    }
+
+    /// Lets go of the chunk as if it had not been claimed. Returns whether it was still ours.
+    async fn let_go_untouched(&self) -> Result<bool, StoreError> {
+        let attempts = self.task.chunks[self.chunk].attempts.saturating_sub(1);
+        let store = &self.worker.store;
+        store
+            .give_back(&self.task, self.chunk, &self.owner, attempts)
+            .await
     }
 
     /// Saves what is ready, rows first. Returns whether the chunk is still ours.

@@ -137,6 +137,7 @@ fn body(task: &Task, chunks: &[usize]) -> String {
         task_id: task.task_id,
         chunks: chunks.to_vec(),
         hops: 0,
+        dispatched: false,
         alone: false,
     };
     serde_json::to_string(&message).unwrap()
@@ -322,6 +323,58 @@ async fn items_that_fail_are_recorded_and_the_task_goes_on() {
     assert_eq!(bench.outcomes().into_values().collect::<Vec<_>>(), expected);
     let tries: Vec<_> = tries.lock().unwrap().values().copied().collect();
     assert_eq!(tries, [1, 1, 3, 3, 1, 1]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn trouble_with_the_table_is_not_blamed_on_an_item() {
+    let refuse = |call: &Call| match call.operation.as_str() {
+        "BatchExecuteStatement" => Fault::Throttled,
+        _ => Fault::None,
+    };
+    let bench = Bench::over(EmbeddedAws::with_faults(refuse));
+    let task = bench.submitted(5, 100).await;
+    let worker = bench.worker(10, Duration::from_secs(60), sample());
+    let body = body(&task, &[0]);
+    for _ in 0..10 {
+        let response = worker.handle(delivery([&body]), AMPLE).await;
+        assert_eq!(response.batch_item_failures.len(), 1);
+        let stored = bench.stored(&task).await;
+        assert_eq!(stored.status, Status::Processing);
+        let chunk = &stored.chunks[0];
+        assert_eq!((chunk.attempts, chunk.lease_until), (0, Timestamp(0)));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_attempt_that_began_late_does_not_count() {
+    let bench = Bench::new();
+    let quick = bench.submitted_by("bob", 1, 100).await;
+    let slow = bench.submitted_by("ann", 1, 100).await;
+    let process: Process = Arc::new(|item: Item| {
+        let seconds = if item.user.as_str() == "bob" { 60 } else { 100 };
+        Box::pin(async move {
+            tokio::time::sleep(Duration::from_secs(seconds)).await;
+            Ok(Processed {
+                name: String::new(),
+                description: String::new(),
+            })
+        })
+    });
+    let worker = bench.worker(1, Duration::from_secs(60), process);
+    let mut message = Message::parse(&body(&slow, &[0])).unwrap();
+    message.alone = true;
+    let alone = serde_json::to_string(&message).unwrap();
+    let batch = delivery([&body(&quick, &[0]), &alone]);
+    let response = worker.handle(batch, Duration::from_secs(150)).await;
+    assert_eq!(response.batch_item_failures, []);
+    assert_eq!(bench.stored(&quick).await.status, Status::Success);
+    // There were 90 s left for an item of 100 s.
+    let stored = bench.stored(&slow).await;
+    let chunk = &stored.chunks[0];
+    assert_eq!((chunk.cursor, chunk.attempts), (0, 0));
+    let next = bench.aws.take_sent().pop().unwrap();
+    work(&worker, &next.body, Duration::from_secs(150)).await;
+    assert_eq!(bench.stored(&slow).await.status, Status::Success);
 }
 
 #[tokio::test(start_paused = true)]

@@ -86,7 +86,7 @@ impl Bench {
     async fn claim(&self, task: &Task, chunk: usize, owner: &Owner) -> Claim {
         let claim = self
             .store
-            .claim(&task.user, task.task_id, chunk, owner, self.until());
+            .claim(&task.user, task.task_id, chunk, owner, self.until(), false);
         claim.await.unwrap()
     }
 
@@ -490,7 +490,7 @@ async fn a_stalled_task_is_due_and_moves_out_of_the_way_when_it_was_seen_to() {
     assert_eq!(due().await, vec![(task.user.clone(), task.task_id)]);
     let seen = bench.stored(&task).await;
     bench.wait(Duration::from_millis(1));
-    let diagnosis = seen.diagnose(bench.store.host().now(), 10);
+    let diagnosis = seen.diagnose(bench.store.host().now(), LEASE, 10);
     assert_eq!(diagnosis, Diagnosis::Stalled(vec![0]));
 
     assert!(bench.store.dispatch(&seen, bench.until()).await.unwrap());
@@ -498,6 +498,42 @@ async fn a_stalled_task_is_due_and_moves_out_of_the_way_when_it_was_seen_to() {
     // Two sweepers that saw the same stall send one message between them.
     assert!(!bench.store.dispatch(&seen, bench.until()).await.unwrap());
     assert!(!bench.store.look_again(&seen, bench.until()).await.unwrap());
+}
+
+#[tokio::test]
+async fn a_worker_that_the_sweeper_sent_for_brings_the_next_look_back_to_its_lease() {
+    let bench = Bench::new();
+    let task = bench.submitted("ann", 5).await;
+    bench.wait(LEASE);
+    let seen = bench.stored(&task).await;
+    let far = bench.store.host().now().after(LEASE * 16);
+    assert!(bench.store.dispatch(&seen, far).await.unwrap());
+    let (owner, until) = (Owner::new(1), bench.until());
+    let claim = bench
+        .store
+        .claim(&task.user, task.task_id, 0, &owner, until, true);
+    assert!(matches!(claim.await.unwrap(), Claim::Claimed(_)));
+    let rows = bench.aws.table().rows();
+    let row = rows.iter().find(|row| row.contains_key("check_at"));
+    assert_eq!(row.unwrap()["check_at"], until.0);
+}
+
+#[tokio::test]
+async fn only_its_owner_gives_a_chunk_back() {
+    let bench = Bench::new();
+    let task = bench.submitted("ann", 5).await;
+    let owner = Owner::new(1);
+    let claimed = bench.claimed(&task, 0, &owner).await;
+    assert_eq!(claimed.chunks[0].attempts, 1);
+    let give_back = async |owner: &Owner| bench.store.give_back(&task, 0, owner, 0).await.unwrap();
+    assert!(!give_back(&Owner::new(2)).await);
+    assert_eq!(bench.stored(&task).await, claimed);
+    assert!(give_back(&owner).await);
+    let stored = bench.stored(&task).await;
+    let chunk = &stored.chunks[0];
+    assert_eq!((chunk.attempts, chunk.lease_until), (0, Timestamp(0)));
+    assert_eq!(chunk.released_at, Some(bench.store.host().now()));
+    bench.claimed(&task, 0, &Owner::new(3)).await;
 }
 
 #[tokio::test]
