@@ -20,9 +20,9 @@ pub enum Guard {
     Open,
     /// A claim: nobody holds the chunk under a lease that has not run out.
     ChunkIsFree,
-    /// An advance: the task is at work.
+    /// An advance, a return: the task is at work.
     Processing,
-    /// An advance: the chunk was not claimed by somebody else in the meantime.
+    /// An advance, a return: the chunk was not claimed by somebody else in the meantime.
     Owner,
     /// An advance: the cursor is where this worker left it.
     Cursor,

@@ -14,6 +14,7 @@
 //! | [`Write::Claim`] | `Store::claim`, on the delivery of a message for one chunk |
 //! | [`Write::Record`] | `Store::record_items`, one item at a time |
 //! | [`Write::Advance`] | `Store::advance`: progress, sign of life and release |
+//! | [`Write::GiveBack`] | `Store::give_back`, by a worker that got nowhere through no fault of an item |
 //! | [`Write::Finish`] | `Store::finish`, by a worker or the sweeper |
 //! | [`Action::Sweep`] | `Store::task` and `Task::diagnose` in `functions/sweeper` |
 //! | [`Write::Blame`] | `Store::give_up_chunk`, by a worker after too many attempts |

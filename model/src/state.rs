@@ -230,18 +230,20 @@ impl Worker {
 impl Write {
     fn owner(self) -> Option<Owner> {
         match self {
-            Self::Claim(_, _, owner) | Self::Advance(_, _, owner, _) | Self::Blame(_, _, owner) => {
-                Some(owner)
-            }
+            Self::Claim(_, _, owner)
+            | Self::Advance(_, _, owner, _)
+            | Self::GiveBack(_, _, owner)
+            | Self::Blame(_, _, owner) => Some(owner),
             _ => None,
         }
     }
 
     fn owner_mut(&mut self) -> Option<&mut Owner> {
         match self {
-            Self::Claim(_, _, owner) | Self::Advance(_, _, owner, _) | Self::Blame(_, _, owner) => {
-                Some(owner)
-            }
+            Self::Claim(_, _, owner)
+            | Self::Advance(_, _, owner, _)
+            | Self::GiveBack(_, _, owner)
+            | Self::Blame(_, _, owner) => Some(owner),
             _ => None,
         }
     }

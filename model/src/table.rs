@@ -206,6 +206,8 @@ pub enum Write {
     Record(TaskIndex, ChunkIndex, u8, Outcome),
     /// `Store::advance`
     Advance(TaskIndex, ChunkIndex, Owner, Step),
+    /// `Store::give_back`
+    GiveBack(TaskIndex, ChunkIndex, Owner),
     /// `Store::finish`
     Finish(TaskIndex, End),
     /// `Store::give_up_chunk`
@@ -258,7 +260,7 @@ pub enum Broken {
     CursorWentBack,
     /// An item was counted a second time.
     CountedTwice,
-    /// Somebody advanced a chunk that was claimed by somebody else in the meantime.
+    /// Somebody advanced or gave back a chunk that was claimed by somebody else in the meantime.
     StaleOwnerWrote,
     /// A chunk was claimed away from an owner whose lease still ran.
     LeaseIgnored,
@@ -314,6 +316,7 @@ impl Table {
             Write::Advance(task, chunk, owner, step) => {
                 self.advance(rules, task, chunk, owner, step)
             }
+            Write::GiveBack(task, chunk, owner) => self.give_back(rules, task, chunk, owner),
             Write::Finish(task, end) => self.finish(rules, task, end),
             Write::Cancel(task) => self.finish(rules, task, End::Cancelled),
             Write::Blame(task, chunk, owner) => self.blame(rules, task, chunk, owner),
@@ -457,6 +460,32 @@ impl Table {
             if step.to > step.from {
                 chunk.attempts = 0;
             }
+        });
+        Answer::Ok
+    }
+
+    fn give_back(
+        &mut self,
+        rules: &Rules,
+        index: TaskIndex,
+        c: ChunkIndex,
+        owner: Owner,
+    ) -> Answer {
+        let Some(task) = self.task(index) else {
+            return Answer::Refused;
+        };
+        let processing = task.status == Status::Processing;
+        let mine = task.chunk(c).owner == owner && owner != GONE;
+        if !(rules.holds(Guard::Processing, processing) && rules.holds(Guard::Owner, mine)) {
+            return Answer::Refused;
+        }
+        if !mine {
+            self.note(Broken::StaleOwnerWrote);
+        }
+        self.update(index, |task| {
+            let chunk = task.chunk_mut(c);
+            chunk.held = false;
+            chunk.attempts = chunk.attempts.saturating_sub(1);
         });
         Answer::Ok
     }
