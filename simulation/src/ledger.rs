@@ -494,6 +494,7 @@ impl Ledger {
             let claimers = claimers.and_then(|claimers| claimers.get(chunk));
             let last = claimers.and_then(|claimers| claimers.last());
             before.chunks[*chunk].attempts > ATTEMPTS_MAX
+                && !before.is_chunk_complete(*chunk)
                 && last.is_some_and(|last| last == writer.process)
         };
         let Some(chunk) = (0..before.chunks.len()).find(blamed) else {
