@@ -277,10 +277,9 @@ pageTest('a cancel that gets no answer is seen to be under way, and its failure 
 pageTest('cancelling what has ended meanwhile shows how it ended', async (tab) => {
   tab.expectNoise('the server responded with a status of 409', API);
   await tab.openAndSignIn();
-  await tab.start(10);
+  await tab.start(40);
   await tab.reaches('Running');
-  const taskId = (await tab.user.tasks())[0].task_id;
-  // The news must not reach the page before the button is pressed.
+  // The news must not reach the page before the button is pressed: the task takes longer than a poll that is under way.
   let release;
   const held = new Promise((resolve) => (release = resolve));
   await tab.intercept('GET', STATUS, async (route) => {
@@ -288,7 +287,7 @@ pageTest('cancelling what has ended meanwhile shows how it ended', async (tab) =
     return route.fallback();
   });
   await tab.button('Cancel task').click();
-  await tab.user.finish(taskId);
+  await tab.user.finish((await tab.user.tasks())[0].task_id);
   await tab.page.getByRole('dialog').getByRole('button', { name: 'Cancel task' }).click();
   await tab.says('The task had ended before it could be cancelled.');
   release();
