@@ -229,7 +229,8 @@ impl Run {
     }
 
     /// However much went wrong, a task must not have cost calls without end: so many for each item,
-    /// chunk and fault, and so many for each lease of its life.
+    /// chunk and fault, and for each lease of its life what looking after it takes: of each chunk, which may be held
+    /// all the time, three signs of life and one more.
     fn judge_costs(&self) -> Result<(), String> {
         let now = self.world.now();
         let state = self.world.state();
@@ -245,7 +246,9 @@ impl Run {
                 .saturating_sub(record.created_at);
             let leases = life.as_secs().div_ceil(lease.as_secs().max(1)) + 1;
             let chunks = task.chunks.len() as u64;
-            let bound = 20 + 4 * task.number_of_items + 10 * chunks + 15 * faults + 10 * leases;
+            let lease_bound = 10 + 4 * chunks;
+            let bound =
+                20 + 4 * task.number_of_items + 10 * chunks + 15 * faults + lease_bound * leases;
             if record.calls > bound {
                 let calls = record.calls;
                 return Err(format!("{id} cost {calls} calls, more than {bound}"));
