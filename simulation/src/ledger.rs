@@ -54,8 +54,6 @@ pub(crate) struct Record {
     claimers: BTreeMap<usize, Vec<String>>,
     /// When each chunk first moved after the run's first fault.
     moved_after_fault: BTreeMap<usize, Duration>,
-    /// The latest of its leases when it last moved: until then nobody need come.
-    pub(crate) quiet_until: Timestamp,
     /// Calls that concern it, without those of clients that look.
     pub(crate) calls: u64,
 }
@@ -250,7 +248,6 @@ impl Ledger {
             items: BTreeMap::new(),
             claimers: BTreeMap::new(),
             moved_after_fault: BTreeMap::new(),
-            quiet_until: task.lease_until,
             calls: 0,
         };
         self.tasks.insert(task.task_id, record);
@@ -313,7 +310,6 @@ impl Ledger {
         if let Some(record) = self.tasks.get_mut(&after.task_id) {
             if moved {
                 record.moved_at = now;
-                record.quiet_until = latest_lease(after);
             }
             if !after.status.is_open() {
                 record.ended_at = Some(now);
@@ -594,10 +590,16 @@ enum Step {
     On,
 }
 
-/// Until when one of the task's leases runs.
+/// Until when the task may rest by what is written in it: one of its leases runs, or one of its messages has the time
+/// that it is given, which doubles with every dispatch. Who wrote it may have had a fast clock.
 #[must_use]
-pub(crate) fn latest_lease(task: &Task) -> Timestamp {
+pub(crate) fn resting_until(task: &Task, lease: Duration) -> Timestamp {
     let incomplete = (0..task.chunks.len()).filter(|&chunk| !task.is_chunk_complete(chunk));
-    let leases = incomplete.map(|chunk| task.chunks[chunk].lease_until);
-    leases.max().unwrap_or_default().max(task.lease_until)
+    let chunks = incomplete.map(|chunk| &task.chunks[chunk]);
+    let wait = lease * 2_u32.pow(task.dispatches.saturating_sub(1).min(4));
+    let sent = chunks.clone().filter_map(|chunk| chunk.released_at);
+    chunks
+        .map(|chunk| chunk.lease_until)
+        .chain(sent.chain(task.dispatched_at).map(|at| at.after(wait)))
+        .fold(task.lease_until, Timestamp::max)
 }

@@ -15,7 +15,7 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use crate::client;
-use crate::ledger::latest_lease;
+use crate::ledger::resting_until;
 use crate::process::Process;
 use crate::queue::{Envelope, Order};
 use crate::scenario::{Profile, Scenario};
@@ -487,8 +487,8 @@ impl Run {
 
     /// Watches that every open task gets on, once nothing goes wrong any more.
     ///
-    /// A task may rest while one of its leases runs. After that a sweep has to come, and a worker
-    /// has to be free.
+    /// A task may rest while one of its leases runs or one of its messages is young. After that a sweep has to come,
+    /// and a worker has to be free.
     async fn monitor(self) {
         let settings = self.world.state().scenario.settings.clone();
         let weather_ends = self.world.state().scenario.weather.until;
@@ -520,11 +520,12 @@ impl Run {
                         .mirror
                         .get(&record.key)
                         .map(|row| row.number("check_at"));
-                    // Where the leases stood when the quiet began.
+                    // Where its times stood when the quiet began.
                     let quiet: &mut (Duration, Timestamp) = calm.entry(id).or_default();
                     if quiet.0 != since || now <= since + MONITOR_EVERY {
-                        let lease = latest_lease(task).max(Timestamp(check_at.unwrap_or(0)));
-                        *quiet = (since, lease);
+                        let resting_until = resting_until(task, settings.terms.lease);
+                        let check_at = Timestamp(check_at.unwrap_or(0));
+                        *quiet = (since, resting_until.max(check_at));
                     }
                     let quiet_until = quiet.1.since(BEGINNING).max(since);
                     if now > fair_since && now > quiet_until + grace {
