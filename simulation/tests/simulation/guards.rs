@@ -18,23 +18,17 @@ enum Shown {
 }
 use Shown::{Chance, Model, Plan};
 
+// What the judge complains of in more than one case.
+const TWO: &str = "two tasks are open under one lock";
+const ENDED: &str = "a task that had ended";
+const NOT_MINE: &str = "somebody else wrote it";
+const UNSEEN: &str = "the sweeper saw version";
+
 /// A guard, how it is shown to be needed, and what is complained of without it.
 const NEEDED: [(&str, Shown, &str); 19] = [
-    (
-        "submit: lock is free",
-        Chance(Profile::Storm),
-        "two tasks are open under one lock",
-    ),
-    (
-        "submit: lock is as seen",
-        Chance(Profile::Locks),
-        "two tasks are open under one lock",
-    ),
-    (
-        "submit: task is new",
-        Chance(Profile::Ghosts),
-        "a task that had ended",
-    ),
+    ("submit: lock is free", Chance(Profile::Storm), TWO),
+    ("submit: lock is as seen", Chance(Profile::Locks), TWO),
+    ("submit: task is new", Chance(Profile::Ghosts), ENDED),
     (
         "submit: key is new",
         Chance(Profile::Storm),
@@ -55,16 +49,8 @@ const NEEDED: [(&str, Shown, &str); 19] = [
         Chance(Profile::Storm),
         "claimed while it was held",
     ),
-    (
-        "advance: processing",
-        Chance(Profile::Restless),
-        "a task that had ended",
-    ),
-    (
-        "advance: owner",
-        Chance(Profile::Storm),
-        "somebody else wrote it",
-    ),
+    ("advance: processing", Chance(Profile::Restless), ENDED),
+    ("advance: owner", Chance(Profile::Storm), NOT_MINE),
     (
         "advance: cursor",
         Chance(Profile::Late),
@@ -73,44 +59,20 @@ const NEEDED: [(&str, Shown, &str); 19] = [
     (
         "give back: processing",
         Plan(late_give_back_of_a_cancelled_task),
-        "a task that had ended",
+        ENDED,
     ),
-    (
-        "give back: owner",
-        Plan(late_give_back),
-        "somebody else wrote it",
-    ),
-    (
-        "finish: open",
-        Chance(Profile::Storm),
-        "a task that had ended",
-    ),
+    ("give back: owner", Plan(late_give_back), NOT_MINE),
+    ("finish: open", Chance(Profile::Storm), ENDED),
     (
         "give up chunk: open",
         Plan(late_blame_in_a_cancelled_task),
-        "a task that had ended",
+        ENDED,
     ),
     ("give up chunk: owner", Model, ""),
-    (
-        "give up: seen",
-        Plan(late_give_up),
-        "the sweeper saw version",
-    ),
-    (
-        "cancel: open",
-        Chance(Profile::Storm),
-        "a task that had ended",
-    ),
-    (
-        "look again: seen",
-        Plan(late_look_again),
-        "the sweeper saw version",
-    ),
-    (
-        "dispatch: seen",
-        Plan(late_dispatch),
-        "the sweeper saw version",
-    ),
+    ("give up: seen", Plan(late_give_up), UNSEEN),
+    ("cancel: open", Chance(Profile::Storm), ENDED),
+    ("look again: seen", Plan(late_look_again), UNSEEN),
+    ("dispatch: seen", Plan(late_dispatch), UNSEEN),
 ];
 
 /// So many runs are tried; most guards are missed within ten of them.
@@ -155,6 +117,15 @@ fn without_any_one_guard_the_simulator_finds_a_violation() {
         println!("without \"{name}\": {violation}");
         assert!(violation.contains(complaint), "{name}: {violation}");
     }
+}
+
+#[test]
+fn the_guard_that_the_readme_takes_away_exists() {
+    let readme = include_str!("../../../README.md");
+    let mut named = readme.split("--without '").skip(1);
+    let name = named.next().and_then(|rest| rest.split('\'').next());
+    let is_known = name.is_some_and(|name| tasks::store::dropped::GUARDS.contains(&name));
+    assert!(is_known, "{name:?}");
 }
 
 fn run_without(guard: &'static str, scenario: &Scenario) -> Report {
