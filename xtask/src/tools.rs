@@ -1,6 +1,7 @@
 //! The Python tools: emulator, SAM CLI, AWS CLI, cargo-lambda, in a virtual environment of the project's own.
 
 use std::fs::{self, File};
+use std::ops::RangeInclusive;
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
@@ -13,10 +14,10 @@ use crate::places::Places;
 use crate::process;
 use crate::steps::{Step, Steps};
 
-/// What the tools need; MiniStack asks for the most.
-const PYTHON_MIN: (u32, u32) = (3, 10);
+/// What the tools need: MiniStack asks for the first, cfn-lint refuses what comes after the last.
+const PYTHON_VERSIONS: RangeInclusive<(u32, u32)> = (3, 10)..=(3, 14);
 
-/// Tried in this order: the developer's choice first, then newer versions beside an old default.
+/// Tried in this order: the developer's choice first, then other versions beside an old or a very new default.
 const PYTHONS: [&str; 7] = [
     "python3",
     "python3.13",
@@ -136,29 +137,28 @@ fn make(places: &Places, python: &Python, lock: &File, step: &Step) -> Result<()
 }
 
 fn find_python() -> Result<Python> {
-    let mut too_old = Vec::new();
+    let mut unfit = Vec::new();
     for program in PYTHONS {
         let Some(python) = ask_version(program) else {
             continue;
         };
-        if python.version >= PYTHON_MIN {
+        if PYTHON_VERSIONS.contains(&python.version) {
             return Ok(python);
         }
-        too_old.push(format!(
+        unfit.push(format!(
             "{program} is {}.{}",
             python.version.0, python.version.1
         ));
     }
-    let found = if too_old.is_empty() {
+    let found = if unfit.is_empty() {
         "none is installed".to_owned()
     } else {
-        too_old.join(", ")
+        unfit.join(", ")
     };
+    let ((major_min, minor_min), (major_max, minor_max)) = PYTHON_VERSIONS.into_inner();
     bail!(
-        "Python {}.{} or newer is needed for the emulator and the AWS tools, but {found}.\n\
-         Install it (Debian, Ubuntu: sudo apt install python3 python3-venv; macOS: brew install python) and try again.",
-        PYTHON_MIN.0,
-        PYTHON_MIN.1,
+        "Python {major_min}.{minor_min} to {major_max}.{minor_max} is needed for the emulator and the AWS tools, but {found}.\n\
+         Install it (Debian, Ubuntu: sudo apt install python3 python3-venv; macOS: brew install python) and try again."
     )
 }
 
