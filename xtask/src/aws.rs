@@ -1,5 +1,6 @@
 //! The AWS CLI of the virtual environment, pointed at the emulator or at the developer's AWS account.
 
+use std::fs;
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
@@ -27,38 +28,36 @@ pub(crate) enum Aws {
 impl Aws {
     /// Runs the AWS CLI and reads its answer; `Value::Null` when it has none.
     pub(crate) fn call(&self, arguments: &[&str]) -> Result<Value> {
-        let output = process::capture(
-            self.tool("aws").args(arguments).args(["--output", "json"]),
-            |_| {},
-        )?;
+        let mut command = self.tool("aws");
+        let output = process::capture(command.args(arguments).args(["--output", "json"]), |_| {})?;
+        // The service and the operation; what follows is long.
+        let call = arguments[..arguments.len().min(2)].join(" ");
         if !output.status.success() {
-            bail!(
-                "aws {}: {}",
-                arguments
-                    .iter()
-                    .take(2)
-                    .copied()
-                    .collect::<Vec<_>>()
-                    .join(" "),
-                process::tail(&output.stderr, 5).trim()
-            );
+            bail!("aws {call}: {}", process::tail(&output.stderr, 5).trim());
         }
         if output.stdout.trim().is_empty() {
             return Ok(Value::Null);
         }
-        serde_json::from_str(&output.stdout).with_context(|| {
-            format!(
-                "aws {} answered something else than JSON",
-                arguments.join(" ")
-            )
-        })
+        serde_json::from_str(&output.stdout)
+            .with_context(|| format!("aws {call} answered something else than JSON"))
+    }
+
+    /// The same with secret parameters: in a file that only the developer reads, and not on the command line, which
+    /// everybody sees who lists this machine's processes.
+    pub(crate) fn call_with_secret(&self, arguments: &[&str], secret: &Value) -> Result<Value> {
+        let places = self.places();
+        let file = format!("secret-{}.json", std::process::id());
+        let file = places.state.join(file);
+        places.write_private(&file, secret.to_string().as_bytes())?;
+        let input = format!("file://{}", file.display());
+        let answer = self.call(&[arguments, &["--cli-input-json", &input]].concat());
+        fs::remove_file(&file)?;
+        answer
     }
 
     /// A program of the virtual environment (`aws`, `sam`) that will talk to this place.
     pub(crate) fn tool(&self, name: &str) -> Command {
-        let places = match self {
-            Self::Local { places, .. } | Self::Account { places } => places,
-        };
+        let places = self.places();
         let mut command = Command::new(places.tool(name));
         command
             .current_dir(&places.root)
@@ -93,6 +92,12 @@ impl Aws {
                 .env("no_proxy", "127.0.0.1,localhost,.localhost");
         }
         command
+    }
+
+    fn places(&self) -> &Places {
+        match self {
+            Self::Local { places, .. } | Self::Account { places } => places,
+        }
     }
 
     /// The emulator's URL, or `None` on AWS.

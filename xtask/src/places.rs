@@ -1,7 +1,10 @@
 //! Where things are: the checkout, the local state, the tools.
 
-use std::path::PathBuf;
-use std::{env, fs};
+use std::fs::OpenOptions;
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::{env, fs, io};
 
 use anyhow::{Context, Result};
 
@@ -44,6 +47,19 @@ impl Places {
     pub(crate) fn make(&self) -> Result<()> {
         fs::create_dir_all(&self.state)
             .with_context(|| format!("cannot make {}", self.state.display()))
+    }
+
+    /// Writes a file of the state that nobody but the developer may read; whoever reads it finds all of it or none.
+    pub(crate) fn write_private(&self, path: &Path, content: &[u8]) -> Result<()> {
+        self.make()?;
+        let partial = path.with_extension("partial");
+        let write = || -> io::Result<()> {
+            let mut options = OpenOptions::new();
+            options.write(true).create(true).truncate(true).mode(0o600);
+            options.open(&partial)?.write_all(content)?;
+            fs::rename(&partial, path)
+        };
+        write().with_context(|| format!("cannot write {}", path.display()))
     }
 
     /// The checkout's own state, which outlives every stack.

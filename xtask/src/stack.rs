@@ -1,9 +1,7 @@
 //! What is known about a deployed stack: its outputs, and for the local one `stack.json`.
 
 use std::collections::BTreeMap;
-use std::fs::{self, OpenOptions};
-use std::io::Write;
-use std::os::unix::fs::OpenOptionsExt;
+use std::fs;
 
 use anyhow::{Context, Result, anyhow};
 use serde::{Deserialize, Serialize};
@@ -96,18 +94,7 @@ impl Stack {
 
     /// Written at once and readable by its owner only: it holds passwords.
     pub(crate) fn save(&self, places: &Places) -> Result<()> {
-        let path = places.stack_file();
-        let partial = path.with_extension("json.partial");
-        let mut file = OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .mode(0o600)
-            .open(&partial)
-            .with_context(|| format!("cannot write {}", partial.display()))?;
-        file.write_all(&serde_json::to_vec_pretty(self)?)?;
-        fs::rename(&partial, &path)?;
-        Ok(())
+        places.write_private(&places.stack_file(), &serde_json::to_vec_pretty(self)?)
     }
 
     /// Forgets the stack; not having one is fine.

@@ -31,17 +31,15 @@ pub(crate) fn create(aws: &Aws, user_pool_id: &str, name: &str, password: &str) 
     {
         return Err(error.context(format!("cannot create user {name}")));
     }
-    aws.call(&[
-        "cognito-idp",
-        "admin-set-user-password",
-        "--user-pool-id",
-        user_pool_id,
-        "--username",
-        name,
-        "--password",
-        password,
-        "--permanent",
-    ])
+    aws.call_with_secret(
+        &["cognito-idp", "admin-set-user-password"],
+        &json!({
+            "UserPoolId": user_pool_id,
+            "Username": name,
+            "Password": password,
+            "Permanent": true,
+        }),
+    )
     .with_context(|| format!("cannot set the password of {name}"))?;
     Ok(())
 }
