@@ -140,11 +140,17 @@ fn name_and_value(text: &str) -> Result<(String, String), String> {
     }
 }
 
+/// On this machine: the template knows an emulator by its port on localhost and by nothing else.
 fn endpoint(text: &str) -> Result<String, String> {
     let url = text.trim_end_matches('/');
-    match url.strip_prefix("http://") {
-        Some(rest) if !rest.contains('/') && emulator::port_of(url).is_some() => Ok(url.to_owned()),
-        _ => Err("expected a URL with a port, as in http://localhost:4566".to_owned()),
+    let place = url
+        .strip_prefix("http://")
+        .and_then(|it| it.split_once(':'));
+    match place {
+        Some(("localhost" | "127.0.0.1", port)) if port.parse::<u16>().is_ok() => {
+            Ok(url.to_owned())
+        }
+        _ => Err("expected this machine and a port, as in http://localhost:4566".to_owned()),
     }
 }
 
@@ -339,7 +345,7 @@ fn fill(
     };
     steps.run("make the user, upload the page", |step| {
         std::thread::scope(|scope| {
-            let cors = scope.spawn(|| deploy::apply_cors(places, &aws, &outputs));
+            let cors = scope.spawn(|| deploy::apply_cors(places, &aws, &outputs, &options.set));
             let user = scope.spawn(|| {
                 if kept.is_some() {
                     Ok(())
@@ -563,6 +569,23 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn an_emulator_is_on_this_machine_and_has_a_port() {
+        for good in ["http://localhost:4566", "http://127.0.0.1:4566/"] {
+            assert_eq!(endpoint(good), Ok(good.trim_end_matches('/').to_owned()));
+        }
+        for bad in [
+            "localhost:4566",
+            "http://localhost",
+            "http://localhost:4566/path",
+            "http://localhost:no",
+            "http://192.168.0.5:4566",
+            "https://localhost:4566",
+        ] {
+            assert!(endpoint(bad).is_err(), "{bad}");
+        }
     }
 
     #[test]

@@ -152,10 +152,18 @@ pub(crate) fn deploy(
 }
 
 /// Tells the emulator the API's CORS settings, which it does not take from a template (AWS does).
-pub(crate) fn apply_cors(places: &Places, aws: &Aws, outputs: &Outputs) -> Result<()> {
+pub(crate) fn apply_cors(
+    places: &Places,
+    aws: &Aws,
+    outputs: &Outputs,
+    set: &[(String, String)],
+) -> Result<()> {
     let template = fs::read_to_string(places.template())?;
     let api_id = outputs.api_url.rsplit('/').next().unwrap_or_default();
-    let cors = cors(&template, &outputs.page_url)?.to_string();
+    let given = set.iter().rfind(|(name, _)| name == "AllowedOrigins");
+    let given = given.map(|(_, origins)| origins.as_str());
+    let origins = given.filter(|origins| !origins.is_empty());
+    let cors = cors(&template, origins.unwrap_or(&outputs.page_url))?.to_string();
     aws.call(&[
         "apigatewayv2",
         "update-api",
@@ -167,8 +175,8 @@ pub(crate) fn apply_cors(places: &Places, aws: &Aws, outputs: &Outputs) -> Resul
     Ok(())
 }
 
-/// What the template says, so that the page meets the same rules here as on AWS.
-fn cors(template: &str, page_url: &str) -> Result<Value> {
+/// What the template says, so that the page meets the same rules here as on AWS. The origins are separated by commas.
+fn cors(template: &str, origins: &str) -> Result<Value> {
     let value = |key: &str| {
         let line = template
             .lines()
@@ -189,7 +197,7 @@ fn cors(template: &str, page_url: &str) -> Result<Value> {
     };
     let seconds: Result<&str> = value("MaxAge");
     Ok(json!({
-        "AllowOrigins": [page_url],
+        "AllowOrigins": origins.split(',').map(str::trim).collect::<Vec<_>>(),
         "AllowMethods": list("AllowMethods")?,
         "AllowHeaders": list("AllowHeaders")?,
         "ExposeHeaders": list("ExposeHeaders")?,
@@ -212,7 +220,15 @@ fn emulator_port(aws: &Aws) -> Result<u16> {
         .with_context(|| format!("{endpoint} names no port; give one, as in http://localhost:4566"))
 }
 
-/// Refuses a `--set` for a parameter that the template does not have: an emulator would ignore it in silence.
+/// Parameters that mean nothing here, with the reason.
+const FIXED: [(&str, &str); 3] = [
+    ("Architecture", "it is this machine's"),
+    ("EmulatorPort", "it is the emulator's"),
+    ("MaxWorkers", "with an emulator it is 20"),
+];
+
+/// Refuses a `--set` that would be ignored in silence: of a parameter that the template does not have, or that cannot
+/// be set here.
 pub(crate) fn check_parameters(template: &Path, set: &[(String, String)]) -> Result<()> {
     let text = fs::read_to_string(template)
         .with_context(|| format!("cannot read {}", template.display()))?;
@@ -223,6 +239,9 @@ pub(crate) fn check_parameters(template: &Path, set: &[(String, String)]) -> Res
             "template.yaml has no parameter {name}; it has {}",
             known.join(", ")
         );
+        if let Some((_, reason)) = FIXED.iter().find(|(fixed, _)| fixed == name) {
+            bail!("{name} cannot be set here: {reason}");
+        }
     }
     Ok(())
 }
@@ -312,8 +331,14 @@ mod tests {
         });
         assert_eq!(cors(template, "http://page")?, expected);
         let real = fs::read_to_string(Places::find(None)?.template())?;
-        assert!(cors(&real, "http://page").is_ok());
-        assert!(parameters(&real).contains(&"EmulatorPort"));
+        let several = cors(&real, "http://page, http://localhost:5173")?;
+        assert_eq!(
+            several["AllowOrigins"],
+            json!(["http://page", "http://localhost:5173"])
+        );
+        for (name, _) in FIXED {
+            assert!(parameters(&real).contains(&name), "{name}");
+        }
         Ok(())
     }
 
