@@ -1,6 +1,6 @@
 //! What a function asks of the machine it runs on: the time and random numbers.
 //!
-//! Nothing else in the workspace reads a clock or draws a random number, so a test that supplies
+//! Nothing else that is deployed reads the time of day or draws a random number, so a test that supplies
 //! its own [`Host`] decides both and every run of it is the same.
 
 use std::fmt;

@@ -2,7 +2,8 @@
 //!
 //! The API began as a Django application, and its clients show these messages to people. What is
 //! accepted and what is said are therefore what that framework's `IntegerField` and `JSONParser`
-//! accept and say, down to `"5"`, `5.0` and `1e2` being integers and `true` not being one.
+//! accept and say, down to `"5"`, `5.0` and `1e2` being integers and `true` not being one. But what only Python
+//! takes for a number, as `"1_000"` and digits of other scripts, is none here.
 
 use std::collections::BTreeMap;
 
