@@ -41,14 +41,15 @@ impl From<serde_dynamo::Error> for StoreError {
     }
 }
 
-impl<E, R> From<SdkError<E, R>> for StoreError
+impl<E> From<SdkError<E>> for StoreError
 where
     E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
-    R: std::fmt::Debug + Send + Sync + 'static,
 {
-    fn from(error: SdkError<E, R>) -> Self {
+    fn from(error: SdkError<E>) -> Self {
         let kind = match &error {
             SdkError::ServiceError(service) => match service.err().code() {
+                // Whatever it is called: something is wrong with the service, and not with the call.
+                _ if service.raw().status().is_server_error() => Self::Unavailable,
                 Some("TransactionConflictException" | "TransactionInProgressException") => {
                     Self::Conflict
                 }
@@ -57,9 +58,7 @@ where
                     | "ThrottlingException"
                     | "RequestLimitExceeded",
                 ) => Self::Throttled,
-                Some("InternalServerError" | "InternalServerErrorException") | None => {
-                    Self::Unavailable
-                }
+                None => Self::Unavailable,
                 Some(_) => Self::Rejected,
             },
             SdkError::ConstructionFailure(_) => Self::Rejected,
