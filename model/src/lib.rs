@@ -18,7 +18,7 @@
 //! | [`Write::Finish`] | `Store::finish`, by a worker or the sweeper |
 //! | [`Action::Sweep`] | `Store::task` and `Task::diagnose` in `functions/sweeper` |
 //! | [`Write::Blame`] | `Store::give_up_chunk`, by a worker after too many attempts |
-//! | [`Write::GiveUp`], [`Write::Dispatch`] | the sweeper's guarded writes; a dispatch includes its message |
+//! | [`Write::GiveUp`], [`Write::Dispatch`] | the sweeper's guarded writes; a dispatch includes its messages |
 //! | [`Write::Cancel`] | `Store::cancel` |
 //!
 //! # Faults
@@ -40,8 +40,8 @@
 //!   [`State::canonical`].
 //! * Which item of a batch: rows are stored one by one, an advance may pass one or more of them.
 //! * `look_again`, which moves the time of the sweeper's next look: without clocks it is always
-//!   time. Continuation messages: the message that brought the worker may always come again. The
-//!   hop limit: no task of two chunks reaches it.
+//!   time. Continuation messages, and the turn that a message is for: the message that brought the worker may always
+//!   come again. The hop limit: no task of two chunks reaches it.
 //! * Several users: nothing in the table is shared between them. A key with another body: a
 //!   comparison of two stored texts. Expired keys: the table's time to live.
 //! * The rounds of a submit are not counted: it may look again for ever, or give up at any time.

@@ -445,10 +445,8 @@ impl Longhaul {
             return;
         };
         let messages = &mut state.messages[usize::from(index)];
-        let mut stalled = task.claimable_chunks(&self.0);
-        match (stalled.next(), stalled.next()) {
-            (Some(chunk), None) => messages.chunk[usize::from(chunk)] = true,
-            _ => messages.all = true,
+        for chunk in task.claimable_chunks(&self.0) {
+            messages.chunk[usize::from(chunk)] = true;
         }
     }
 }

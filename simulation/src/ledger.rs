@@ -378,6 +378,10 @@ impl Ledger {
             claim((old.cursor, old.failed) == (new.cursor, new.failed), || {
                 "a claim moved the cursor".into()
             })?;
+            let turn = writer.body["ExpressionAttributeValues"][":turn"]["N"].as_str();
+            claim(turn.is_none_or(|turn| turn == old.turn.to_string()), || {
+                format!("chunk {chunk} was claimed on the word of an old message")
+            })?;
             claim(after.status == Status::Processing, || {
                 "a claimed task is not at work".into()
             })?;
@@ -597,6 +601,13 @@ pub(crate) fn resting_until(task: &Task, lease: Duration) -> Timestamp {
     let incomplete = (0..task.chunks.len()).filter(|&chunk| !task.is_chunk_complete(chunk));
     let chunks = incomplete.map(|chunk| &task.chunks[chunk]);
     let wait = lease * 2_u32.pow(task.dispatches.saturating_sub(1).min(4));
+    // As long again as it is used to, within bounds.
+    let usual = chunks
+        .clone()
+        .map(|chunk| chunk.waited_milliseconds * 2)
+        .max();
+    let usual = Duration::from_millis(usual.unwrap_or_default()).min(lease * 16);
+    let wait = wait.max(usual);
     let sent = chunks.clone().filter_map(|chunk| chunk.released_at);
     chunks
         .map(|chunk| chunk.lease_until)

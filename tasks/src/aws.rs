@@ -22,7 +22,7 @@ const AMAZON_ROOTS: &[u8] = include_bytes!("amazon-roots.pem");
 pub const ATTEMPTS_MAX: u32 = 4;
 
 /// The longest a call takes, with all its attempts. The worker reserves so much before its deadline
-/// to save what it has; a request that takes several calls has [`crate::api::ANSWER_SECONDS_MAX`].
+/// to save what it has: several calls, of which hardly ever even one takes long. A request that takes several calls has [`crate::api::ANSWER_SECONDS_MAX`].
 pub const CALL_SECONDS_MAX: Duration = Duration::from_secs(6);
 
 const ATTEMPT_SECONDS_MAX: Duration = Duration::from_secs(2);

@@ -52,6 +52,12 @@ pub struct Chunk {
     pub owner: Option<Owner>,
     /// Until when the owner holds the chunk; zero when nobody does and a message is on its way.
     pub lease_until: Timestamp,
+    /// How often an owner let go of it, for the next message to go on. A message is for one turn of a chunk.
+    #[serde(default)]
+    pub turn: u32,
+    /// How long, in milliseconds, it waited for its last turn: about as long as it will wait for the next.
+    #[serde(default)]
+    pub waited_milliseconds: u64,
     /// When the owner last let go of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub released_at: Option<Timestamp>,

@@ -1,7 +1,7 @@
 //! The message that tells a worker where to look, and how it is sent.
 //!
 //! A message is a hint: it may be lost, repeated, delayed or reordered, and says nothing that the
-//! table does not know better. So it carries no state, only an address.
+//! table does not know better. So it carries no state, only an address, and for which turn of the chunk it is.
 
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::error::{DisplayErrorContext, SdkError};
@@ -9,7 +9,7 @@ use aws_sdk_sqs::types::SendMessageBatchRequestEntry;
 use serde::{Deserialize, Serialize};
 
 use crate::chunk::ChunkIndex;
-use crate::task::{TaskId, UserId, hex_of_sha256};
+use crate::task::{Task, TaskId, UserId, hex_of_sha256};
 
 /// How many messages one `SendMessageBatch` takes (Amazon SQS quotas).
 const BATCH_MESSAGES_MAX: usize = 10;
@@ -27,6 +27,11 @@ pub struct Message {
     /// The chunks that need a worker, at least one. The receiver works on the first and sends the
     /// rest on, one message each.
     pub chunks: Vec<ChunkIndex>,
+    /// For which turn of the chunks it is. Of the copies of a message, which a long queue has, one brings the chunk
+    /// its turn, and the others are none for the next one: a chunk gets no more turns by having more messages.
+    /// `None` is any turn: the message has come back, and nobody knows how far its worker got.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub turn: Option<u32>,
     /// How often the work has been handed on from one message to the next.
     #[serde(default)]
     pub hops: u32,
@@ -36,9 +41,36 @@ pub struct Message {
     /// The last worker on these chunks died: perhaps of them, so nothing else may run beside them.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub alone: bool,
+    /// How often it was passed on to another invocation, because its turn to go alone came too late in one.
+    #[serde(default)]
+    pub passed_on: u32,
 }
 
 impl Message {
+    /// What sends workers to all chunks of a new task.
+    #[must_use]
+    pub fn first(task: &Task) -> Self {
+        Self {
+            chunks: (0..task.chunks.len()).collect(),
+            ..Self::to(task, 0)
+        }
+    }
+
+    /// What sends a worker to this chunk of the task, at its present turn.
+    #[must_use]
+    pub fn to(task: &Task, chunk: ChunkIndex) -> Self {
+        Self {
+            user: task.user.clone(),
+            task_id: task.task_id,
+            chunks: vec![chunk],
+            turn: task.chunks.get(chunk).map(|stored| stored.turn),
+            hops: 0,
+            dispatched: false,
+            alone: false,
+            passed_on: 0,
+        }
+    }
+
     /// Reads a message's body.
     ///
     /// # Errors
@@ -53,13 +85,20 @@ impl Message {
         Ok(message)
     }
 
-    /// The same work for one chunk only.
+    /// The same work for one chunk only, at this turn.
     #[must_use]
-    pub fn for_chunk(&self, chunk: ChunkIndex) -> Self {
+    pub fn for_chunk(&self, chunk: ChunkIndex, turn: u32) -> Self {
         Self {
             chunks: vec![chunk],
+            turn: Some(turn),
             ..self.clone()
         }
+    }
+
+    /// Whether it is for this turn of its chunks.
+    #[must_use]
+    pub fn is_for(&self, turn: u32) -> bool {
+        self.turn.is_none_or(|own| own == turn)
     }
 
     /// The message group: one per user. A digest, because a group id must have at most 128 visible

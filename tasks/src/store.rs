@@ -33,7 +33,8 @@ use aws_sdk_dynamodb::types::{
 use serde::{Deserialize, Serialize};
 
 use crate::chunk::{ChunkIndex, ItemIndex, Owner};
-use crate::host::{Host, Timestamp};
+use crate::host::{Host, Timestamp, milliseconds};
+use crate::queue::Message;
 use crate::task::{IdempotencyKey, Outcome, RequestDigest, Status, Task, TaskId, UserId};
 
 pub use error::StoreError;
@@ -118,9 +119,13 @@ pub enum Cancellation {
 pub enum Hold {
     /// The worker keeps it until this time, unless it renews.
     Until(Timestamp),
-    /// The worker lets go of it; the task counts as alive until this time, in which a message has
-    /// to bring the next worker.
-    Released(Timestamp),
+    /// The worker lets go of it.
+    Released {
+        /// The task counts as alive until this time, in which a message has to bring the next worker.
+        alive_until: Timestamp,
+        /// How long the chunk waited for this worker.
+        waited: Duration,
+    },
 }
 
 /// A new position of a chunk's cursor.
@@ -306,10 +311,11 @@ impl Store {
 
 /// Working: a chunk is claimed, moved on step by step, and the last step ends the task.
 impl Store {
-    /// Takes a chunk for `owner` until `until`, if the task is open and nobody holds the chunk.
+    /// Takes a chunk for `owner` until `until` on the word of `message`, if the task is open, nobody holds the chunk,
+    /// and the message is for its present turn.
     ///
-    /// `dispatched` says that the sweeper has sent the message. It means to leave the task alone for a
-    /// time that grows with each dispatch; now that there is a worker, a lease will do.
+    /// When it is the sweeper that has sent the message, it means to leave the task alone for a time that grows with
+    /// each dispatch; now that there is a worker, a lease will do.
     ///
     /// A crash after this leaves the chunk held until the lease runs out; then anyone may claim it.
     /// If the answer is lost and the call repeated, the stored owner shows that the claim was mine.
@@ -319,14 +325,12 @@ impl Store {
     /// [`StoreError`]; after [`StoreError::Unavailable`] the chunk may be claimed.
     pub async fn claim(
         &self,
-        user: &UserId,
-        task_id: TaskId,
+        message: &Message,
         chunk: ChunkIndex,
         owner: &Owner,
         until: Timestamp,
-        dispatched: bool,
     ) -> Result<Claim, StoreError> {
-        let mut write = Write::to(task_key(user, task_id))
+        let mut write = Write::to(task_key(&message.user, message.task_id))
             .set("#status = :processing")
             .set("#started_at = if_not_exists(#started_at, :now)")
             .set(&format!("#chunks[{chunk}].#owner = :owner"))
@@ -345,7 +349,13 @@ impl Store {
             .value(":until", number(until.0))
             .value(":now", number(self.host.now().0))
             .statuses();
-        if dispatched {
+        if let Some(turn) = message.turn {
+            let present = format!("#chunks[{chunk}].#turn = :turn");
+            write = write
+                .only_if(guard("claim: turn", present))
+                .value(":turn", number(turn.into()));
+        }
+        if message.dispatched {
             write = write.set("#check_at = :until");
         }
         match self.update(write).await? {
@@ -509,7 +519,7 @@ impl Store {
     ) -> Result<Advance, StoreError> {
         let (held_until, alive_until) = match hold {
             Hold::Until(time) => (time, time),
-            Hold::Released(time) => (Timestamp::default(), time),
+            Hold::Released { alive_until, .. } => (Timestamp::default(), alive_until),
         };
         let mut write = Write::to(task_key(&task.user, task.task_id))
             .set(&format!("#chunks[{chunk}].#cursor = :to"))
@@ -530,8 +540,15 @@ impl Store {
             .value(":alive", number(alive_until.0))
             .value(":now", number(self.host.now().0))
             .statuses();
-        if let Hold::Released(_) = hold {
-            write = write.set(&format!("#chunks[{chunk}].#released_at = :now"));
+        if let Hold::Released { waited, .. } = hold {
+            // The turn is set and not counted up: the write may arrive twice.
+            let next = task.chunks[chunk].turn + 1;
+            write = write
+                .set(&format!("#chunks[{chunk}].#released_at = :now"))
+                .set(&format!("#chunks[{chunk}].#turn = :next"))
+                .set(&format!("#chunks[{chunk}].#waited_milliseconds = :waited"))
+                .value(":next", number(next.into()))
+                .value(":waited", number(milliseconds(waited)));
         }
         if step.to > step.from {
             // Getting somewhere is what attempts and dispatches are there to bring about.
@@ -744,22 +761,29 @@ impl Store {
     /// `until`, if the task is exactly as it was seen.
     ///
     /// This comes before the message is sent: a sweeper that crashes in between has cost the task
-    /// one lease, one that sent first could send without end.
+    /// one lease, one that sent first could send without end. If the answer is lost and the call repeated, what is
+    /// stored shows that the dispatch was mine.
     ///
     /// # Errors
     ///
     /// [`StoreError`].
     pub async fn dispatch(&self, task: &Task, until: Timestamp) -> Result<bool, StoreError> {
+        let now = self.host.now();
         let write = Write::to(task_key(&task.user, task.task_id))
             .set("#dispatches = #dispatches + :one")
             .set("#dispatched_at = :now")
             .set("#lease_until = :until")
             .set("#check_at = :until")
             .only_if(guard("dispatch: seen", SEEN))
-            .value(":now", number(self.host.now().0))
+            .value(":now", number(now.0))
             .value(":until", number(until.0))
             .value(":seen", number(task.version));
-        Ok(self.update(write).await?.is_ok())
+        Ok(match self.update(write).await? {
+            Ok(_) => true,
+            Err(stored) => stored.is_some_and(|stored| {
+                stored.version == task.version + 1 && stored.dispatched_at == Some(now)
+            }),
+        })
     }
 }
 

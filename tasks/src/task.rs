@@ -561,6 +561,10 @@ impl Task {
             return Diagnosis::Alive(self.next_look(now, lease));
         }
         if self.dispatches >= dispatches_max {
+            // Somebody who came after all may yet get somewhere.
+            if let Some(until) = self.running_leases(now).min() {
+                return Diagnosis::Alive(until);
+            }
             return Diagnosis::Hopeless(Outcome::failed(format!(
                 "No worker made progress, although the task was dispatched {} times.",
                 self.dispatches + 1
@@ -570,23 +574,29 @@ impl Task {
     }
 
     /// Until when the chunk is none of the sweeper's business: its lease, or the time within which a message should
-    /// have brought it a worker.
+    /// have brought it a worker; the message that was sent after its worker had died, if one was.
     fn due_at(&self, chunk: ChunkIndex, now: Timestamp, lease: Duration) -> Timestamp {
         let Chunk {
             lease_until,
             released_at,
+            waited_milliseconds,
             ..
         } = self.chunks[chunk];
-        if lease_until > Timestamp::default() {
+        let is_held = lease_until > Timestamp::default();
+        if is_held && self.dispatched_at.is_none_or(|at| at <= lease_until) {
             return lease_until;
         }
         let sent = [released_at, self.dispatched_at].into_iter().flatten();
         let waiting_since = sent.fold(self.created_at, Timestamp::max);
+        // A queue is about as long as it was, and must not be filled with copies of what is in it.
+        let usual = Duration::from_millis(waited_milliseconds.saturating_mul(2));
+        let patience = dispatch_lease(lease, self.dispatches.saturating_sub(1))
+            .max(usual.min(dispatch_lease(lease, LEASE_DOUBLINGS_MAX)));
         let is_at_work = self.running_leases(now).next().is_some();
-        waiting_since.after(match self.dispatches.checked_sub(1) {
-            _ if is_at_work => lease * WAITING_LEASES,
-            None => lease,
-            Some(before) => dispatch_lease(lease, before),
+        waiting_since.after(if is_at_work {
+            patience.max(lease * WAITING_LEASES)
+        } else {
+            patience
         })
     }
 
@@ -782,6 +792,48 @@ mod tests {
         task.chunks[1].cursor = 100;
         assert_eq!(diagnose(&task, 400), alive_until(&task, 401));
         assert_eq!(diagnose(&task, 402), Diagnosis::Stalled(vec![2]));
+    }
+
+    #[test]
+    fn a_chunk_that_is_used_to_long_queues_is_given_time() {
+        let mut task = at_work(100, &[50]);
+        task.chunks[0].lease_until = Timestamp::default();
+        task.chunks[0].released_at = Some(later(&task, 100));
+        task.chunks[0].waited_milliseconds = 150_000;
+        let diagnose = |task: &Task, seconds| task.diagnose(later(task, seconds), LEASE, 10);
+        let waiting = Diagnosis::Alive(later(&task, 400));
+        assert_eq!(diagnose(&task, 399), waiting);
+        assert_eq!(diagnose(&task, 401), Diagnosis::Stalled(vec![0]));
+        // Whatever a wrong clock made of it, there is an end.
+        task.chunks[0].waited_milliseconds = u64::MAX;
+        let waiting = Diagnosis::Alive(later(&task, 100 + 16 * 60));
+        assert_eq!(diagnose(&task, 399), waiting);
+    }
+
+    #[test]
+    fn a_dead_workers_chunk_is_sent_for_once_and_then_waited_for() {
+        let mut task = at_work(200, &[50, 60]);
+        task.chunks[1].lease_until = later(&task, 1000);
+        task.dispatches = 1;
+        task.dispatched_at = Some(later(&task, 70));
+        let diagnose = |task: &Task, seconds| task.diagnose(later(task, seconds), LEASE, 10);
+        let waiting = Diagnosis::Alive(later(&task, 310));
+        assert_eq!(diagnose(&task, 130), waiting);
+        assert_eq!(diagnose(&task, 311), Diagnosis::Stalled(vec![0]));
+        // Who came then has died, too.
+        task.chunks[0].lease_until = later(&task, 200);
+        assert_eq!(diagnose(&task, 201), Diagnosis::Stalled(vec![0]));
+    }
+
+    #[test]
+    fn a_task_that_somebody_is_at_work_on_is_not_given_up() {
+        let mut task = at_work(200, &[0, 0]);
+        task.dispatches = 10;
+        task.chunks[1].lease_until = later(&task, 2000);
+        let alive = Diagnosis::Alive(later(&task, 2000));
+        assert_eq!(task.diagnose(later(&task, 1999), LEASE, 10), alive);
+        let diagnosis = task.diagnose(later(&task, 2001), LEASE, 10);
+        assert!(matches!(diagnosis, Diagnosis::Hopeless(_)));
     }
 
     #[test]

@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 use status::StatusReader;
 use tasks::chunk::Owner;
 use tasks::host::Host;
+use tasks::queue::Message;
 use tasks::store::{Hold, ItemOutcome, ItemRow, SeenLock, Step, Store};
 use tasks::task::{Outcome, Task, Terms, Uniqueness, UserId};
 
@@ -57,9 +58,8 @@ impl Bench {
     async fn at_work(&self, user: &str) -> Task {
         let task = self.submitted(user).await;
         let (owner, until) = (Owner::new(1), self.store.host().now());
-        let claim = self
-            .store
-            .claim(&task.user, task.task_id, 0, &owner, until, false);
+        let message = Message::to(&task, 0);
+        let claim = self.store.claim(&message, 0, &owner, until);
         claim.await.unwrap();
         let outcomes = [ItemOutcome::Done, ItemOutcome::Failed, ItemOutcome::Done];
         let rows: Vec<_> = outcomes
@@ -222,9 +222,8 @@ async fn a_page_of_large_items_ends_before_a_function_could_not_answer_with_it()
     let submission = bench.store.submit(&task, None, SeenLock::Free);
     submission.await.unwrap();
     let (owner, until) = (Owner::new(1), bench.store.host().now());
-    let claim = bench
-        .store
-        .claim(&task.user, task.task_id, 0, &owner, until, false);
+    let message = Message::to(&task, 0);
+    let claim = bench.store.claim(&message, 0, &owner, until);
     claim.await.unwrap();
     // Quotes: each takes four bytes as JSON in JSON.
     let rows: Vec<_> = (0..1000)

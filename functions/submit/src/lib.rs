@@ -151,14 +151,7 @@ impl Submit {
     /// Sends the task to the workers. A failure is logged and nothing else: the task is durable, and
     /// the sweeper dispatches what nobody works on.
     async fn dispatch(&self, task: &Task, send_by: Instant) {
-        let message = Message {
-            user: task.user.clone(),
-            task_id: task.task_id,
-            chunks: (0..task.chunks.len()).collect(),
-            hops: 0,
-            dispatched: false,
-            alone: false,
-        };
+        let message = Message::first(task);
         let error = match timeout_at(send_by, self.queue.send(&message)).await {
             Ok(Ok(())) => return,
             Ok(Err(error)) => telemetry::chain(&error),

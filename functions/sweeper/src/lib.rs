@@ -11,6 +11,7 @@ use std::time::Duration;
 use tasks::aws::CALL_SECONDS_MAX;
 use tasks::chunk::ChunkIndex;
 use tasks::config::{ConfigError, Environment};
+use tasks::host::Timestamp;
 use tasks::queue::{Message, Queue, QueueError};
 use tasks::store::{OPEN_SHARDS, Store, StoreError};
 use tasks::task::{Diagnosis, Task, TaskId, UserId};
@@ -23,7 +24,12 @@ use tracing::Instrument;
 /// later, and comes first then.
 const TASKS_PER_SHARD_MAX: i32 = 1000;
 
-/// How long it may take to see to one task: three calls.
+/// How often a task is looked at in one sweep that moves between being read and being written: a busy one is written
+/// many times a second, and may have a chunk that nobody is at.
+const LOOKS_MAX: u32 = 3;
+
+/// How long it may take to see to one task: three calls. The messages for many chunks take some more, which are quick
+/// unless the queue is in trouble, and then the first of them fails.
 const LOOK_SECONDS_MAX: Duration = CALL_SECONDS_MAX.saturating_mul(3);
 
 /// What the function is configured with.
@@ -163,7 +169,7 @@ impl Sweeper {
                 break;
             }
             swept.seen += 1;
-            if let Err(error) = self.look_at(&user, task_id, &mut swept).await {
+            if let Err(error) = self.look_at(&user, task_id, stop_at, &mut swept).await {
                 let error = telemetry::chain(&error);
                 tracing::error!(%task_id, error, "the task is left for the next sweep");
                 swept.errors += 1;
@@ -176,41 +182,54 @@ impl Sweeper {
         &self,
         user: &UserId,
         task_id: TaskId,
+        stop_at: Instant,
         swept: &mut Swept,
     ) -> Result<(), SweepError> {
-        let Some(task) = self.store.task(user, task_id).await? else {
-            return Ok(());
-        };
+        for _ in 0..LOOKS_MAX {
+            let Some(task) = self.store.task(user, task_id).await? else {
+                return Ok(());
+            };
+            if self.see_to(&task, swept).await? || Instant::now() >= stop_at {
+                return Ok(());
+            }
+        }
+        // It keeps moving, and is as due in a minute.
+        Ok(())
+    }
+
+    /// Does what has to be done about the task, if it is still as it was read. Returns whether it was.
+    async fn see_to(&self, task: &Task, swept: &mut Swept) -> Result<bool, SweepError> {
         let now = self.store.host().now();
         let Patience {
             lease,
             dispatches_max,
         } = self.patience;
-        match task.diagnose(now, lease, dispatches_max) {
-            Diagnosis::Closed => {}
-            Diagnosis::Alive(until) => {
-                // Should it fail, the task has moved, and is looked at again in a minute.
-                self.store.look_again(&task, until).await?;
-            }
+        let task_id = task.task_id;
+        Ok(match task.diagnose(now, lease, dispatches_max) {
+            Diagnosis::Closed => true,
+            Diagnosis::Alive(until) => self.store.look_again(task, until).await?,
             Diagnosis::Complete(outcome) => {
-                if self.store.finish(&task, &outcome).await? {
+                let ended = self.store.finish(task, &outcome).await?;
+                if ended {
                     tracing::warn!(%task_id, "finished a complete task for a worker that did not");
                     swept.ended += 1;
                 }
+                ended
             }
             Diagnosis::Hopeless(outcome) => {
-                if self.store.give_up(&task, &outcome).await? {
+                let ended = self.store.give_up(task, &outcome).await?;
+                if ended {
                     tracing::error!(%task_id, "gave up a task");
                     swept.ended += 1;
                 }
+                ended
             }
             Diagnosis::Stalled(chunks) => {
-                if self.dispatch(&task, chunks).await? {
-                    swept.dispatched += 1;
-                }
+                let dispatched = self.dispatch(task, chunks).await?;
+                swept.dispatched += u32::from(dispatched);
+                dispatched
             }
-        }
-        Ok(())
+        })
     }
 
     async fn dispatch(&self, task: &Task, chunks: Vec<ChunkIndex>) -> Result<bool, SweepError> {
@@ -225,16 +244,17 @@ impl Sweeper {
             chunks = chunks.len(),
             "a task has stalled; dispatching it again"
         );
-        let alone = chunks.iter().any(|&chunk| task.chunks[chunk].attempts > 0);
-        let message = Message {
-            user: task.user.clone(),
-            task_id: task.task_id,
-            chunks,
-            hops: 0,
-            dispatched: true,
-            alone,
+        let message = |chunk: ChunkIndex| {
+            let stored = &task.chunks[chunk];
+            Message {
+                dispatched: true,
+                // Its worker died: a living one lets go of what it leaves.
+                alone: stored.attempts > 0 || stored.lease_until > Timestamp::default(),
+                ..Message::to(task, chunk)
+            }
         };
-        self.queue.send(&message).await?;
+        let messages: Vec<_> = chunks.into_iter().map(message).collect();
+        self.queue.send_all(&messages).await?;
         Ok(true)
     }
 }

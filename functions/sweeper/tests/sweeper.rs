@@ -77,9 +77,8 @@ impl Bench {
     async fn claim(&self, task: &Task, chunk: usize) {
         let until = self.store.host().now().after(LEASE);
         let owner = Owner::new(7);
-        let claim = self
-            .store
-            .claim(&task.user, task.task_id, chunk, &owner, until, false);
+        let message = Message::to(task, chunk);
+        let claim = self.store.claim(&message, chunk, &owner, until);
         claim.await.unwrap();
     }
 
@@ -116,7 +115,7 @@ async fn a_task_whose_message_was_lost_is_dispatched_after_its_lease_and_not_bef
     tokio::time::sleep(MINUTE).await;
     let swept = bench.sweeper.sweep(TIMEOUT).await;
     assert_eq!((swept.seen, swept.dispatched), (1, 1));
-    assert_eq!(bench.dispatched(), [[0, 1]]);
+    assert_eq!(bench.dispatched(), [[0], [1]]);
     // It gets a lease's time before it is dispatched once more.
     assert_eq!(bench.sweeper.sweep(TIMEOUT).await, Swept::default());
 }
@@ -140,6 +139,51 @@ async fn a_living_task_is_left_alone_and_a_dead_chunk_of_it_is_not() {
     tokio::time::sleep(Duration::from_secs(11)).await;
     bench.sweeper.sweep(TIMEOUT).await;
     assert_eq!(bench.stored(&living).await.dispatches, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_message_for_a_dead_workers_chunk_goes_alone_although_the_worker_had_got_somewhere() {
+    let bench = Bench::new();
+    let task = bench.submitted("ann").await;
+    bench.claim(&task, 0).await;
+    let step = Step {
+        from: 0,
+        to: 2,
+        failed: 0,
+    };
+    let hold = Hold::Until(bench.store.host().now().after(LEASE));
+    let owner = Owner::new(7);
+    let advance = bench.store.advance(&task, 0, &owner, step, hold);
+    advance.await.unwrap();
+    tokio::time::sleep(MINUTE).await;
+    bench.sweeper.sweep(TIMEOUT).await;
+    let sent = bench.aws.take_sent().into_iter();
+    let sent: Vec<_> = sent
+        .map(|sent| Message::parse(&sent.body).unwrap())
+        .map(|message| (message.chunks, message.alone))
+        .collect();
+    assert_eq!(sent, [(vec![0], true), (vec![1], false)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_task_that_moves_while_it_is_looked_at_is_looked_at_again() {
+    let slow = |call: &Call| match call.operation.as_str() {
+        "GetItem" => Fault::Slow(Duration::from_millis(200)),
+        _ => Fault::None,
+    };
+    let bench = Bench::over(EmbeddedAws::with_faults(slow));
+    let task = bench.submitted("ann").await;
+    tokio::time::sleep(MINUTE).await;
+    let moves = async {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        bench.claim(&task, 0).await;
+    };
+    let (swept, ()) = tokio::join!(bench.sweeper.sweep(TIMEOUT), moves);
+    assert_eq!(swept.seen, 1);
+    // Seen as it is now, its other chunk may wait for a while.
+    let due = bench.aws.table().rows();
+    let due = due.iter().find_map(|row| row.get("check_at")).unwrap();
+    assert!(due.as_u64().unwrap() > bench.store.host().now().0);
 }
 
 #[tokio::test(start_paused = true)]
@@ -168,7 +212,8 @@ async fn a_task_that_nobody_gets_on_with_is_given_up_and_its_user_is_free() {
     let ended = bench.stored(&task).await;
     assert_eq!(ended.status, Status::Failed);
     assert!(ended.error.unwrap().contains("4 times"));
-    assert_eq!(bench.dispatched().len(), 3);
+    // Three times both chunks.
+    assert_eq!(bench.dispatched().len(), 6);
     // The lease doubles with every dispatch: after 1, 2, 4 and 8 minutes or so.
     assert!((7..=9).contains(&sweeps), "{sweeps} sweeps");
     bench.submitted("ann").await;

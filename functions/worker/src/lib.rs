@@ -14,6 +14,9 @@
 //!    still open; whoever looks at it next, a returning message or the sweeper, finishes it.
 //! 5. *Continue*, if time is up: let go of the chunk, **then** send the next message, **then**
 //!    acknowledge this one. A crash in between lets this message return and claim the chunk.
+//!
+//! The sweeper cannot tell a lost message from one in a long queue, so there are copies. Each is for one turn of its
+//! chunk; once the chunk has had that turn, the others find that it is over.
 
 pub mod item;
 mod slice;
@@ -28,6 +31,7 @@ use std::time::Duration;
 use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
 use tasks::chunk::{ChunkIndex, Owner};
 use tasks::config::{ConfigError, Environment};
+use tasks::host::Timestamp;
 use tasks::queue::{MalformedMessage, Message, Queue, QueueError};
 use tasks::store::{Claim, Store, StoreError};
 use tasks::task::{ATTEMPTS_MAX, Outcome, Task};
@@ -43,6 +47,9 @@ use crate::slice::{End, Slice};
 /// How often a task's work may be handed on from message to message: at a slice of 60 s, 69 days of
 /// one chunk. Lambda's own recursion detection is off for this function, so this is the brake.
 pub const HOPS_MAX: u32 = 100_000;
+
+/// How often a message that goes alone is passed on before it goes first.
+const PASSED_ON_MAX: u32 = 3;
 
 /// What the function is configured with.
 #[derive(Clone, Debug)]
@@ -149,7 +156,8 @@ impl Worker {
     /// But for a message that killed a worker before: it might do so again, so it waits until the
     /// others are through and then has the process to itself. Otherwise an item that kills its
     /// workers would, before it is found out, fail the tasks that happen to share its batches. One
-    /// whose turn comes late in the invocation is sent on: there must be time to leave in order.
+    /// whose turn comes late in the invocation is passed on, for there must be time to leave in order; but not for
+    /// ever: after a few times it goes before the others.
     ///
     /// `time_left` is how long the invocation may still take.
     pub async fn handle(&self, event: SqsEvent, time_left: Duration) -> SqsBatchResponse {
@@ -157,27 +165,23 @@ impl Worker {
         let turns = Arc::new(RwLock::new(()));
         let mut running = JoinSet::new();
         let mut message_ids = HashMap::new();
-        // Turns are given in the order in which they are asked for: those that go alone come last.
-        let (alone, beside_others): (Vec<_>, Vec<_>) = event
-            .records
-            .into_iter()
-            .map(Delivery::new)
-            .partition(|delivery| delivery.alone);
-        for delivery in beside_others.into_iter().chain(alone) {
+        let mut deliveries: Vec<_> = event.records.into_iter().map(Delivery::new).collect();
+        // Turns are given in the order in which they are asked for.
+        deliveries.sort_by_key(|delivery| delivery.place);
+        for delivery in deliveries {
             let worker = self.clone();
             let turns = Arc::clone(&turns);
             let handle = running.spawn(async move {
                 let message = delivery.message?;
-                if delivery.alone {
-                    let _turn = turns.write().await;
-                    if invocation.is_nearly_over() {
-                        return worker.send_on(&message).await;
-                    }
-                    worker.work(&message, invocation).await
-                } else {
+                if delivery.place == Place::BesideOthers {
                     let _turn = turns.read().await;
-                    worker.work(&message, invocation).await
+                    return worker.work(&message, invocation).await;
                 }
+                let _turn = turns.write().await;
+                if invocation.is_nearly_over() {
+                    return worker.pass_on(&message).await;
+                }
+                worker.work(&message, invocation).await
             });
             message_ids.insert(handle.id(), delivery.message_id);
         }
@@ -196,9 +200,10 @@ impl Worker {
     }
 
     /// Leaves a message that has to be dealt with alone to another invocation.
-    async fn send_on(&self, message: &Message) -> Result<(), WorkError> {
+    async fn pass_on(&self, message: &Message) -> Result<(), WorkError> {
         let message = Message {
             alone: true,
+            passed_on: message.passed_on + 1,
             ..message.clone()
         };
         self.queue.send(&message).await?;
@@ -232,12 +237,16 @@ impl Worker {
             self.store.finish(&task, &outcome).await?;
             return Ok(None);
         }
+        let turn = |chunk: ChunkIndex| task.chunks[chunk].turn;
         let mut waiting = task.claimable_chunks(self.store.host().now());
-        waiting.retain(|chunk| message.chunks.contains(chunk));
+        waiting.retain(|chunk| message.chunks.contains(chunk) && message.is_for(turn(*chunk)));
         let Some((&first, rest)) = waiting.split_first() else {
             return Ok(None);
         };
-        let messages: Vec<_> = rest.iter().map(|&chunk| message.for_chunk(chunk)).collect();
+        let messages: Vec<_> = rest
+            .iter()
+            .map(|&chunk| message.for_chunk(chunk, turn(chunk)))
+            .collect();
         self.queue.send_all(&messages).await?;
         Ok(Some(first))
     }
@@ -251,18 +260,7 @@ impl Worker {
         let host = self.store.host();
         let owner = Owner::new(host.random());
         let until = host.now().after(self.pace.lease);
-        let claim = self
-            .store
-            .claim(
-                &message.user,
-                message.task_id,
-                chunk,
-                &owner,
-                until,
-                message.dispatched,
-            )
-            .await?;
-        let task = match claim {
+        let task = match self.store.claim(message, chunk, &owner, until).await? {
             Claim::Claimed(task) => task,
             Claim::Refused(task) => {
                 tracing::debug!(chunk, "nothing to do");
@@ -277,7 +275,8 @@ impl Worker {
             return self.give_up_on_item(&task, chunk, &owner).await;
         }
 
-        let mut slice = Slice::new(self, task, chunk, owner, invocation);
+        let waited = waited(&task, chunk, message, host.now());
+        let mut slice = Slice::new(self, task, chunk, owner, waited, invocation);
         match slice.run().await {
             Ok(End::Complete) => self.finish_if_complete(slice.task()).await,
             Ok(End::Lost) => {
@@ -313,12 +312,10 @@ impl Worker {
             self.store.finish(task, &Outcome::failed(reason)).await?;
             return Ok(());
         }
+        // The worker lives to send this, so the next one need not go alone.
         let next = Message {
             hops: message.hops + 1,
-            dispatched: false,
-            // The worker lives to send this.
-            alone: false,
-            ..message.for_chunk(chunk)
+            ..Message::to(task, chunk)
         };
         self.queue.send(&next).await?;
         Ok(())
@@ -347,6 +344,16 @@ impl Worker {
             .await?;
         Ok(())
     }
+}
+
+/// How long the chunk waited for the worker that has just claimed it; as long as the last time, when that cannot be
+/// told because its message was lost, or a worker before this one.
+fn waited(task: &Task, chunk: ChunkIndex, message: &Message, now: Timestamp) -> Duration {
+    let stored = &task.chunks[chunk];
+    if message.dispatched || stored.attempts > 1 {
+        return Duration::from_millis(stored.waited_milliseconds);
+    }
+    now.since(stored.released_at.unwrap_or(task.created_at))
 }
 
 /// The time that an invocation has. It is measured, not read off a clock.
@@ -383,18 +390,37 @@ impl Invocation {
 struct Delivery {
     message_id: String,
     message: Result<Message, MalformedMessage>,
-    /// It may have killed a worker: it has been delivered before and was not acknowledged, or says so.
-    alone: bool,
+    place: Place,
+}
+
+/// Where a message comes among those that are delivered together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Place {
+    /// Alone, and first: it was passed on so often.
+    First,
+    /// With all that are like it.
+    BesideOthers,
+    /// Alone: it may have killed a worker, for it has been delivered before and was not acknowledged, or says so.
+    Last,
 }
 
 impl Delivery {
     fn new(record: SqsMessage) -> Self {
-        let message = Message::parse(&record.body.unwrap_or_default());
+        let mut message = Message::parse(&record.body.unwrap_or_default());
         let deliveries = record.attributes.get("ApproximateReceiveCount");
         let returned = deliveries.is_some_and(|count| count != "1");
+        if let Ok(message) = &mut message
+            && returned
+        {
+            message.turn = None;
+        }
         Self {
             message_id: record.message_id.unwrap_or_default(),
-            alone: returned || message.as_ref().is_ok_and(|message| message.alone),
+            place: match &message {
+                Ok(message) if message.passed_on >= PASSED_ON_MAX => Place::First,
+                Ok(message) if message.alone || returned => Place::Last,
+                _ => Place::BesideOthers,
+            },
             message,
         }
     }

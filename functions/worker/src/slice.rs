@@ -60,6 +60,8 @@ pub(crate) struct Slice<'a> {
     /// The first item of the chunk, and the one after its last.
     start: ItemIndex,
     end: ItemIndex,
+    /// How long the chunk had waited.
+    waited: Duration,
     /// It began so early that an item which it does not get past takes too long for any invocation.
     is_whole: bool,
     /// How many items of the chunk are saved, and how many of those failed.
@@ -90,6 +92,7 @@ impl<'a> Slice<'a> {
         task: Task,
         chunk: ChunkIndex,
         owner: Owner,
+        waited: Duration,
         invocation: Invocation,
     ) -> Self {
         let now = Instant::now();
@@ -110,6 +113,7 @@ impl<'a> Slice<'a> {
             owner,
             start: range.start,
             end: range.end,
+            waited,
             is_whole: invocation.has_just_begun(),
             cursor,
             failed,
@@ -254,7 +258,10 @@ impl<'a> Slice<'a> {
 
     fn let_go(&self) -> Hold {
         let now = self.worker.store.host().now();
-        Hold::Released(now.after(self.worker.pace.lease))
+        Hold::Released {
+            alive_until: now.after(self.worker.pace.lease),
+            waited: self.waited,
+        }
     }
 
     async fn leave(&mut self, complete: bool) -> Result<End, StoreError> {

@@ -133,12 +133,8 @@ async fn work(worker: &Worker, body: &str, time_left: Duration) {
 
 fn body(task: &Task, chunks: &[usize]) -> String {
     let message = Message {
-        user: task.user.clone(),
-        task_id: task.task_id,
         chunks: chunks.to_vec(),
-        hops: 0,
-        dispatched: false,
-        alone: false,
+        ..Message::first(task)
     };
     serde_json::to_string(&message).unwrap()
 }
@@ -457,9 +453,98 @@ async fn messages_that_go_alone_share_an_invocation_only_as_long_as_there_is_tim
         .map(|sent| Message::parse(&sent.body).unwrap())
         .collect();
     // The first two have worked for a slice; the third has not begun.
+    messages[2].passed_on = 1;
     assert_eq!(sent[2], messages[2]);
     let alone: Vec<_> = sent.iter().map(|message| message.alone).collect();
     assert_eq!(alone, [false, false, true]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_message_that_was_passed_on_often_goes_first_and_still_alone() {
+    let bench = Bench::new();
+    let deadly = bench.submitted_by("killer", 100, 100).await;
+    let innocent = bench.submitted_by("ann", 30, 100).await;
+    let worker = bench.worker(1, Duration::from_secs(20), sample());
+    let often = Message {
+        alone: true,
+        passed_on: 3,
+        ..Message::to(&deadly, 0)
+    };
+    let often = serde_json::to_string(&often).unwrap();
+    let event = delivery([&body(&innocent, &[0]), &often]);
+    let watch = async {
+        tokio::time::sleep(Duration::from_secs(19)).await;
+        assert_eq!(bench.stored(&innocent).await.status, Status::Queued);
+        assert_eq!(bench.stored(&deadly).await.status, Status::Processing);
+    };
+    tokio::join!(worker.handle(event, AMPLE), watch);
+    assert!(bench.stored(&innocent).await.chunks[0].cursor > 0);
+    let sent = bench.aws.take_sent();
+    let passed_on = sent.iter().map(|sent| Message::parse(&sent.body).unwrap());
+    assert!(passed_on.into_iter().all(|message| message.passed_on == 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_copy_brings_its_chunk_no_second_turn_but_a_message_that_returns_does() {
+    let bench = Bench::new();
+    let task = bench.submitted(100, 100).await;
+    let worker = bench.worker(1, Duration::from_secs(10), sample());
+    let message = body(&task, &[0]);
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    work(&worker, &message, AMPLE).await;
+    let once = bench.stored(&task).await;
+    assert_eq!(once.chunks[0].waited_milliseconds / 1000, 5);
+    assert_eq!(bench.aws.take_sent().len(), 1);
+    work(&worker, &message, AMPLE).await;
+    assert_eq!(bench.stored(&task).await, once);
+    assert!(bench.aws.take_sent().is_empty());
+    // Its worker may have died before it could hand on.
+    let mut returned = delivery([&message]);
+    let attributes = &mut returned.records[0].attributes;
+    attributes.insert("ApproximateReceiveCount".into(), "2".into());
+    worker.handle(returned, AMPLE).await;
+    assert!(bench.stored(&task).await.chunks[0].cursor > once.chunks[0].cursor);
+    assert_eq!(bench.aws.take_sent().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn items_behind_one_that_takes_long_run_ahead_only_so_far() {
+    let bench = Bench::new();
+    let task = bench.submitted(1000, 1000).await;
+    let started = Arc::new(AtomicU64::new(0));
+    let counted = Arc::clone(&started);
+    let process: Process = Arc::new(move |item: Item| {
+        counted.fetch_add(1, Ordering::Relaxed);
+        Box::pin(async move {
+            let wait = if item.index == 0 { 50_000 } else { 10 };
+            tokio::time::sleep(Duration::from_millis(wait)).await;
+            Ok(Processed {
+                name: String::new(),
+                description: String::new(),
+            })
+        })
+    });
+    let worker = bench.worker(10, Duration::from_secs(60), process);
+    let watch = async {
+        tokio::time::sleep(Duration::from_secs(49)).await;
+        // 200 are done and wait, beside those in flight.
+        assert!((200..220).contains(&started.load(Ordering::Relaxed)));
+    };
+    let message = body(&task, &[0]);
+    tokio::join!(work(&worker, &message, AMPLE), watch);
+    assert_eq!(bench.stored(&task).await.status, Status::Success);
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_a_task_of_many_chunks_each_is_saved_less_often() {
+    let bench = Bench::new();
+    let task = bench.submitted(5_000, 50).await;
+    let worker = bench.worker(1, Duration::from_secs(60), sample());
+    work(&worker, &body(&task, &[0]), AMPLE).await;
+    let calls = bench.aws.take_calls();
+    let updates = calls.iter().filter(|call| *call == "UpdateItem").count();
+    // 100 chunks: the claim, and one step in five seconds instead of one for every item.
+    assert!((12..=16).contains(&updates), "{updates} in a minute");
 }
 
 #[tokio::test(start_paused = true)]

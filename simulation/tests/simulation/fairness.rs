@@ -1,9 +1,9 @@
-//! Huge tasks must not keep others waiting.
+//! Huge tasks must not keep others waiting, and in a long queue everybody gets the same.
 
 use std::time::Duration;
 
-use simulation::run;
 use simulation::scenario::{Client, Scenario};
+use simulation::{Function, run};
 
 /// When the fifth user comes, the others have been at it for so long.
 const LATER: Duration = Duration::from_secs(10);
@@ -59,4 +59,35 @@ fn a_small_task_gets_its_turn_within_one_slice_while_huge_ones_fill_all_workers(
         None,
         "without slices the fifth user would wait"
     );
+}
+
+#[test]
+fn in_a_long_queue_every_task_has_as_many_turns_as_the_others_and_few_copies_of_its_messages() {
+    // Twelve users ask for five slices' work each, of two workers that take one message at a time.
+    let mut scenario = Scenario::one_task(1, 1500);
+    for user in 1..12 {
+        let client = Client {
+            user: format!("user-{user}"),
+            at: Duration::from_secs(user),
+            ..scenario.clients[0].clone()
+        };
+        scenario.clients.push(client);
+    }
+    scenario.settings.terms.chunk_items = 1500;
+    scenario.settings.workers_max = 2;
+    scenario.settings.batch_max = 1;
+    // A turn comes every six minutes. A message that has not arrived by then could as well be lost.
+    scenario.ends_at = Some(Duration::from_secs(20 * 60));
+    let report = run(&scenario);
+    assert_eq!(report.violation, None);
+    let turns: Vec<_> = report
+        .tasks
+        .iter()
+        .map(|task| task.chunks[0].turn)
+        .collect();
+    assert_eq!(turns.len(), 12);
+    assert!(turns.iter().all(|turn| (3..=4).contains(turn)), "{turns:?}");
+    // Once it is known how long the queue is, there are none.
+    let dispatches = report.figures.calls[&(Function::Sweeper, "dispatch")];
+    assert!((12..=36).contains(&dispatches), "{dispatches} dispatches");
 }

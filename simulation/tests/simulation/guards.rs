@@ -25,7 +25,7 @@ const NOT_MINE: &str = "somebody else wrote it";
 const UNSEEN: &str = "the sweeper saw version";
 
 /// A guard, how it is shown to be needed, and what is complained of without it.
-const NEEDED: [(&str, Shown, &str); 19] = [
+const NEEDED: [(&str, Shown, &str); 20] = [
     ("submit: lock is free", Chance(Profile::Storm), TWO),
     ("submit: lock is as seen", Chance(Profile::Locks), TWO),
     ("submit: task is new", Chance(Profile::Ghosts), ENDED),
@@ -48,6 +48,11 @@ const NEEDED: [(&str, Shown, &str); 19] = [
         "claim: chunk is free",
         Chance(Profile::Storm),
         "claimed while it was held",
+    ),
+    (
+        "claim: turn",
+        Chance(Profile::Storm),
+        "on the word of an old message",
     ),
     ("advance: processing", Chance(Profile::Restless), ENDED),
     ("advance: owner", Chance(Profile::Storm), NOT_MINE),

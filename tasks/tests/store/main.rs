@@ -10,6 +10,7 @@ use std::time::Duration;
 use embedded_aws::{Call, EmbeddedAws, Fault, TABLE};
 use tasks::chunk::Owner;
 use tasks::host::{Host, Timestamp};
+use tasks::queue::Message;
 use tasks::store::{
     Advance, Cancellation, Claim, Hold, ItemOutcome, ItemRow, OPEN_SHARDS, SeenLock, Step, Store,
     Submission,
@@ -84,9 +85,8 @@ impl Bench {
     }
 
     async fn claim(&self, task: &Task, chunk: usize, owner: &Owner) -> Claim {
-        let claim = self
-            .store
-            .claim(&task.user, task.task_id, chunk, owner, self.until(), false);
+        let message = Message::to(task, chunk);
+        let claim = self.store.claim(&message, chunk, owner, self.until());
         claim.await.unwrap()
     }
 
@@ -496,6 +496,7 @@ async fn a_stalled_task_is_due_and_moves_out_of_the_way_when_it_was_seen_to() {
     assert!(bench.store.dispatch(&seen, bench.until()).await.unwrap());
     assert_eq!(due().await, vec![]);
     // Two sweepers that saw the same stall send one message between them.
+    bench.wait(Duration::from_millis(1));
     assert!(!bench.store.dispatch(&seen, bench.until()).await.unwrap());
     assert!(!bench.store.look_again(&seen, bench.until()).await.unwrap());
 }
@@ -509,13 +510,72 @@ async fn a_worker_that_the_sweeper_sent_for_brings_the_next_look_back_to_its_lea
     let far = bench.store.host().now().after(LEASE * 16);
     assert!(bench.store.dispatch(&seen, far).await.unwrap());
     let (owner, until) = (Owner::new(1), bench.until());
-    let claim = bench
-        .store
-        .claim(&task.user, task.task_id, 0, &owner, until, true);
+    let message = Message {
+        dispatched: true,
+        ..Message::to(&task, 0)
+    };
+    let claim = bench.store.claim(&message, 0, &owner, until);
     assert!(matches!(claim.await.unwrap(), Claim::Claimed(_)));
     let rows = bench.aws.table().rows();
     let row = rows.iter().find(|row| row.contains_key("check_at"));
     assert_eq!(row.unwrap()["check_at"], until.0);
+}
+
+#[tokio::test]
+async fn a_message_is_for_one_turn_of_its_chunk() {
+    let bench = Bench::new();
+    let task = bench.submitted("ann", 10).await;
+    let (owner, copy) = (Owner::new(1), Message::to(&task, 0));
+    let claimed = bench.claimed(&task, 0, &owner).await;
+    let released = Hold::Released {
+        alive_until: bench.until(),
+        waited: Duration::from_secs(7),
+    };
+    let advance = async || {
+        let advance = bench
+            .store
+            .advance(&claimed, 0, &owner, step(0, 0), released);
+        match advance.await.unwrap() {
+            Advance::Saved(task) => task,
+            Advance::Lost => panic!("lost"),
+        }
+    };
+    advance().await;
+    // The same write once more, late: it is the same turn.
+    let released = advance().await;
+    let chunk = &released.chunks[0];
+    assert_eq!((chunk.turn, chunk.waited_milliseconds), (1, 7000));
+
+    let claim = async |message: &Message| {
+        let owner = Owner::new(2);
+        let claim = bench.store.claim(message, 0, &owner, bench.until());
+        claim.await.unwrap()
+    };
+    assert!(matches!(claim(&copy).await, Claim::Refused(_)));
+    let returned = Message {
+        turn: None,
+        ..copy.clone()
+    };
+    assert!(matches!(claim(&returned).await, Claim::Claimed(_)));
+    bench.wait(LEASE + Duration::from_millis(1));
+    let next = Message::to(&released, 0);
+    assert!(matches!(claim(&next).await, Claim::Claimed(_)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_dispatch_whose_answer_is_lost_is_recognised() {
+    let lost = std::sync::atomic::AtomicBool::new(false);
+    let lose_once = move |call: &Call| {
+        if call.operation == "UpdateItem" && !lost.swap(true, Ordering::Relaxed) {
+            Fault::LostAnswer
+        } else {
+            Fault::None
+        }
+    };
+    let bench = Bench::over(EmbeddedAws::with_faults(lose_once));
+    let task = bench.submitted("ann", 10).await;
+    assert!(bench.store.dispatch(&task, bench.until()).await.unwrap());
+    assert_eq!(bench.stored(&task).await.dispatches, 1);
 }
 
 #[tokio::test]
