@@ -477,7 +477,18 @@ impl Ledger {
                         writer.function,
                         after.error.as_deref().unwrap_or_default()
                     )
-                })
+                })?;
+                // A worker that hands on too often has let go of its chunk, and says nothing of the others.
+                let held = (0..before.chunks.len())
+                    .filter(|_| writer.function == Function::Sweeper)
+                    .filter(|&chunk| !before.is_chunk_complete(chunk))
+                    .find(|&chunk| before.chunks[chunk].lease_until > clock);
+                match held {
+                    Some(chunk) => Err(format!(
+                        "a task was given up while somebody held chunk {chunk} of it"
+                    )),
+                    None => Ok(()),
+                }
             }
             (Status::Queued | Status::Processing, _) => Ok(()),
         }

@@ -290,6 +290,30 @@ fn sweeps() -> Vec<Case> {
         ..case("the sweeper gives up", hopeless)
     });
 
+    // The first chunk takes so long that in the meantime the second is dispatched as often as may be, in vain.
+    let mut half_lost = small(8);
+    half_lost.settings.item = (seconds(600), seconds(600));
+    half_lost.settings.slice = seconds(700);
+    half_lost.settings.worker_timeout = seconds(800);
+    half_lost.settings.visibility = seconds(900);
+    half_lost.settings.items_in_flight = 4;
+    half_lost.settings.dispatches_max = 2;
+    half_lost.lost = vec![1, 2, 3];
+    cases.push(Case {
+        // With the first chunk's worker gone as well, there is no hope indeed.
+        ends: &["SUCCESS", "FAILED"],
+        shows: None,
+        takes_its_way: |report| {
+            let dispatches = report.figures.calls.get(&(Function::Sweeper, "dispatch"));
+            let is_done = report.figures.ended.contains_key("SUCCESS");
+            is_done && dispatches.is_some_and(|dispatches| *dispatches > 2)
+        },
+        ..case(
+            "the sweeper has no hope for the second of two chunks",
+            half_lost,
+        )
+    });
+
     cases
 }
 
