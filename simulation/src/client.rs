@@ -134,6 +134,10 @@ impl Actor {
         if answer.status == 201 && ended_at.is_some_and(|at| at < asked_at) {
             return Err(format!("{id} was called active and had ended before"));
         }
+        let has_its_own_lock = state.ledger.one_per_request && task.number_of_items != items;
+        if answer.status == 201 && has_its_own_lock {
+            return Err(format!("{id} is in the way of a different request"));
+        }
         if answer.status == 200 && task.number_of_items != items {
             return Err(format!("{id} is not the task that was asked for"));
         }

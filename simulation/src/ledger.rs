@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 use tasks::host::Timestamp;
-use tasks::task::{ATTEMPTS_MAX, Status, TAKE_OVER_AFTER, Task, TaskId};
+use tasks::task::{ATTEMPTS_MAX, Status, TAKE_OVER_AFTER, Task, TaskId, Uniqueness};
 
 use crate::site::Function;
 use crate::table::{Change, Key, Mirror};
@@ -75,6 +75,8 @@ pub(crate) struct Ledger {
     pub(crate) dispatches_max: u32,
     /// Whether every message says that its work was handed on too often.
     pub(crate) hops_limited: bool,
+    /// Whether a user may have an open task for each different request.
+    pub(crate) one_per_request: bool,
     /// When something first went wrong.
     pub(crate) fault_at: Option<Duration>,
     /// What clients were told of each task.
@@ -88,10 +90,11 @@ fn claim(holds: bool, complaint: impl FnOnce() -> String) -> Verdict {
 }
 
 impl Ledger {
-    /// An empty one, for a sweeper that dispatches so often.
-    pub(crate) fn new(dispatches_max: u32) -> Self {
+    /// An empty one, for a sweeper that dispatches so often, and what a user may have one of.
+    pub(crate) fn new(dispatches_max: u32, uniqueness: Uniqueness) -> Self {
         Self {
             dispatches_max,
+            one_per_request: uniqueness == Uniqueness::Request,
             ..Self::default()
         }
     }
@@ -156,6 +159,9 @@ impl Ledger {
         for change in changes {
             if let Some(lock) = Self::lock_concerned(change) {
                 self.judge_lock(&lock)?;
+            }
+            if let Some(task) = change.after.as_ref().and_then(|row| row.task.as_ref()) {
+                self.judge_uniqueness(task)?;
             }
         }
         Ok(())
@@ -554,6 +560,19 @@ impl Ledger {
             (None, Some(holder)) => Err(format!("{holder} has ended and still holds the lock")),
             (None, None) => Ok(()),
         }
+    }
+
+    /// Which lock a task holds is its own word: here the open tasks are compared by what was asked for.
+    fn judge_uniqueness(&self, task: &Task) -> Verdict {
+        let open = self.open_tasks().filter_map(|id| self.task(id));
+        let alike: Vec<_> = open
+            .filter(|open| open.user == task.user)
+            .filter(|open| !self.one_per_request || open.number_of_items == task.number_of_items)
+            .map(|open| open.task_id)
+            .collect();
+        claim(alike.len() <= 1, || {
+            format!("a user has several open tasks of which there may be one: {alike:?}")
+        })
     }
 
     /// Judges what a client is shown of a task, after what was shown before.

@@ -129,7 +129,8 @@ impl World {
     /// A new world; needs a runtime with paused time.
     pub(crate) fn new(scenario: Scenario) -> Self {
         let chance = Rng::with_seed(scenario.seed);
-        let mut ledger = Ledger::new(scenario.settings.dispatches_max);
+        let settings = &scenario.settings;
+        let mut ledger = Ledger::new(settings.dispatches_max, settings.terms.uniqueness);
         ledger.hops_limited = scenario.hops.is_some();
         let state = State {
             chance,
