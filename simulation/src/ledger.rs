@@ -52,6 +52,8 @@ pub(crate) struct Record {
     /// For each chunk the processes that claimed it since its cursor last moved, but for those that lost it to a
     /// wrong clock or gave it back.
     claimers: BTreeMap<usize, Vec<String>>,
+    /// How often each chunk was claimed since its cursor last moved, but for claims that were given back.
+    claims: BTreeMap<usize, u32>,
     /// When each chunk first moved after the run's first fault.
     moved_after_fault: BTreeMap<usize, Duration>,
     /// Calls that concern it, without those of clients that look.
@@ -253,6 +255,7 @@ impl Ledger {
             ended_at: None,
             items: BTreeMap::new(),
             claimers: BTreeMap::new(),
+            claims: BTreeMap::new(),
             moved_after_fault: BTreeMap::new(),
             calls: 0,
         };
@@ -330,6 +333,7 @@ impl Ledger {
             return;
         };
         let claimers = record.claimers.entry(chunk).or_default();
+        let claims = record.claims.entry(chunk).or_default();
         match step {
             Step::None => {}
             Step::Claimed => {
@@ -337,12 +341,15 @@ impl Ledger {
                     claimers.pop();
                 }
                 claimers.push(writer.process.to_owned());
+                *claims += 1;
             }
             Step::GivenBack => {
                 claimers.pop();
+                *claims = claims.saturating_sub(1);
             }
             Step::On => {
                 claimers.clear();
+                *claims = 0;
                 if after_fault {
                     record.moved_after_fault.entry(chunk).or_insert(now);
                 }
@@ -377,7 +384,8 @@ impl Ledger {
         let Some(record) = self.tasks.get_mut(&after.task_id) else {
             return Err("a task that never was changed".into());
         };
-        if old.owner != new.owner {
+        // A claim that takes effect a second time, late, finds its own owner there.
+        if old.owner != new.owner || writer.method == "claim" {
             claim(old.lease_until < writer.clock, || {
                 format!("chunk {chunk} was claimed while it was held")
             })?;
@@ -391,6 +399,12 @@ impl Ledger {
             claim(after.status == Status::Processing, || {
                 "a claimed task is not at work".into()
             })?;
+            claim(new.attempts == old.attempts + 1, || {
+                format!(
+                    "a claim took the attempts at chunk {chunk} from {} to {}",
+                    old.attempts, new.attempts
+                )
+            })?;
             return Ok(Step::Claimed);
         }
         let owner = old.owner.as_ref().map(tasks::chunk::Owner::as_str);
@@ -398,6 +412,18 @@ impl Ledger {
         claim(writer.body.to_string().contains(owner), || {
             format!("chunk {chunk} belongs to {owner}, and somebody else wrote it")
         })?;
+        claim(new.attempts <= old.attempts, || {
+            format!(
+                "the attempts at chunk {chunk} went from {} to {} without a claim",
+                old.attempts, new.attempts
+            )
+        })?;
+        // One that comes a second time finds that it has let go.
+        let gives_back = writer.method == "give_back" && old.lease_until > Timestamp::default();
+        claim(
+            !gives_back || new.attempts == old.attempts.saturating_sub(1),
+            || format!("chunk {chunk} was given back, and the attempt still counts"),
+        )?;
         let size = after.plan().size(chunk);
         claim(new.cursor >= old.cursor, || {
             format!(
@@ -503,10 +529,8 @@ impl Ledger {
     /// An item is to blame only if it takes its workers down. One that does not may be blamed by mistake, but only if
     /// every single worker that tried it met with something else.
     fn judge_blame(&self, before: &Task, writer: &Writer) -> Verdict {
-        let claimers = self
-            .tasks
-            .get(&before.task_id)
-            .map(|record| &record.claimers);
+        let record = self.tasks.get(&before.task_id);
+        let claimers = record.map(|record| &record.claimers);
         let blamed = |chunk: &usize| {
             let claimers = claimers.and_then(|claimers| claimers.get(chunk));
             let last = claimers.and_then(|claimers| claimers.last());
@@ -518,6 +542,12 @@ impl Ledger {
             return Err("an item was blamed by somebody who did not just claim its chunk".into());
         };
         let item = before.plan().range(chunk).start + before.chunks[chunk].cursor;
+        // Counted anew, and not as the chunk itself counts.
+        let claims = record.and_then(|record| record.claims.get(&chunk));
+        let claims = claims.copied().unwrap_or_default();
+        claim(claims > ATTEMPTS_MAX, || {
+            format!("item {item} was blamed after {claims} claims")
+        })?;
         if (writer.kills)(before.task_id, item) {
             return Ok(());
         }
