@@ -257,7 +257,8 @@ impl Run {
         Ok(())
     }
 
-    /// When nothing goes wrong, or one thing only, every task is done in the end that was not called off.
+    /// When nothing goes wrong, or one thing only, every task is done in the end that was not called off, and no message
+    /// is a dead letter.
     fn judge_ends(&self) -> Result<(), String> {
         let state = self.world.state();
         let scenario = &state.scenario;
@@ -274,7 +275,16 @@ impl Run {
                 ));
             }
         }
-        Ok(())
+        // Where messages come again while they are worked on, they may come too often.
+        let settings = &scenario.settings;
+        let mut dead = state.queue.dead.iter();
+        match dead.find(|letter| letter.body != STRAY) {
+            Some(letter) if settings.visibility > settings.worker_timeout => Err(format!(
+                "#{} is a dead letter, although hardly anything went wrong",
+                letter.id
+            )),
+            _ => Ok(()),
+        }
     }
 
     /// What is none of ours must end as a dead letter.
@@ -431,6 +441,11 @@ impl Run {
             }
         };
         let outcome = process.run(timeout, handled).await;
+        if let Ok(response) = &outcome {
+            let is_untroubled = self.world.is_untroubled(&process.name);
+            self.world
+                .judge(judge_response(response, &batch, is_untroubled));
+        }
         let now = self.world.now();
         // A mapping may make what failed visible again at once, or leave it to its timeout.
         let again_at = if self.world.chance(fastrand::Rng::bool) {
@@ -542,6 +557,26 @@ impl Run {
             }
         }
     }
+}
+
+/// A message fails alone, and one that is ours fails only if something goes wrong for its worker. Should a response name
+/// a message that is not in the batch, the whole batch would come again.
+fn judge_response(
+    response: &SqsBatchResponse,
+    batch: &[Envelope],
+    is_untroubled: bool,
+) -> Result<(), String> {
+    for failure in &response.batch_item_failures {
+        let id = &failure.item_identifier;
+        let message = batch.iter().find(|message| message.id.to_string() == *id);
+        let message = message.ok_or_else(|| format!("a message #{id} failed that never came"))?;
+        if is_untroubled && message.body != STRAY {
+            return Err(format!(
+                "message #{id} failed, although nothing went wrong for its worker"
+            ));
+        }
+    }
+    Ok(())
 }
 
 fn is_failed(response: &SqsBatchResponse, id: u64) -> bool {

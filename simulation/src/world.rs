@@ -246,6 +246,11 @@ impl World {
         (name, skew_milliseconds, dead)
     }
 
+    /// Whether nothing has gone wrong for a process: it lives, has met no fault, and its clock is right.
+    pub(crate) fn is_untroubled(&self, name: &str) -> bool {
+        !self.state().troubled.contains(name)
+    }
+
     /// Ends a process.
     pub(crate) fn kill(&self, name: &str) {
         let mut state = self.state();
