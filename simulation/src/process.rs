@@ -79,7 +79,8 @@ impl Process {
     }
 
     /// Runs a handler until it ends, or the process dies or is stopped after `limit`. A handler that
-    /// does not end is dropped, and with it everything that it has started.
+    /// does not end is dropped, and with it everything that it has started. It has to leave in time, whatever it is at,
+    /// unless something goes wrong for it.
     pub(crate) async fn run<T>(
         &self,
         limit: Duration,
@@ -94,6 +95,12 @@ impl Process {
             output = handler => Ok(output),
             () = tokio::time::sleep(limit) => {
                 self.world.note(&self.name, "is stopped at its timeout");
+                if self.world.is_untroubled(&self.name) && self.world.is_quick(limit) {
+                    let name = &self.name;
+                    self.world.complain(format!(
+                        "{name} ran into its timeout, although nothing went wrong for it"
+                    ));
+                }
                 self.world.kill(&self.name);
                 Err(Death::TimedOut)
             }

@@ -251,6 +251,13 @@ impl World {
         !self.state().troubled.contains(name)
     }
 
+    /// Whether the calls with which a worker leaves, some five of them, are over within the least time that it reserves
+    /// for them: a quarter of the last quarter of its invocation.
+    pub(crate) fn is_quick(&self, invocation: Duration) -> bool {
+        let call = self.state().scenario.weather.latency_max * 2;
+        call * 5 <= invocation / 16
+    }
+
     /// Ends a process.
     pub(crate) fn kill(&self, name: &str) {
         let mut state = self.state();
