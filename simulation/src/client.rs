@@ -141,10 +141,18 @@ impl Actor {
         if answer.status == 200 && task.number_of_items != items {
             return Err(format!("{id} is not the task that was asked for"));
         }
-        let Some(key) = self.script.key.clone().filter(|_| answer.status == 200) else {
+        let created_at = record.map_or(Duration::ZERO, |record| record.created_at);
+        // Whatever became of the answers before, this request cannot have begun a task that was there already.
+        if answer.status == 200 && created_at < asked_at && !answer.replayed {
+            return Err(format!("{id} was promised again without saying so"));
+        }
+        let has_key = self.script.key.is_some() && answer.status == 200;
+        if answer.replayed && !has_key {
+            return Err(format!("{id} is called a repetition of nothing"));
+        }
+        let Some(key) = self.script.key.clone().filter(|_| has_key) else {
             return Ok(());
         };
-        let created_at = record.map_or(Duration::ZERO, |record| record.created_at);
         let promises = state.promises.entry((user.clone(), key));
         let promise = promises.or_insert((id, created_at));
         if promise.0 != id {
@@ -392,7 +400,7 @@ impl Actor {
         headers.sort();
         let answer = Answer {
             status: response.status().as_u16(),
-            replayed: header("idempotency-replayed").is_some(),
+            replayed: header("idempotency-replayed").as_deref() == Some("true"),
             retry_after: header("retry-after").and_then(|text| text.parse().ok()),
             headers,
             body: serde_json::from_str(&text).unwrap_or_default(),
