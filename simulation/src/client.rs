@@ -20,6 +20,9 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 /// How often a client tries something that fails.
 const TRIES: u32 = 12;
 
+/// After so long a key must be forgotten: it is remembered for a day, by clocks that may be off by ten minutes.
+const KEY_FORGOTTEN_AFTER: Duration = Duration::from_secs(24 * 3600 + 30 * 60);
+
 const PATH: &str = "/api/tuned-long-running-task/";
 const ITEMS_MAX: u64 = 1_000_000;
 
@@ -153,6 +156,9 @@ impl Actor {
         let Some(key) = self.script.key.clone().filter(|_| has_key) else {
             return Ok(());
         };
+        if asked_at.saturating_sub(created_at) > KEY_FORGOTTEN_AFTER {
+            return Err(format!("the key of {id} is remembered for too long"));
+        }
         let promises = state.promises.entry((user.clone(), key));
         let promise = promises.or_insert((id, created_at));
         if promise.0 != id {
