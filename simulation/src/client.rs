@@ -249,6 +249,15 @@ impl Actor {
                 .ledger
                 .judge_view(&self.name, id, &answer.body["data"]);
             world.judge(verdict);
+            let status = answer.body["data"]["task_status"].as_str();
+            let is_open = matches!(status, Some("QUEUED" | "PROCESSING"));
+            if answer.retry_after.is_some() != is_open {
+                world.complain(format!(
+                    "a client was told {status:?} and to look again in {:?} s",
+                    answer.retry_after
+                ));
+                return;
+            }
             match answer.retry_after {
                 Some(seconds) => tokio::time::sleep(Duration::from_secs(seconds)).await,
                 None => return,
