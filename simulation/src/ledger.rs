@@ -45,6 +45,8 @@ pub(crate) struct Record {
     pub(crate) created_at: Duration,
     /// When it last got on: a claim, a step, its end.
     pub(crate) moved_at: Duration,
+    /// When one of its cursors last moved.
+    pub(crate) settled_at: Duration,
     /// When it ended.
     pub(crate) ended_at: Option<Duration>,
     /// Its settled items: whether each failed.
@@ -252,6 +254,7 @@ impl Ledger {
             key: key.clone(),
             created_at: now,
             moved_at: now,
+            settled_at: now,
             ended_at: None,
             items: BTreeMap::new(),
             claimers: BTreeMap::new(),
@@ -350,6 +353,7 @@ impl Ledger {
             Step::On => {
                 claimers.clear();
                 *claims = 0;
+                record.settled_at = now;
                 if after_fault {
                     record.moved_after_fault.entry(chunk).or_insert(now);
                 }

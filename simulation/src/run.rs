@@ -10,7 +10,7 @@ use embedded_aws::{EmbeddedAws, TABLE};
 use serde_json::json;
 use sweeper::{Patience, Sweeper};
 use tasks::host::Timestamp;
-use tasks::task::Status;
+use tasks::task::{ATTEMPTS_MAX, Status};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
@@ -503,10 +503,10 @@ impl Run {
     /// Watches that every open task gets on, once nothing goes wrong any more.
     ///
     /// A task may rest while one of its leases runs or one of its messages is young. After that a sweep has to come,
-    /// and a worker has to be free.
+    /// and a worker has to be free. Claims show that somebody tries; so many in a row may come to nothing.
     async fn monitor(self) {
         let settings = self.world.state().scenario.settings.clone();
-        let weather_ends = self.world.state().scenario.weather.until;
+        let weather = self.world.state().scenario.weather.clone();
         let mut calm = BTreeMap::new();
         loop {
             tokio::time::sleep(MONITOR_EVERY).await;
@@ -515,7 +515,7 @@ impl Run {
             {
                 let state = self.world.state();
                 let ledger = &state.ledger;
-                let fair_since = state.last_fault_at.unwrap_or_default().max(weather_ends);
+                let fair_since = state.last_fault_at.unwrap_or_default().max(weather.until);
                 let open: Vec<_> = ledger.open_tasks().copied().collect();
                 let chunks: usize = open
                     .iter()
@@ -525,6 +525,9 @@ impl Run {
                 let rounds = u32::try_from(chunks.div_ceil(settings.workers_max)).unwrap_or(1);
                 let turn = settings.slice + settings.item.1 * 4 + Duration::from_secs(15);
                 let grace = settings.sweep_every * 2 + SWEEP_TIMEOUT + turn * (rounds + 1);
+                // A message may be waited for this long, and a lease by a fast clock.
+                let longest_rest = settings.terms.lease * 16 + weather.skew_max;
+                let tries = (grace + longest_rest) * (ATTEMPTS_MAX + 2);
                 for id in open {
                     let (Some(task), Some(record)) = (ledger.task(&id), ledger.tasks.get(&id))
                     else {
@@ -547,6 +550,11 @@ impl Run {
                         late = Some(format!(
                             "task {id} has not moved for {:.0} s, although nothing goes wrong",
                             now.saturating_sub(since).as_secs_f64()
+                        ));
+                    }
+                    if now > record.settled_at.max(fair_since) + tries {
+                        late = Some(format!(
+                            "task {id} is claimed again and again, and no item gets settled"
                         ));
                     }
                 }
