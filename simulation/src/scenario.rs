@@ -441,8 +441,9 @@ impl Scenario {
             stale_per_mille: one_of(random, &[0, 0, 100]),
             latency_max: Duration::from_millis(one_of(random, &[5, 50, 500])),
         };
-        if random.u32(0..10) == 0 {
-            self.strays.push(seconds(random, 0, 60));
+        if random.bool() {
+            let strays = random.usize(1..=10);
+            self.strays = (0..strays).map(|_| seconds(random, 0, 60)).collect();
         }
         if self.profile == Profile::Late {
             self.weather.kinds = vec![Kind::Late, Kind::Slow, Kind::LostAnswer];

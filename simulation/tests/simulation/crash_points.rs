@@ -218,6 +218,22 @@ fn works() -> Vec<Case> {
         ..case("a message for many chunks finds a complete task", complete)
     });
 
+    // One worker at a time: while it is busy, a message comes that is none of ours, and after it Bob's.
+    let mut stray = small(1);
+    stray.settings.item = (seconds(10), seconds(10));
+    stray.settings.workers_max = 1;
+    stray.strays = vec![seconds(2)];
+    let second = Client {
+        user: "bob".into(),
+        at: seconds(3),
+        ..stray.clients[0].clone()
+    };
+    stray.clients.push(second);
+    cases.push(Case {
+        takes_its_way: |report| report.figures.dead_letters == 1,
+        ..case("a message that is none of ours shares a batch", stray)
+    });
+
     let mut endless = small(4);
     endless.settings.slice = seconds(1);
     endless.hops = Some(worker::HOPS_MAX);
