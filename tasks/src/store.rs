@@ -126,6 +126,8 @@ pub enum Hold {
         /// How long the chunk waited for this worker.
         waited: Duration,
     },
+    /// Nothing is left to be done; the task counts as alive until this time, for whoever is to end it.
+    Complete(Timestamp),
 }
 
 /// A new position of a chunk's cursor.
@@ -519,7 +521,9 @@ impl Store {
     ) -> Result<Advance, StoreError> {
         let (held_until, alive_until) = match hold {
             Hold::Until(time) => (time, time),
-            Hold::Released { alive_until, .. } => (Timestamp::default(), alive_until),
+            Hold::Released { alive_until, .. } | Hold::Complete(alive_until) => {
+                (Timestamp::default(), alive_until)
+            }
         };
         let mut write = Write::to(task_key(&task.user, task.task_id))
             .set(&format!("#chunks[{chunk}].#cursor = :to"))

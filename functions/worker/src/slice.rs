@@ -256,10 +256,14 @@ impl<'a> Slice<'a> {
         Hold::Until(now.after(self.worker.pace.lease))
     }
 
-    fn let_go(&self) -> Hold {
+    fn let_go(&self, complete: bool) -> Hold {
         let now = self.worker.store.host().now();
+        let alive_until = now.after(self.worker.pace.lease);
+        if complete {
+            return Hold::Complete(alive_until);
+        }
         Hold::Released {
-            alive_until: now.after(self.worker.pace.lease),
+            alive_until,
             waited: self.waited,
         }
     }
@@ -270,7 +274,7 @@ impl<'a> Slice<'a> {
         let is_ours = if is_no_attempt {
             self.let_go_untouched().await?
         } else {
-            self.save(self.let_go()).await?
+            self.save(self.let_go(complete)).await?
         };
         Ok(if !is_ours {
             End::Lost
