@@ -24,7 +24,7 @@ pub enum Guard {
     Processing,
     /// An advance, a return: the chunk was not claimed by somebody else in the meantime.
     Owner,
-    /// An advance: the cursor is where this worker left it.
+    /// An advance, a return: the cursor is where this worker left it.
     Cursor,
     /// A dispatch, a give-up, a take-over: nothing was written since the task was read.
     Seen,

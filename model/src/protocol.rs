@@ -233,7 +233,7 @@ impl Longhaul {
                         calls(who, Write::Advance(task, chunk, slice.owner, step(false)));
                     }
                     calls(who, Write::Advance(task, chunk, slice.owner, step(true)));
-                    calls(who, Write::GiveBack(task, chunk, slice.owner));
+                    calls(who, Write::GiveBack(task, chunk, slice.owner, slice.cursor));
                 }
             }
         }

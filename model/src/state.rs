@@ -232,7 +232,7 @@ impl Write {
         match self {
             Self::Claim(_, _, owner)
             | Self::Advance(_, _, owner, _)
-            | Self::GiveBack(_, _, owner)
+            | Self::GiveBack(_, _, owner, _)
             | Self::Blame(_, _, owner) => Some(owner),
             _ => None,
         }
@@ -242,7 +242,7 @@ impl Write {
         match self {
             Self::Claim(_, _, owner)
             | Self::Advance(_, _, owner, _)
-            | Self::GiveBack(_, _, owner)
+            | Self::GiveBack(_, _, owner, _)
             | Self::Blame(_, _, owner) => Some(owner),
             _ => None,
         }

@@ -207,7 +207,7 @@ pub enum Write {
     /// `Store::advance`
     Advance(TaskIndex, ChunkIndex, Owner, Step),
     /// `Store::give_back`
-    GiveBack(TaskIndex, ChunkIndex, Owner),
+    GiveBack(TaskIndex, ChunkIndex, Owner, u8),
     /// `Store::finish`
     Finish(TaskIndex, End),
     /// `Store::give_up_chunk`
@@ -316,7 +316,9 @@ impl Table {
             Write::Advance(task, chunk, owner, step) => {
                 self.advance(rules, task, chunk, owner, step)
             }
-            Write::GiveBack(task, chunk, owner) => self.give_back(rules, task, chunk, owner),
+            Write::GiveBack(task, chunk, owner, cursor) => {
+                self.give_back(rules, task, chunk, owner, cursor)
+            }
             Write::Finish(task, end) => self.finish(rules, task, end),
             Write::Cancel(task) => self.finish(rules, task, End::Cancelled),
             Write::Blame(task, chunk, owner) => self.blame(rules, task, chunk, owner),
@@ -470,13 +472,18 @@ impl Table {
         index: TaskIndex,
         c: ChunkIndex,
         owner: Owner,
+        cursor: u8,
     ) -> Answer {
         let Some(task) = self.task(index) else {
             return Answer::Refused;
         };
         let processing = task.status == Status::Processing;
         let mine = task.chunk(c).owner == owner && owner != GONE;
-        if !(rules.holds(Guard::Processing, processing) && rules.holds(Guard::Owner, mine)) {
+        let unmoved = task.chunk(c).cursor == cursor;
+        if !(rules.holds(Guard::Processing, processing)
+            && rules.holds(Guard::Owner, mine)
+            && rules.holds(Guard::Cursor, unmoved))
+        {
             return Answer::Refused;
         }
         if !mine {

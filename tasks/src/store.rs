@@ -532,10 +532,7 @@ impl Store {
             .set("#lease_until = :alive")
             .only_if(guard("advance: processing", PROCESSING))
             .only_if(guard("advance: owner", owner_is(chunk)))
-            .only_if(guard(
-                "advance: cursor",
-                format!("#chunks[{chunk}].#cursor = :from"),
-            ))
+            .only_if(guard("advance: cursor", cursor_is(chunk)))
             .value(":from", number(step.from))
             .value(":to", number(step.to))
             .value(":failed", number(step.failed))
@@ -580,7 +577,9 @@ impl Store {
     /// Lets go of a chunk as if it had not been claimed: for a worker that got nowhere through no fault of the
     /// item at the cursor, which must not be blamed for it. `attempts` is what there were without this one.
     ///
-    /// Should it fail, the lease runs out and the attempt counts.
+    /// The condition on the cursor is for a worker that did get somewhere and was not told: the attempts are those at
+    /// another item, and would now be held against the next. Should it fail, the lease runs out; unless the cursor
+    /// moved, the attempt counts.
     ///
     /// # Errors
     ///
@@ -590,6 +589,7 @@ impl Store {
         task: &Task,
         chunk: ChunkIndex,
         owner: &Owner,
+        cursor: u64,
         attempts: u32,
     ) -> Result<bool, StoreError> {
         let write = Write::to(task_key(&task.user, task.task_id))
@@ -598,6 +598,8 @@ impl Store {
             .set(&format!("#chunks[{chunk}].#released_at = :now"))
             .only_if(guard("give back: processing", PROCESSING))
             .only_if(guard("give back: owner", owner_is(chunk)))
+            .only_if(guard("give back: cursor", cursor_is(chunk)))
+            .value(":from", number(cursor))
             .value(":attempts", number(attempts.into()))
             .value(":now", number(self.host.now().0))
             .value(":owner", text(owner.as_str()))
@@ -947,6 +949,11 @@ const SEEN: &str = "#version = :seen";
 /// The chunk is held by the owner who asks.
 fn owner_is(chunk: ChunkIndex) -> String {
     format!("#chunks[{chunk}].#owner = :owner")
+}
+
+/// The chunk's cursor is where the owner left it.
+fn cursor_is(chunk: ChunkIndex) -> String {
+    format!("#chunks[{chunk}].#cursor = :from")
 }
 
 /// A partition key and a sort key.

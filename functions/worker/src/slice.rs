@@ -304,7 +304,7 @@ impl<'a> Slice<'a> {
         let attempts = self.task.chunks[self.chunk].attempts.saturating_sub(1);
         let store = &self.worker.store;
         store
-            .give_back(&self.task, self.chunk, &self.owner, attempts)
+            .give_back(&self.task, self.chunk, &self.owner, self.cursor, attempts)
             .await
     }
 

@@ -25,7 +25,7 @@ const NOT_MINE: &str = "somebody else wrote it";
 const UNSEEN: &str = "the sweeper saw version";
 
 /// A guard, how it is shown to be needed, and what is complained of without it.
-const NEEDED: [(&str, Shown, &str); 20] = [
+const NEEDED: [(&str, Shown, &str); 21] = [
     ("submit: lock is free", Chance(Profile::Storm), TWO),
     ("submit: lock is as seen", Chance(Profile::Locks), TWO),
     ("submit: task is new", Chance(Profile::Ghosts), ENDED),
@@ -67,6 +67,11 @@ const NEEDED: [(&str, Shown, &str); 20] = [
         ENDED,
     ),
     ("give back: owner", Plan(late_give_back), NOT_MINE),
+    (
+        "give back: cursor",
+        Plan(give_back_after_an_advance),
+        "without a claim",
+    ),
     ("finish: open", Chance(Profile::Storm), ENDED),
     (
         "give up chunk: open",
@@ -221,6 +226,22 @@ fn late_give_back_of_a_cancelled_task() -> Scenario {
     let mut scenario = late_give_back();
     scenario.clients[0].cancel_after = Some(seconds(60));
     goes_on(scenario)
+}
+
+/// The first three workers die. The fourth gets past an item and is not told: no answer arrives.
+fn give_back_after_an_advance() -> Scenario {
+    let mut scenario = Scenario::one_task(1, 4);
+    scenario.settings.item = (seconds(5), seconds(5));
+    scenario.settings.items_in_flight = 1;
+    scenario.kills = vec![(0, seconds(1)), (1, seconds(1)), (3, seconds(1))];
+    scenario.planned = vec![Planned {
+        function: Function::Worker,
+        method: "advance",
+        nth: 0,
+        lasts: 4,
+        fault: Fault::LostAnswer,
+    }];
+    scenario
 }
 
 /// An item kills its workers. The last one is about to say so when the task is cancelled.

@@ -66,7 +66,7 @@ pub mod dropped {
     }
 
     /// The name of every guard of the store: the write that it guards, and what it asks.
-    pub const GUARDS: [&str; 20] = [
+    pub const GUARDS: [&str; 21] = [
         "submit: lock is free",
         "submit: lock is as seen",
         "submit: task is new",
@@ -80,6 +80,7 @@ pub mod dropped {
         "advance: cursor",
         "give back: processing",
         "give back: owner",
+        "give back: cursor",
         "finish: open",
         "give up chunk: open",
         "give up chunk: owner",

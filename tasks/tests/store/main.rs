@@ -585,10 +585,15 @@ async fn only_its_owner_gives_a_chunk_back() {
     let owner = Owner::new(1);
     let claimed = bench.claimed(&task, 0, &owner).await;
     assert_eq!(claimed.chunks[0].attempts, 1);
-    let give_back = async |owner: &Owner| bench.store.give_back(&task, 0, owner, 0).await.unwrap();
-    assert!(!give_back(&Owner::new(2)).await);
+    let give_back = async |owner: &Owner, cursor| {
+        let give_back = bench.store.give_back(&task, 0, owner, cursor, 0);
+        give_back.await.unwrap()
+    };
+    assert!(!give_back(&Owner::new(2), 0).await);
+    // Whose step was saved without its being told is at another item now.
+    assert!(!give_back(&owner, 1).await);
     assert_eq!(bench.stored(&task).await, claimed);
-    assert!(give_back(&owner).await);
+    assert!(give_back(&owner, 0).await);
     let stored = bench.stored(&task).await;
     let chunk = &stored.chunks[0];
     assert_eq!((chunk.attempts, chunk.lease_until), (0, Timestamp(0)));
