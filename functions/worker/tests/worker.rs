@@ -662,9 +662,12 @@ async fn a_cancelled_task_is_left_alone_at_the_next_write() {
     );
 }
 
-#[test]
-fn the_sample_events_are_what_the_queue_sends() {
-    let event: Value = serde_json::from_str(WORK).unwrap();
-    let body = event["Records"][0]["body"].as_str().unwrap();
-    assert_eq!(Message::parse(body).unwrap().user.as_str(), SAMPLE_USER);
+#[tokio::test]
+async fn the_sample_event_is_what_the_queue_sends() {
+    let bench = Bench::new();
+    let task = bench.submitted(1, 100).await;
+    let sample = WORK.replace(SAMPLE_TASK, &task.task_id.to_string());
+    let event: Value = serde_json::from_str(&sample).unwrap();
+    let body: Value = serde_json::from_str(event["Records"][0]["body"].as_str().unwrap()).unwrap();
+    assert_eq!(body, serde_json::to_value(Message::first(&task)).unwrap());
 }
