@@ -66,6 +66,14 @@ pub struct Chunk {
     pub attempts: u32,
 }
 
+impl Chunk {
+    /// Whether somebody claimed it and has not let go of it since: a worker that is at it, or is dead.
+    #[must_use]
+    pub fn is_claimed(&self) -> bool {
+        self.lease_until > Timestamp::default()
+    }
+}
+
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "what serde asks for")]
 fn is_zero(number: &u64) -> bool {
     *number == 0

@@ -576,20 +576,17 @@ impl Task {
     /// Until when the chunk is none of the sweeper's business: its lease, or the time within which a message should
     /// have brought it a worker; the message that was sent after its worker had died, if one was.
     fn due_at(&self, chunk: ChunkIndex, now: Timestamp, lease: Duration) -> Timestamp {
-        let Chunk {
-            lease_until,
-            released_at,
-            waited_milliseconds,
-            ..
-        } = self.chunks[chunk];
-        let is_held = lease_until > Timestamp::default();
-        if is_held && self.dispatched_at.is_none_or(|at| at <= lease_until) {
-            return lease_until;
+        let chunk = &self.chunks[chunk];
+        let is_unsent_for = self.dispatched_at.is_none_or(|at| at <= chunk.lease_until);
+        if chunk.is_claimed() && is_unsent_for {
+            return chunk.lease_until;
         }
-        let sent = [released_at, self.dispatched_at].into_iter().flatten();
+        let sent = [chunk.released_at, self.dispatched_at]
+            .into_iter()
+            .flatten();
         let waiting_since = sent.fold(self.created_at, Timestamp::max);
         // A queue is about as long as it was, and must not be filled with copies of what is in it.
-        let usual = Duration::from_millis(waited_milliseconds.saturating_mul(2));
+        let usual = Duration::from_millis(chunk.waited_milliseconds.saturating_mul(2));
         let patience = dispatch_lease(lease, self.dispatches.saturating_sub(1))
             .max(usual.min(dispatch_lease(lease, LEASE_DOUBLINGS_MAX)));
         let is_at_work = self.running_leases(now).next().is_some();

@@ -147,7 +147,7 @@ fn endpoint(text: &str) -> Result<String, String> {
         .strip_prefix("http://")
         .and_then(|it| it.split_once(':'));
     match place {
-        Some(("localhost" | "127.0.0.1", port)) if port.parse::<u16>().is_ok() => {
+        Some(("localhost" | "127.0.0.1", _)) if emulator::port_of(url).is_some() => {
             Ok(url.to_owned())
         }
         _ => Err("expected this machine and a port, as in http://localhost:4566".to_owned()),

@@ -11,7 +11,6 @@ use std::time::Duration;
 use tasks::aws::CALL_SECONDS_MAX;
 use tasks::chunk::ChunkIndex;
 use tasks::config::{ConfigError, Environment};
-use tasks::host::Timestamp;
 use tasks::queue::{Message, Queue, QueueError};
 use tasks::store::{OPEN_SHARDS, Store, StoreError};
 use tasks::task::{Diagnosis, Task, TaskId, UserId};
@@ -249,7 +248,7 @@ impl Sweeper {
             Message {
                 dispatched: true,
                 // Its worker died: a living one lets go of what it leaves.
-                alone: stored.attempts > 0 || stored.lease_until > Timestamp::default(),
+                alone: stored.attempts > 0 || stored.is_claimed(),
                 ..Message::to(task, chunk)
             }
         };
