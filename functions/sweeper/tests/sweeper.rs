@@ -83,10 +83,15 @@ impl Bench {
     }
 
     async fn complete(&self, task: &Task, chunk: usize) {
+        self.claim_and_settle(task, chunk, 5).await;
+    }
+
+    /// A worker claims the chunk and settles so many of its five items.
+    async fn claim_and_settle(&self, task: &Task, chunk: usize, items: u64) {
         self.claim(task, chunk).await;
         let step = Step {
             from: 0,
-            to: 5,
+            to: items,
             failed: 0,
         };
         let hold = Hold::Until(self.store.host().now().after(LEASE));
@@ -145,16 +150,7 @@ async fn a_living_task_is_left_alone_and_a_dead_chunk_of_it_is_not() {
 async fn the_message_for_a_dead_workers_chunk_goes_alone_although_the_worker_had_got_somewhere() {
     let bench = Bench::new();
     let task = bench.submitted("ann").await;
-    bench.claim(&task, 0).await;
-    let step = Step {
-        from: 0,
-        to: 2,
-        failed: 0,
-    };
-    let hold = Hold::Until(bench.store.host().now().after(LEASE));
-    let owner = Owner::new(7);
-    let advance = bench.store.advance(&task, 0, &owner, step, hold);
-    advance.await.unwrap();
+    bench.claim_and_settle(&task, 0, 2).await;
     tokio::time::sleep(MINUTE).await;
     bench.sweeper.sweep(TIMEOUT).await;
     let sent = bench.aws.take_sent().into_iter();

@@ -160,6 +160,20 @@ fn process(end: impl Fn(u64) -> Result<(), ItemError> + Send + Sync + 'static) -
     })
 }
 
+/// Takes as long for an item as `time` says.
+fn taking(time: impl Fn(&Item) -> Duration + Send + Sync + 'static) -> Process {
+    Arc::new(move |item: Item| {
+        let time = time(&item);
+        Box::pin(async move {
+            tokio::time::sleep(time).await;
+            Ok(Processed {
+                name: String::new(),
+                description: String::new(),
+            })
+        })
+    })
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_task_is_worked_on_ten_items_at_a_time_and_ends() {
     let bench = Bench::new();
@@ -265,16 +279,7 @@ async fn a_worker_hands_on_when_its_slice_is_over_and_nothing_is_done_twice() {
 async fn a_worker_leaves_before_its_deadline_even_if_an_item_hangs() {
     let bench = Bench::new();
     let task = bench.submitted(3, 100).await;
-    let process: Process = Arc::new(|item: Item| {
-        Box::pin(async move {
-            let wait = if item.index == 1 { 10_000 } else { 1 };
-            tokio::time::sleep(Duration::from_secs(wait)).await;
-            Ok(Processed {
-                name: String::new(),
-                description: String::new(),
-            })
-        })
-    });
+    let process = taking(|item| Duration::from_secs(if item.index == 1 { 10_000 } else { 1 }));
     let worker = bench.worker(10, Duration::from_secs(60), process);
     let time_left = Duration::from_secs(20);
     let started = Instant::now();
@@ -346,15 +351,9 @@ async fn an_attempt_that_began_late_does_not_count() {
     let bench = Bench::new();
     let quick = bench.submitted_by("bob", 1, 100).await;
     let slow = bench.submitted_by("ann", 1, 100).await;
-    let process: Process = Arc::new(|item: Item| {
+    let process = taking(|item| {
         let seconds = if item.user.as_str() == "bob" { 60 } else { 100 };
-        Box::pin(async move {
-            tokio::time::sleep(Duration::from_secs(seconds)).await;
-            Ok(Processed {
-                name: String::new(),
-                description: String::new(),
-            })
-        })
+        Duration::from_secs(seconds)
     });
     let worker = bench.worker(1, Duration::from_secs(60), process);
     let mut message = Message::parse(&body(&slow, &[0])).unwrap();
@@ -513,16 +512,9 @@ async fn items_behind_one_that_takes_long_run_ahead_only_so_far() {
     let task = bench.submitted(1000, 1000).await;
     let started = Arc::new(AtomicU64::new(0));
     let counted = Arc::clone(&started);
-    let process: Process = Arc::new(move |item: Item| {
+    let process = taking(move |item| {
         counted.fetch_add(1, Ordering::Relaxed);
-        Box::pin(async move {
-            let wait = if item.index == 0 { 50_000 } else { 10 };
-            tokio::time::sleep(Duration::from_millis(wait)).await;
-            Ok(Processed {
-                name: String::new(),
-                description: String::new(),
-            })
-        })
+        Duration::from_millis(if item.index == 0 { 50_000 } else { 10 })
     });
     let worker = bench.worker(10, Duration::from_secs(60), process);
     let watch = async {
