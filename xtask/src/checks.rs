@@ -1,4 +1,5 @@
-//! `cargo xtask test`: every check and test, in the order in which failures are cheapest to find.
+//! `cargo xtask test`: every check and test, in the order in which failures are cheapest to find. A failure ends none
+//! but the checks that need what failed, so that one run tells all that is wrong.
 
 use std::cell::OnceCell;
 use std::env;
@@ -35,10 +36,23 @@ const TEST_PARAMETERS: [(&str, &str); 6] = [
 /// A named part of the run. To add one, add a line to [`CHECKS`].
 struct Check {
     name: &'static str,
-    /// Left out by `--quick`.
-    needs_stack: bool,
+    /// The checks without whose success this one would say nothing, or only the same once more.
+    needs: &'static [&'static str],
     way: Way,
 }
+
+impl Check {
+    /// Left out by `--quick`.
+    fn needs_stack(&self) -> bool {
+        self.name == STACK || self.needs.contains(&STACK)
+    }
+}
+
+/// What all tests in Rust need: Cargo runs none of them while one does not compile, and says so again for each.
+const COMPILED: &str = "tests compile";
+
+/// What the tests of the deployed whole need.
+const STACK: &str = "local stack";
 
 /// How a check is run.
 enum Way {
@@ -48,51 +62,56 @@ enum Way {
     Meanwhile(fn(&Run) -> Command),
 }
 
-const CHECKS: [Check; 9] = [
+const CHECKS: [Check; 10] = [
     Check {
         name: "format",
-        needs_stack: false,
+        needs: &[],
         way: Way::Alone(format),
     },
     Check {
         name: "clippy",
-        needs_stack: false,
+        needs: &[],
         way: Way::Alone(clippy),
     },
     Check {
+        name: COMPILED,
+        needs: &[],
+        way: Way::Alone(tests_compile),
+    },
+    Check {
         name: "unit and integration tests",
-        needs_stack: false,
+        needs: &[COMPILED],
         way: Way::Alone(tests_without_stack),
     },
     Check {
         name: "long tests",
-        needs_stack: false,
+        needs: &[COMPILED],
         way: Way::Meanwhile(long_tests),
     },
     Check {
         name: "template",
-        needs_stack: false,
+        needs: &[],
         way: Way::Alone(template),
     },
     Check {
-        name: "local stack",
-        needs_stack: true,
+        name: STACK,
+        needs: &[],
         way: Way::Alone(local_stack),
     },
     Check {
         name: "end-to-end tests",
-        needs_stack: true,
+        needs: &[STACK],
         way: Way::Alone(end_to_end_tests),
     },
     Check {
         name: "page tests",
-        needs_stack: true,
+        needs: &[STACK],
         way: Way::Alone(page_tests),
     },
     // Last: it kills what the others use.
     Check {
         name: "recovery tests",
-        needs_stack: true,
+        needs: &[STACK],
         way: Way::Alone(recovery_tests),
     },
 ];
@@ -115,7 +134,7 @@ struct Run {
     stack: OnceCell<Stack>,
 }
 
-/// Runs the checks up to the first failure. The last line printed is `N passed, N failed`.
+/// Runs the checks. The last line printed is `N passed, N failed`, and `, N skipped` if some were.
 pub(crate) fn run(places: &Places, options: &Options) -> Result<ExitCode> {
     let started = Instant::now();
     let stack_places = places.with_state(places.shared().join("test"));
@@ -130,7 +149,7 @@ pub(crate) fn run(places: &Places, options: &Options) -> Result<ExitCode> {
         stack: OnceCell::new(),
     };
     let chosen = CHECKS.iter().filter(|check| {
-        !(options.quick && check.needs_stack)
+        !(options.quick && check.needs_stack())
             && (options.only.is_empty() || options.only.iter().any(|name| name == check.name))
     });
     let outcomes = run.all(chosen);
@@ -138,20 +157,42 @@ pub(crate) fn run(places: &Places, options: &Options) -> Result<ExitCode> {
     let stopped = commands::stop_quietly(&run.stack_places);
     summary(&outcomes, started.elapsed());
     stopped?;
-    match outcomes
-        .into_iter()
-        .find_map(|outcome| outcome.result.err())
-    {
-        None => Ok(ExitCode::SUCCESS),
-        Some(error) if error.is::<Interrupted>() => Err(error),
-        Some(_) => Ok(ExitCode::FAILURE),
-    }
+    exit_code(outcomes)
 }
 
+/// A failure if any check failed; an interrupt is one of its own.
+fn exit_code(outcomes: Vec<Outcome>) -> Result<ExitCode> {
+    let errors = outcomes
+        .into_iter()
+        .filter_map(|outcome| match outcome.end {
+            End::Failed(error) => Some(error),
+            End::Passed | End::Skipped { .. } => None,
+        });
+    let mut errors: Vec<_> = errors.collect();
+    if let Some(at) = errors.iter().position(anyhow::Error::is::<Interrupted>) {
+        return Err(errors.swap_remove(at));
+    }
+    Ok(if errors.is_empty() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+/// What came of a check.
 struct Outcome {
     name: &'static str,
     elapsed: Duration,
-    result: Result<()>,
+    end: End,
+}
+
+enum End {
+    Passed,
+    Failed(anyhow::Error),
+    /// It needs this check, which did not pass.
+    Skipped {
+        need: &'static str,
+    },
 }
 
 impl Outcome {
@@ -165,9 +206,33 @@ impl Outcome {
         Self {
             name,
             elapsed,
-            result,
+            end: result.map_or_else(End::Failed, |()| End::Passed),
         }
     }
+
+    /// A check that would say nothing, because of the one that it needs.
+    fn skipped(name: &'static str, need: &'static str) -> Self {
+        println!("=== {name}: skipped, for it needs: {need} ===");
+        Self {
+            name,
+            elapsed: Duration::ZERO,
+            end: End::Skipped { need },
+        }
+    }
+
+    fn is_interrupted(&self) -> bool {
+        matches!(&self.end, End::Failed(error) if error.is::<Interrupted>())
+    }
+}
+
+/// The first check that `check` needs and that has not passed. One that nobody asked for is not missed: whoever asks for
+/// a single check has a reason.
+fn missing_need(check: &Check, outcomes: &[Outcome]) -> Option<&'static str> {
+    let spoilt = outcomes
+        .iter()
+        .filter(|outcome| !matches!(outcome.end, End::Passed));
+    let mut names = spoilt.map(|outcome| outcome.name);
+    names.find(|name| check.needs.contains(name))
 }
 
 impl Run {
@@ -176,6 +241,10 @@ impl Run {
         let mut meanwhile = Vec::new();
         for check in checks {
             println!("\n=== {} ===", check.name);
+            if let Some(need) = missing_need(check, &outcomes) {
+                outcomes.push(Outcome::skipped(check.name, need));
+                continue;
+            }
             let run = match check.way {
                 Way::Alone(run) => run,
                 Way::Meanwhile(command) => {
@@ -192,9 +261,9 @@ impl Run {
             };
             let started = Instant::now();
             let outcome = Outcome::of(check.name, run(self), started.elapsed());
-            let failed = outcome.result.is_err();
+            let interrupted = outcome.is_interrupted();
             outcomes.push(outcome);
-            if failed {
+            if interrupted {
                 break;
             }
         }
@@ -230,21 +299,32 @@ impl Run {
 
 fn summary(outcomes: &[Outcome], elapsed: Duration) {
     println!();
-    for Outcome {
-        name,
-        elapsed,
-        result,
-    } in outcomes
-    {
-        let mark = if result.is_ok() { "✓" } else { "✗" };
-        println!("{mark} {name:<28} {:>12}", seconds(*elapsed));
+    for Outcome { name, elapsed, end } in outcomes {
+        let (mark, remark) = match end {
+            End::Passed => ("✓", seconds(*elapsed)),
+            End::Failed(_) => ("✗", seconds(*elapsed)),
+            End::Skipped { need } => ("-", format!("skipped, for it needs: {need}")),
+        };
+        println!("{mark} {name:<28} {remark:>12}");
     }
     println!("  {:<28} {:>12}\n", "all", seconds(elapsed));
-    let failed = outcomes
-        .iter()
-        .filter(|outcome| outcome.result.is_err())
-        .count();
-    println!("{} passed, {failed} failed", outcomes.len() - failed);
+    println!("{}", tally(outcomes));
+}
+
+/// The line that a machine reads.
+fn tally(outcomes: &[Outcome]) -> String {
+    let (mut passed, mut failed, mut skipped) = (0, 0, 0);
+    for outcome in outcomes {
+        *match outcome.end {
+            End::Passed => &mut passed,
+            End::Failed(_) => &mut failed,
+            End::Skipped { .. } => &mut skipped,
+        } += 1;
+    }
+    match skipped {
+        0 => format!("{passed} passed, {failed} failed"),
+        _ => format!("{passed} passed, {failed} failed, {skipped} skipped"),
+    }
 }
 
 /// Runs one command with its output shown; its failure is the check's.
@@ -299,22 +379,30 @@ fn clippy(run: &Run) -> Result<()> {
     ]))
 }
 
+/// The tests that need no stack, of all packages together: so their dependencies get the same features everywhere and are
+/// compiled once. A binary whose tests fail does not keep the others from running.
+const WITHOUT_STACK: [&str; 6] = [
+    "test",
+    "--workspace",
+    "--exclude",
+    "e2e",
+    "--locked",
+    "--no-fail-fast",
+];
+
+fn tests_compile(run: &Run) -> Result<()> {
+    succeed(run.cargo(&WITHOUT_STACK).arg("--no-run"))
+}
+
 fn tests_without_stack(run: &Run) -> Result<()> {
-    succeed(&mut run.cargo(&["test", "--workspace", "--exclude", "e2e", "--locked"]))
+    succeed(&mut run.cargo(&WITHOUT_STACK))
 }
 
 /// Those that are ignored by default because they keep all processors busy for minutes. Compiled already.
 fn long_tests(run: &Run) -> Command {
-    run.cargo(&[
-        "test",
-        "--workspace",
-        "--exclude",
-        "e2e",
-        "--locked",
-        "--",
-        "--ignored",
-        "--nocapture",
-    ])
+    let mut command = run.cargo(&WITHOUT_STACK);
+    command.args(["--", "--ignored", "--nocapture"]);
+    command
 }
 
 /// Our own reading of the template, then that of cfn-lint.
@@ -385,5 +473,108 @@ fn keep_log(log: &Path) {
             log.display(),
             process::tail(&text, 40)
         );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn run() -> Run {
+        let nowhere = Places {
+            root: "/nowhere".into(),
+            state: "/nowhere".into(),
+        };
+        Run {
+            places: nowhere.clone(),
+            stack_places: nowhere,
+            stack: OnceCell::new(),
+        }
+    }
+
+    fn passing(name: &'static str, needs: &'static [&'static str]) -> Check {
+        let way = Way::Alone(|_| Ok(()));
+        Check { name, needs, way }
+    }
+
+    fn failing(name: &'static str, needs: &'static [&'static str]) -> Check {
+        let way = Way::Alone(|_| bail!("as it should"));
+        Check { name, needs, way }
+    }
+
+    fn interrupted(name: &'static str) -> Check {
+        let (needs, way) = (&[], Way::Alone(|_| bail!(Interrupted)));
+        Check { name, needs, way }
+    }
+
+    /// How each check ended, and the line that a machine reads.
+    fn ends(checks: &[Check]) -> (Vec<(&'static str, String)>, String) {
+        let outcomes = run().all(checks.iter());
+        let ends = outcomes.iter().map(|outcome| {
+            let end = match &outcome.end {
+                End::Passed => "passed".to_owned(),
+                End::Failed(error) => format!("failed: {error}"),
+                End::Skipped { need } => format!("skipped: {need}"),
+            };
+            (outcome.name, end)
+        });
+        (ends.collect(), tally(&outcomes))
+    }
+
+    #[test]
+    fn after_a_failure_all_checks_run_but_those_that_need_what_failed() {
+        let (ends, tally) = ends(&[
+            passing("a", &[]),
+            failing("b", &["a"]),
+            passing("c", &["b"]),
+            passing("d", &["a", "c"]),
+            passing("e", &["a"]),
+            failing("f", &[]),
+        ]);
+        let expected = [
+            ("a", "passed"),
+            ("b", "failed: as it should"),
+            ("c", "skipped: b"),
+            ("d", "skipped: c"),
+            ("e", "passed"),
+            ("f", "failed: as it should"),
+        ];
+        assert_eq!(ends, expected.map(|(name, end)| (name, end.to_owned())));
+        assert_eq!(tally, "2 passed, 2 failed, 2 skipped");
+    }
+
+    #[test]
+    fn a_need_that_nobody_asked_for_is_not_missed() {
+        let (ends, tally) = ends(&[passing("b", &["a"])]);
+        assert_eq!(ends, [("b", "passed".to_owned())]);
+        assert_eq!(tally, "1 passed, 0 failed");
+    }
+
+    #[test]
+    fn nothing_is_begun_after_an_interrupt() {
+        let (ends, _) = ends(&[interrupted("a"), passing("b", &[])]);
+        assert_eq!(ends, [("a", "failed: interrupted".to_owned())]);
+    }
+
+    #[test]
+    fn one_failure_is_enough_for_the_run_to_fail_and_an_interrupt_is_no_failure() {
+        let checks = [failing("a", &[]), passing("b", &[]), interrupted("c")];
+        let end_of = |checks: &[Check]| exit_code(run().all(checks.iter()));
+        assert_eq!(end_of(&checks[1..2]).ok(), Some(ExitCode::SUCCESS));
+        assert_eq!(end_of(&checks[..2]).ok(), Some(ExitCode::FAILURE));
+        let error = end_of(&checks).err();
+        assert!(error.is_some_and(|error| error.is::<Interrupted>()));
+    }
+
+    #[test]
+    fn what_a_check_needs_is_run_before_it_and_to_its_end() {
+        for (n, check) in CHECKS.iter().enumerate() {
+            for need in check.needs {
+                let found = CHECKS[..n].iter().find(|before| before.name == *need);
+                let way = found.map(|before| &before.way);
+                let name = check.name;
+                assert!(matches!(way, Some(Way::Alone(_))), "{name} needs {need}");
+            }
+        }
     }
 }
