@@ -1,6 +1,8 @@
-//! The table: dynoxide, spoken to in `DynamoDB`'s own JSON.
+//! The table, spoken to in `DynamoDB`'s own JSON: dynoxide's, or one of a server's.
 
 use std::collections::HashMap;
+use std::env;
+use std::sync::Arc;
 
 use dynoxide::{Database, DynoxideError};
 use serde::Serialize;
@@ -8,14 +10,24 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use crate::Answer;
+use crate::server::ServedTable;
 
-/// The name of the table.
-pub const TABLE: &str = "tasks";
+/// The environment variable that names a server which speaks `DynamoDB`'s protocol, such as `http://127.0.0.1:8000`:
+/// every table is then one of its own there.
+pub const ENDPOINT_VARIABLE: &str = "LONGHAUL_DYNAMODB_ENDPOINT";
 
 /// The table, as the template declares it.
 #[derive(Clone)]
 pub struct Table {
-    database: Database,
+    name: String,
+    engine: Engine,
+}
+
+/// What evaluates the expressions.
+#[derive(Clone)]
+enum Engine {
+    Embedded(Database),
+    Served(Arc<ServedTable>),
 }
 
 impl Default for Table {
@@ -25,23 +37,34 @@ impl Default for Table {
 }
 
 impl Table {
-    /// An empty table.
+    /// An empty table: in process, or of the server that [`ENDPOINT_VARIABLE`] names.
     ///
     /// # Panics
     ///
-    /// When the embedded database cannot be started, which no test can do without.
+    /// When there is no such table to be had, which no test can do without.
     #[must_use]
     #[expect(
         clippy::expect_used,
         reason = "a test cannot go on without its database"
     )]
     pub fn new() -> Self {
-        let database = Database::memory().expect("an in-memory database");
-        let table = Self { database };
+        let table = match env::var(ENDPOINT_VARIABLE) {
+            Ok(endpoint) => {
+                let served = ServedTable::of(&endpoint);
+                Self {
+                    name: served.name().to_owned(),
+                    engine: Engine::Served(Arc::new(served)),
+                }
+            }
+            Err(_) => Self {
+                name: "tasks".to_owned(),
+                engine: Engine::Embedded(Database::memory().expect("an in-memory database")),
+            },
+        };
         let created = table.call(
             "CreateTable",
             &json!({
-                "TableName": TABLE,
+                "TableName": table.name,
                 "BillingMode": "PAY_PER_REQUEST",
                 "AttributeDefinitions": [
                     {"AttributeName": "pk", "AttributeType": "S"},
@@ -67,6 +90,12 @@ impl Table {
         table
     }
 
+    /// What it is called.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
     /// Everything that is stored, each row with plain values instead of typed ones, ordered by key.
     ///
     /// # Panics
@@ -77,7 +106,7 @@ impl Table {
         let mut rows = Vec::new();
         let mut start = Value::Null;
         loop {
-            let mut request = json!({"TableName": TABLE, "ConsistentRead": true});
+            let mut request = json!({"TableName": self.name, "ConsistentRead": true});
             if !start.is_null() {
                 request["ExclusiveStartKey"] = start;
             }
@@ -116,7 +145,10 @@ impl Table {
     }
 
     pub(crate) fn call(&self, operation: &str, request: &Value) -> Answer {
-        let database = &self.database;
+        let database = match &self.engine {
+            Engine::Embedded(database) => database,
+            Engine::Served(table) => return table.call(operation, request),
+        };
         match operation {
             "CreateTable" => answer(request, |request| database.create_table(request)),
             "GetItem" => answer(request, |request| database.get_item(request)),

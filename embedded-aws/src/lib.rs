@@ -2,12 +2,14 @@
 //!
 //! The clients under test are the real `aws_sdk_*` clients: they serialise real requests, sign
 //! them, retry them and parse real answers. Only the wire is replaced. `DynamoDB` is dynoxide, which
-//! evaluates the very expressions that AWS will; SQS is a list of what was sent.
+//! evaluates the very expressions that AWS will; SQS is a list of what was sent. So that the tests do
+//! not prove what is true of dynoxide only, [`ENDPOINT_VARIABLE`] puts a server in its place.
 //!
 //! Between the two sits [`Faults`]: it sees every call before it is made and may have it crash its
 //! caller, fail, time out, or take effect without the caller ever learning of it.
 
 mod dynamodb;
+mod server;
 mod sqs;
 
 use std::fmt;
@@ -26,7 +28,7 @@ use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_types::body::SdkBody;
 use serde_json::{Value, json};
 
-pub use dynamodb::{TABLE, Table, plain};
+pub use dynamodb::{ENDPOINT_VARIABLE, Table, plain};
 pub use sqs::{QUEUE_URL, Sent};
 
 /// How long `DynamoDB` recognises the repetition of a transaction by its token.
@@ -324,8 +326,10 @@ async fn suffer(aws: &EmbeddedAws, call: Call) -> Result<HttpResponse, Connector
             // The request is on its way whether or not the client still waits for the answer.
             let aws = aws.clone();
             let mut call = call;
-            if delay > TOKENS_REMEMBERED && call.body.get("ClientRequestToken").is_some() {
-                call.body["ClientRequestToken"] = Value::Null;
+            if delay > TOKENS_REMEMBERED
+                && let Some(fields) = call.body.as_object_mut()
+            {
+                fields.remove("ClientRequestToken");
             }
             let on_its_way = tokio::spawn(async move {
                 tokio::time::sleep(delay).await;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use aws_sdk_dynamodb::config::retry::RetryPartition;
-use embedded_aws::{EmbeddedAws, QUEUE_URL, TABLE};
+use embedded_aws::{EmbeddedAws, QUEUE_URL};
 use fastrand::Rng;
 use std::sync::Mutex;
 use tasks::host::Host;
@@ -65,7 +65,11 @@ impl Process {
             .retry_partition(RetryPartition::custom("sqs").build())
             .build();
         Self {
-            store: Store::new(aws_sdk_dynamodb::Client::from_conf(dynamodb), TABLE, host),
+            store: Store::new(
+                aws_sdk_dynamodb::Client::from_conf(dynamodb),
+                aws.table().name(),
+                host,
+            ),
             queue: Queue::new(aws_sdk_sqs::Client::from_conf(sqs), QUEUE_URL),
             world: world.clone(),
             skewed: skew != 0,

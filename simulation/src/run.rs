@@ -6,7 +6,7 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent};
-use embedded_aws::{EmbeddedAws, TABLE};
+use embedded_aws::EmbeddedAws;
 use serde_json::json;
 use sweeper::{Patience, Sweeper};
 use tasks::host::Timestamp;
@@ -115,7 +115,7 @@ impl Run {
             "sk": {"S": key.1},
             "task_id": {"S": "01890000-0000-7000-8000-000000000000"},
         });
-        let body = json!({"TableName": TABLE, "Item": item});
+        let body = json!({"TableName": self.aws.table().name(), "Item": item});
         let answer = self.aws.table().execute("PutItem", &body);
         let call = embedded_aws::Call {
             caller: String::new(),

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use embedded_aws::{Call, TABLE, Table, plain};
+use embedded_aws::{Call, Table, plain};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use tasks::task::Task;
@@ -149,7 +149,7 @@ impl Mirror {
 
 fn read(table: &Table, (pk, sk): &Key) -> Option<Value> {
     let key = json!({"pk": {"S": pk}, "sk": {"S": sk}});
-    let request = json!({"TableName": TABLE, "Key": key, "ConsistentRead": true});
+    let request = json!({"TableName": table.name(), "Key": key, "ConsistentRead": true});
     table.execute("GetItem", &request).get("Item").cloned()
 }
 

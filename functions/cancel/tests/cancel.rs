@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use cancel::Cancel;
-use embedded_aws::{EmbeddedAws, TABLE};
+use embedded_aws::EmbeddedAws;
 use lambda_http::Request;
 use serde_json::{Value, json};
 use tasks::host::Host;
@@ -42,7 +42,7 @@ async fn cancel(store: &Store, task_id: impl ToString) -> (u16, Value) {
 #[tokio::test]
 async fn cancelling_frees_the_user_at_once_and_may_be_repeated() {
     let aws = EmbeddedAws::default();
-    let store = Store::new(aws.dynamodb("cancel"), TABLE, Host::system());
+    let store = Store::new(aws.dynamodb("cancel"), aws.table().name(), Host::system());
     let task = submitted(&store, SAMPLE_USER).await;
     for _ in 0..2 {
         let (status, body) = cancel(&store, task.task_id).await;
@@ -56,7 +56,7 @@ async fn cancelling_frees_the_user_at_once_and_may_be_repeated() {
 #[tokio::test]
 async fn what_has_ended_cannot_be_cancelled() {
     let aws = EmbeddedAws::default();
-    let store = Store::new(aws.dynamodb("cancel"), TABLE, Host::system());
+    let store = Store::new(aws.dynamodb("cancel"), aws.table().name(), Host::system());
     let task = submitted(&store, SAMPLE_USER).await;
     store.finish(&task, &Outcome::Success).await.unwrap();
     let (status, body) = cancel(&store, task.task_id).await;
@@ -68,7 +68,7 @@ async fn what_has_ended_cannot_be_cancelled() {
 #[tokio::test]
 async fn somebody_elses_task_cannot_be_found() {
     let aws = EmbeddedAws::default();
-    let store = Store::new(aws.dynamodb("cancel"), TABLE, Host::system());
+    let store = Store::new(aws.dynamodb("cancel"), aws.table().name(), Host::system());
     let foreign = submitted(&store, "somebody else").await;
     let before = aws.table().rows();
     let expected = json!({"success": false, "message": "Task not found"});

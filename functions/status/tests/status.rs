@@ -8,7 +8,7 @@
 
 use std::time::Duration;
 
-use embedded_aws::{EmbeddedAws, TABLE};
+use embedded_aws::EmbeddedAws;
 use lambda_http::http::header::{CACHE_CONTROL, ETAG, IF_NONE_MATCH, RETRY_AFTER};
 use lambda_http::{Body, Request, Response};
 use serde_json::{Value, json};
@@ -33,7 +33,7 @@ struct Bench {
 impl Bench {
     fn new() -> Self {
         let aws = EmbeddedAws::default();
-        let store = Store::new(aws.dynamodb("status"), TABLE, Host::system());
+        let store = Store::new(aws.dynamodb("status"), aws.table().name(), Host::system());
         Self { aws, store }
     }
 

@@ -2,7 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
-use embedded_aws::{Call, EmbeddedAws, Fault, QUEUE_URL, TABLE};
+use embedded_aws::{Call, EmbeddedAws, Fault, QUEUE_URL};
 use lambda_http::http::header::{CONTENT_TYPE, LOCATION, RETRY_AFTER};
 use lambda_http::{Body, Request, Response};
 use serde_json::{Value, json};
@@ -21,7 +21,7 @@ const SUBMIT_IDEMPOTENT: &str = include_str!("../../../events/submit-idempotent.
 const SUBMIT_INVALID: &str = include_str!("../../../events/submit-invalid.json");
 
 fn function(aws: &EmbeddedAws, uniqueness: Uniqueness) -> Submit {
-    let store = Store::new(aws.dynamodb("submit"), TABLE, Host::system());
+    let store = Store::new(aws.dynamodb("submit"), aws.table().name(), Host::system());
     let queue = Queue::new(aws.sqs("submit"), QUEUE_URL);
     let terms = Terms {
         chunk_items: 100,

@@ -5,7 +5,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use embedded_aws::{Call, EmbeddedAws, Fault, QUEUE_URL, TABLE};
+use embedded_aws::{Call, EmbeddedAws, Fault, QUEUE_URL};
 use sweeper::{Patience, Sweeper, Swept};
 use tasks::chunk::Owner;
 use tasks::host::{Host, Timestamp};
@@ -41,7 +41,7 @@ impl Bench {
                     .wrapping_mul(0x9e37_79b9_7f4a_7c15)
             },
         );
-        let store = Store::new(aws.dynamodb("sweeper"), TABLE, host);
+        let store = Store::new(aws.dynamodb("sweeper"), aws.table().name(), host);
         let queue = Queue::new(aws.sqs("sweeper"), QUEUE_URL);
         let patience = Patience {
             lease: LEASE,

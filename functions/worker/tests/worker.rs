@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent};
-use embedded_aws::{Call, EmbeddedAws, Fault, QUEUE_URL, TABLE};
+use embedded_aws::{Call, EmbeddedAws, Fault, QUEUE_URL};
 use serde_json::{Value, json};
 use tasks::host::{Host, Timestamp};
 use tasks::queue::{Message, Queue};
@@ -42,7 +42,7 @@ impl Bench {
             move || Timestamp(1_800_000_000_000).after(started.elapsed()),
             move || drawn.fetch_add(1, Ordering::Relaxed) << 32,
         );
-        let store = Store::new(aws.dynamodb("worker"), TABLE, host);
+        let store = Store::new(aws.dynamodb("worker"), aws.table().name(), host);
         Self { aws, store }
     }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use embedded_aws::{Call, EmbeddedAws, Fault, TABLE};
+use embedded_aws::{Call, EmbeddedAws, Fault};
 use tasks::chunk::Owner;
 use tasks::host::{Host, Timestamp};
 use tasks::queue::Message;
@@ -41,7 +41,7 @@ impl Bench {
             move || Timestamp(time.load(Ordering::Relaxed)),
             move || drawn.fetch_add(1, Ordering::Relaxed) << 32,
         );
-        let store = Store::new(aws.dynamodb("test"), TABLE, host);
+        let store = Store::new(aws.dynamodb("test"), aws.table().name(), host);
         Self { aws, store, clock }
     }
 
