@@ -36,15 +36,15 @@ const FAULTS: [(&str, Fault, u32); 8] = [
 /// Of the calls of one method in one scenario so many are tried, from the first on, and the last.
 const CALLS_TRIED_MAX: u32 = 2;
 
-struct Case {
-    name: &'static str,
-    scenario: Scenario,
+pub(super) struct Case {
+    pub(super) name: &'static str,
+    pub(super) scenario: Scenario,
     /// How a task may end; every one must end in one of these ways.
     ends: &'static [&'static str],
     /// At least one task ends like this, if that is certain.
     shows: Option<&'static str>,
     /// Undisturbed, it takes the way that it is there for.
-    takes_its_way: fn(&Report) -> bool,
+    pub(super) takes_its_way: fn(&Report) -> bool,
 }
 
 const SUCCESS: &[&str] = &["SUCCESS"];
@@ -80,7 +80,7 @@ fn crash(function: Function, method: &'static str, nth: u32) -> Planned {
     }
 }
 
-fn cases() -> Vec<Case> {
+pub(super) fn cases() -> Vec<Case> {
     let mut cases = submits();
     cases.extend(works());
     cases.extend(sweeps());
@@ -349,7 +349,7 @@ fn sites(report: &Report) -> Vec<Site> {
     sites
 }
 
-fn check(case: &Case, report: &Report) -> Result<(), String> {
+pub(super) fn check(case: &Case, report: &Report) -> Result<(), String> {
     if let Some(violation) = &report.violation {
         return Err(violation.clone());
     }

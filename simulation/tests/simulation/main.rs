@@ -5,3 +5,4 @@ mod crash_points;
 mod fairness;
 mod guards;
 mod seeds;
+mod undisturbed;
