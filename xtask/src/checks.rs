@@ -9,12 +9,14 @@ use std::process::{Command, ExitCode};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use clap::Args;
 
 use crate::aws::Aws;
 use crate::commands::{self, UpOptions};
 use crate::deploy::Settings;
+use crate::dynamodb::{self, ENDPOINT_VARIABLE};
+use crate::functions::FUNCTIONS;
 use crate::interrupt::Interrupted;
 use crate::places::Places;
 use crate::process::{self, Captured};
@@ -62,7 +64,7 @@ enum Way {
     Meanwhile(fn(&Run) -> Command),
 }
 
-const CHECKS: [Check; 10] = [
+const CHECKS: [Check; 11] = [
     Check {
         name: "format",
         needs: &[],
@@ -92,6 +94,11 @@ const CHECKS: [Check; 10] = [
         name: "template",
         needs: &[],
         way: Way::Alone(template),
+    },
+    Check {
+        name: "tests on another DynamoDB",
+        needs: &[COMPILED],
+        way: Way::Alone(tests_on_another_dynamodb),
     },
     Check {
         name: STACK,
@@ -124,6 +131,9 @@ pub(crate) struct Options {
     /// Run only this check (give it more than once for several)
     #[arg(long = "only", value_name = "CHECK", value_parser = CHECKS.map(|check| check.name))]
     only: Vec<String>,
+    /// Where the tests on another DynamoDB find it; default: MiniStack, started for them
+    #[arg(long, value_name = "URL", env = ENDPOINT_VARIABLE, value_parser = commands::endpoint)]
+    dynamodb: Option<String>,
 }
 
 /// What the checks of one run share.
@@ -132,6 +142,8 @@ struct Run {
     /// A state directory of its own: the developer's running stack is not touched.
     stack_places: Places,
     stack: OnceCell<Stack>,
+    /// Another DynamoDB that already runs.
+    dynamodb: Option<String>,
 }
 
 /// Runs the checks. The last line printed is `N passed, N failed`, and `, N skipped` if some were.
@@ -147,6 +159,7 @@ pub(crate) fn run(places: &Places, options: &Options) -> Result<ExitCode> {
         places: places.clone(),
         stack_places,
         stack: OnceCell::new(),
+        dynamodb: options.dynamodb.clone(),
     };
     let chosen = CHECKS.iter().filter(|check| {
         !(options.quick && check.needs_stack())
@@ -280,7 +293,7 @@ impl Run {
 
     fn cargo(&self, arguments: &[&str]) -> Command {
         let mut command = process::cargo(&self.places.root);
-        command.args(arguments);
+        command.args(arguments).env_remove(ENDPOINT_VARIABLE);
         command
     }
 
@@ -335,6 +348,30 @@ fn succeed(command: &mut Command) -> Result<()> {
         bail!("{} failed ({status})", process::describe(command));
     }
     Ok(())
+}
+
+/// Runs tests that were chosen by their names, with their output shown as it comes; a choice that no test answers to any
+/// more would otherwise pass.
+fn succeed_with_tests(command: &mut Command) -> Result<()> {
+    println!("$ {}", process::describe(command));
+    let mut numbers = Vec::new();
+    let captured = process::capture(command, |line| {
+        println!("{line}");
+        numbers.extend(number_of_tests(line));
+    })?;
+    let (described, status) = (process::describe(command), captured.status);
+    ensure!(status.success(), "{described} failed ({status})");
+    ensure!(
+        !numbers.is_empty() && !numbers.contains(&0),
+        "{described} ran no test"
+    );
+    Ok(())
+}
+
+/// What a test binary says when it begins.
+fn number_of_tests(line: &str) -> Option<u32> {
+    let (number, rest) = line.strip_prefix("running ")?.split_once(' ')?;
+    rest.starts_with("test").then(|| number.parse().ok())?
 }
 
 /// The same command, which gets what others leave.
@@ -423,6 +460,32 @@ fn template(run: &Run) -> Result<()> {
     )
 }
 
+/// Those of the store and of all handlers, and the simulator's runs to which nothing happens: what they show must not be
+/// true of one implementation only.
+fn tests_on_another_dynamodb(run: &Run) -> Result<()> {
+    let on = |endpoint: &str| {
+        let mut handlers = run.cargo(&WITHOUT_STACK);
+        for name in ["store"].into_iter().chain(FUNCTIONS) {
+            handlers.args(["--test", name]);
+        }
+        let mut simulator = run.cargo(&WITHOUT_STACK);
+        simulator.args(["--test", "simulation", "--", "undisturbed::"]);
+        let run = |tests: &mut Command| succeed_with_tests(tests.env(ENDPOINT_VARIABLE, endpoint));
+        // Both, also when the first fails.
+        let results = [run(&mut handlers), run(&mut simulator)];
+        results.into_iter().collect()
+    };
+    if let Some(endpoint) = &run.dynamodb {
+        return on(endpoint);
+    }
+    tools::install(&run.places, &Steps::new())?;
+    let settings = Settings::read(&run.places)?;
+    let places = run
+        .places
+        .with_state(run.places.shared().join("test-dynamodb"));
+    dynamodb::with_ministack(&places, &settings.region, on)
+}
+
 fn local_stack(run: &Run) -> Result<()> {
     let stack = run.stack()?;
     println!("{} at {}", stack.name, stack.endpoint_url);
@@ -489,6 +552,7 @@ mod tests {
             places: nowhere.clone(),
             stack_places: nowhere,
             stack: OnceCell::new(),
+            dynamodb: None,
         }
     }
 
@@ -564,6 +628,14 @@ mod tests {
         assert_eq!(end_of(&checks[..2]).ok(), Some(ExitCode::FAILURE));
         let error = end_of(&checks).err();
         assert!(error.is_some_and(|error| error.is::<Interrupted>()));
+    }
+
+    #[test]
+    fn a_choice_of_tests_that_matches_none_fails() {
+        let run = |text: &str| succeed_with_tests(Command::new("printf").arg(text));
+        assert!(run("running 3 tests\nrunning 1 test").is_ok());
+        assert!(run("running 3 tests\nrunning 0 tests").is_err());
+        assert!(run("Finished").is_err());
     }
 
     #[test]

@@ -12,7 +12,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::aws::Aws;
 use crate::deploy::{self, Settings};
-use crate::emulator::{self, State};
+use crate::emulator::{self, Access, State};
 use crate::functions::Build;
 use crate::logs::{End, Since};
 use crate::places::Places;
@@ -141,7 +141,7 @@ fn name_and_value(text: &str) -> Result<(String, String), String> {
 }
 
 /// On this machine: the template knows an emulator by its port on localhost and by nothing else.
-fn endpoint(text: &str) -> Result<String, String> {
+pub(crate) fn endpoint(text: &str) -> Result<String, String> {
     let url = text.trim_end_matches('/');
     let place = url
         .strip_prefix("http://")
@@ -315,7 +315,7 @@ fn ensure_emulator(
         // Whatever a killed run left behind: processes that no longer answer, and the description of a stack that is gone.
         emulator::stop(places)?;
         Stack::forget(places);
-        let emulator = emulator::start(places, step, &settings.region)?;
+        let emulator = emulator::start(places, step, &settings.region, Access::ByPolicy)?;
         step.result(format!("MiniStack at {}", emulator.endpoint_url));
         Ok((emulator.endpoint_url, true))
     })

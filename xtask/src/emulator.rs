@@ -29,6 +29,15 @@ pub(crate) struct Emulator {
     pub(crate) started_at: u64,
 }
 
+/// Who may call an emulator.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Access {
+    /// Calls have to be signed, and every function has only what its policy in the template allows.
+    ByPolicy,
+    /// Anybody on this machine may call anything.
+    Open,
+}
+
 /// What is known about the emulator of a state directory.
 #[derive(Debug, PartialEq)]
 pub(crate) enum State {
@@ -60,13 +69,18 @@ pub(crate) fn is_gone(places: &Places) -> bool {
 }
 
 /// Starts MiniStack and waits until it answers.
-pub(crate) fn start(places: &Places, step: &Step, region: &str) -> Result<Emulator> {
+pub(crate) fn start(
+    places: &Places,
+    step: &Step,
+    region: &str,
+    access: Access,
+) -> Result<Emulator> {
     places.make()?;
     let mut port_before = read_record(places).and_then(|emulator| port_of(&emulator.endpoint_url));
     for _ in 0..PORT_ATTEMPTS {
         let port = free_port(port_before.take())?;
         step.busy_with(&format!("port {port}"));
-        let mut child = spawn(places, port, region)?;
+        let mut child = spawn(places, port, region, access)?;
         let emulator = Emulator {
             process_group: child.id(),
             endpoint_url: url(port),
@@ -125,7 +139,7 @@ pub(crate) fn is_healthy(endpoint_url: &str) -> bool {
         })
 }
 
-fn spawn(places: &Places, port: u16, region: &str) -> Result<Child> {
+fn spawn(places: &Places, port: u16, region: &str, access: Access) -> Result<Child> {
     let files = places.emulator_files();
     if files.exists() {
         fs::remove_dir_all(&files).with_context(|| format!("cannot clear {}", files.display()))?;
@@ -154,8 +168,7 @@ fn spawn(places: &Places, port: u16, region: &str) -> Result<Child> {
         .env("AWS_ENDPOINT_URL", url(port))
         .env("MINISTACK_REGION", region)
         .env("AWS_DEFAULT_REGION", region)
-        // Every function has only what its policy in the template allows.
-        .env("AUTH", "true")
+        .env("AUTH", (access == Access::ByPolicy).to_string())
         // On by default, and listens on every interface.
         .env("IOT_MTLS_ENABLED", "0")
         .env("SFTP_ENABLED", "0")

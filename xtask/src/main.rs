@@ -4,6 +4,7 @@ mod aws;
 mod checks;
 mod commands;
 mod deploy;
+mod dynamodb;
 mod emulator;
 mod functions;
 mod interrupt;
