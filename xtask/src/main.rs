@@ -12,6 +12,7 @@ mod logs;
 mod page;
 mod places;
 mod process;
+mod schedule;
 mod simulate;
 mod stack;
 mod steps;
