@@ -45,7 +45,13 @@ fn whatever_happens_to_workers_no_rule_is_broken() {
 }
 
 #[test]
-#[ignore = "takes long: run it with --ignored, as `cargo xtask test` does"]
+fn submits_and_workers_together_break_no_rule_in_their_first_steps() {
+    let report = assert_rules_hold(Rules::TOGETHER, Extent::Steps(600_000));
+    assert!(report.states >= 100_000, "{report}");
+}
+
+#[test]
+#[ignore = "long: part of `cargo xtask test --long`"]
 fn submits_and_workers_together_break_no_rule_within_a_million_states() {
     let report = assert_rules_hold(Rules::TOGETHER, Extent::Steps(4_500_000));
     assert!(report.states >= 1_000_000, "{report}");

@@ -391,8 +391,19 @@ fn for_each<T: Sync>(all: &[T], work: impl Fn(&T) + Sync) {
 }
 
 #[test]
-#[ignore = "takes long: run it with --ignored, as `cargo xtask test` does"]
 fn whatever_becomes_of_any_call_the_task_arrives_where_it_should() {
+    // Each call with one of the faults, a different one for each.
+    try_faults(1);
+}
+
+#[test]
+#[ignore = "long: part of `cargo xtask test --long`"]
+fn whatever_becomes_of_any_call_in_any_way_the_task_arrives_where_it_should() {
+    try_faults(FAULTS.len());
+}
+
+/// Every call of every case with so many of the faults.
+fn try_faults(faults_of_each: usize) {
     let cases = cases();
     let mut reached = BTreeSet::new();
     let mut runs = Vec::new();
@@ -405,9 +416,10 @@ fn whatever_becomes_of_any_call_the_task_arrives_where_it_should() {
         let story = || format!("{}:\n{}", case.name, report.trace.join("\n"));
         assert!((case.takes_its_way)(&report), "{}", story());
         let sites = sites(&report);
-        calls += sites.len();
         for (function, method, nth) in sites {
-            for (name, fault, lasts) in FAULTS {
+            calls += 1;
+            let faults = FAULTS.into_iter().cycle().skip(calls);
+            for (name, fault, lasts) in faults.take(faults_of_each) {
                 let mut scenario = case.scenario.clone();
                 let planned = Planned {
                     function,
@@ -444,10 +456,9 @@ fn whatever_becomes_of_any_call_the_task_arrives_where_it_should() {
     });
     let failures = failures.into_inner().unwrap();
     println!(
-        "{} scenarios, {} kinds of calls, {calls} calls × {} faults = {} runs, {} failures",
+        "{} scenarios, {} kinds of calls, {calls} calls × {faults_of_each} faults = {} runs, {} failures",
         cases.len(),
         reached.len(),
-        FAULTS.len(),
         runs.len(),
         failures.len()
     );

@@ -1,4 +1,4 @@
-//! Runs repeat themselves, and a few of them are run here.
+//! Runs repeat themselves, and a few of them are run here; many more in the long tier.
 
 use std::time::Duration;
 
@@ -25,10 +25,8 @@ fn hunt(profile: Profile, seeds: u64) -> Summary {
     summary
 }
 
-#[test]
-#[ignore = "takes long: run it with --ignored, as `cargo xtask test` does"]
-fn a_seed_repeats_itself_to_the_byte() {
-    for seed in 0..40 {
+fn assert_repeats_itself(seeds: u64) {
+    for seed in 0..seeds {
         let scenario = Scenario::drawn(seed, Profile::Mixed);
         let (first, second) = (run(&scenario), run(&scenario));
         assert_eq!(first.trace, second.trace, "seed {seed}");
@@ -36,16 +34,41 @@ fn a_seed_repeats_itself_to_the_byte() {
     }
 }
 
-#[test]
-#[ignore = "takes long: run it with --ignored, as `cargo xtask test` does"]
-fn no_seed_violates_an_invariant() {
-    hunt(Profile::Mixed, 2_000);
+fn assert_work_goes_on(seeds: u64) {
+    let summary = hunt(Profile::Single, seeds);
+    let (recovery, seed) = summary.recovery(99).expect("faults do happen");
+    assert!(recovery <= RECOVERY_GOAL, "seed {seed}: {recovery:?}");
 }
 
 #[test]
-#[ignore = "takes long: run it with --ignored, as `cargo xtask test` does"]
+fn a_seed_repeats_itself_to_the_byte() {
+    assert_repeats_itself(5);
+}
+
+#[test]
+fn no_seed_violates_an_invariant() {
+    hunt(Profile::Mixed, 200);
+}
+
+#[test]
 fn work_goes_on_soon_after_any_single_fault() {
-    let summary = hunt(Profile::Single, 400);
-    let (recovery, seed) = summary.recovery(99).expect("faults do happen");
-    assert!(recovery <= RECOVERY_GOAL, "seed {seed}: {recovery:?}");
+    assert_work_goes_on(60);
+}
+
+#[test]
+#[ignore = "long: part of `cargo xtask test --long`"]
+fn many_seeds_repeat_themselves_to_the_byte() {
+    assert_repeats_itself(40);
+}
+
+#[test]
+#[ignore = "long: part of `cargo xtask test --long`"]
+fn none_of_many_seeds_violates_an_invariant() {
+    hunt(Profile::Mixed, 10_000);
+}
+
+#[test]
+#[ignore = "long: part of `cargo xtask test --long`"]
+fn work_goes_on_soon_after_any_of_many_single_faults() {
+    assert_work_goes_on(1_000);
 }
