@@ -158,7 +158,7 @@ impl Board {
             if let Some(need) = spoilt {
                 return Turn::Skip(need);
             }
-            if needs.all(|need| end_of(&need).is_some()) {
+            if needs.all(|need| end_of(need).is_some()) {
                 return Turn::Begin;
             }
             outcomes = self
@@ -347,11 +347,9 @@ mod tests {
         check(name, &[], |_, _| bail!(Interrupted))
     }
 
-    fn on_the_stack(check: Check<Meeting>) -> Check<Meeting> {
-        Check {
-            lane: Lane::Stack,
-            ..check
-        }
+    fn on_the_stack(mut check: Check<Meeting>) -> Check<Meeting> {
+        check.lane = Lane::Stack;
+        check
     }
 
     fn outcomes(checks: &[Check<Meeting>]) -> Vec<Outcome> {
