@@ -17,6 +17,7 @@ use crate::commands::{self, UpOptions};
 use crate::deploy::Settings;
 use crate::dynamodb::{self, ENDPOINT_VARIABLE};
 use crate::functions::FUNCTIONS;
+use crate::mutants;
 use crate::places::Places;
 use crate::process;
 use crate::schedule::{self, Lane, Output, at_lowest_priority};
@@ -46,11 +47,11 @@ const COMPILED: &str = "tests compile";
 /// What the tests of the deployed whole need.
 const STACK: &str = "local stack";
 
-/// Only in the long tier.
-const LONG: &str = "long tests";
+/// What runs in the long tier only.
+const LONG: [&str; 2] = ["long tests", "mutants"];
 
 /// In each lane in the order in which failures are cheapest to find; what a check needs is listed before it.
-const CHECKS: [Check; 12] = [
+const CHECKS: [Check; 13] = [
     Check {
         name: "format",
         lane: Lane::Code,
@@ -119,10 +120,16 @@ const CHECKS: [Check; 12] = [
         work: tests_on_another_dynamodb,
     },
     Check {
-        name: LONG,
+        name: LONG[0],
         lane: Lane::Code,
         needs: &[COMPILED],
         work: long_tests,
+    },
+    Check {
+        name: LONG[1],
+        lane: Lane::Code,
+        needs: &[COMPILED],
+        work: mutants,
     },
 ];
 
@@ -148,7 +155,7 @@ impl Options {
             return self.only.iter().any(|name| name == check.name);
         }
         let needs_stack = check.name == STACK || check.needs.contains(&STACK);
-        !(self.quick && needs_stack) && (self.long || check.name != LONG)
+        !(self.quick && needs_stack) && (self.long || !LONG.contains(&check.name))
     }
 }
 
@@ -244,6 +251,11 @@ fn long_tests(run: &Run, output: &mut Output) -> Result<()> {
     let mut command = run.cargo(&WITHOUT_STACK);
     command.args(["--", "--ignored", "--nocapture"]);
     output.succeed(&mut at_lowest_priority(&command))
+}
+
+/// What the tests would not notice.
+fn mutants(run: &Run, output: &mut Output) -> Result<()> {
+    mutants::run(&run.places, output)
 }
 
 fn install_tools(run: &Run, _: &mut Output) -> Result<()> {
@@ -373,7 +385,7 @@ mod tests {
         };
         assert_eq!(chosen(false, true), CHECKS.map(|check| check.name));
         let mut default = chosen(false, true);
-        default.retain(|name| *name != LONG);
+        default.retain(|name| !LONG.contains(name));
         assert_eq!(chosen(false, false), default);
         let quick = chosen(true, false);
         assert!(quick.contains(&"unit and integration tests") && quick.contains(&"template"));

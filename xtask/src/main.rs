@@ -9,6 +9,7 @@ mod emulator;
 mod functions;
 mod interrupt;
 mod logs;
+mod mutants;
 mod page;
 mod places;
 mod process;

@@ -44,6 +44,13 @@ pub(crate) struct Output {
 }
 
 impl Output {
+    /// Nothing is shown before the end.
+    pub(crate) fn kept() -> Self {
+        Self {
+            kept: Some(String::new()),
+        }
+    }
+
     pub(crate) fn line(&mut self, text: &str) {
         match &mut self.kept {
             Some(kept) => {
@@ -202,8 +209,10 @@ pub(crate) fn run<R: Sync>(chosen: &[&Check<R>], context: &R) -> Vec<Outcome> {
 fn one<R: Sync>(check: &Check<R>, context: &R, is_alone: bool) -> Outcome {
     let name = check.name;
     println!("\n=== {name} ===");
-    let mut output = Output {
-        kept: (!is_alone).then(String::new),
+    let mut output = if is_alone {
+        Output { kept: None }
+    } else {
+        Output::kept()
     };
     let started = Instant::now();
     // On a thread of its own, so that one that panics is a check that failed.
@@ -452,9 +461,7 @@ mod tests {
 
     #[test]
     fn what_a_check_writes_is_kept_together_while_two_lanes_write() {
-        let mut output = Output {
-            kept: Some(String::new()),
-        };
+        let mut output = Output::kept();
         output.line("first");
         let command = &mut Command::new("sh");
         let result = output.succeed(command.args(["-c", "echo second; exit 3"]));
@@ -466,7 +473,7 @@ mod tests {
     #[test]
     fn a_choice_of_tests_that_matches_none_fails() {
         let run = |text: &str| {
-            let mut output = Output { kept: None };
+            let mut output = Output::kept();
             output.succeed_with_tests(Command::new("printf").arg(text))
         };
         assert!(run("running 3 tests\nrunning 1 test").is_ok());
