@@ -82,18 +82,14 @@ impl TaskId {
     }
 }
 
-/// Accepts the canonical form only: 36 characters, lower case, with hyphens. One task has one
-/// address.
+/// Reads the one textual form that a UUID has (RFC 9562, section 4): 36 characters with hyphens, in any case. It is
+/// written in lower case. What else is called a UUID, without hyphens, in braces or as a URN, is of other systems.
 impl FromStr for TaskId {
     type Err = MalformedTaskId;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let id = Uuid::try_parse(text).map_err(|_| MalformedTaskId)?;
-        if id.hyphenated().to_string() == text {
-            Ok(Self(id))
-        } else {
-            Err(MalformedTaskId)
-        }
+        let id: uuid::fmt::Hyphenated = text.parse().map_err(|_| MalformedTaskId)?;
+        Ok(Self(id.into_uuid()))
     }
 }
 
@@ -109,7 +105,7 @@ impl fmt::Debug for TaskId {
     }
 }
 
-/// The text is not the canonical form of a UUID.
+/// The text is not a UUID.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("not a task id")]
 pub struct MalformedTaskId;
@@ -722,14 +718,24 @@ mod tests {
     }
 
     #[test]
-    fn an_id_has_one_spelling() {
+    fn an_id_is_read_in_any_case_and_written_in_lower_case() {
         let id = TaskId::new(&host());
         assert_eq!(id.to_string().parse(), Ok(id));
+        let written = "0192f0c1-abcd-7000-8000-0000000000ef";
+        for read in [
+            written,
+            &written.to_uppercase(),
+            "0192f0C1-aBcD-7000-8000-0000000000Ef",
+        ] {
+            let id: TaskId = read.parse().unwrap();
+            assert_eq!(id.to_string(), written, "{read}");
+        }
         for wrong in [
             "",
             "x",
-            "0192F0C1-0000-7000-8000-000000000000",
+            " 0192f0c1-0000-7000-8000-000000000000",
             "{0192f0c1-0000-7000-8000-000000000000}",
+            "urn:uuid:0192f0c1-0000-7000-8000-000000000000",
             "0192f0c1000070008000000000000000",
         ] {
             assert_eq!(wrong.parse::<TaskId>(), Err(MalformedTaskId), "{wrong}");

@@ -345,6 +345,28 @@ async fn items_are_listed_page_by_page_and_by_outcome() {
 }
 
 #[tokio::test]
+async fn a_task_is_found_by_its_id_in_any_case() {
+    let bench = Bench::new();
+    let task = bench.at_work(SAMPLE_USER).await;
+    let id = task.task_id.to_string();
+    let status = bench.get(&about(STATUS, id.to_uppercase())).await;
+    assert_eq!(status.status(), 200);
+    assert_eq!(json_of(&status)["data"]["task_id"], id);
+    let items = bench.get(&about(ITEMS, id.to_uppercase())).await;
+    assert_eq!(items.status(), 200);
+    let query = json!({"cursor": id.to_uppercase()});
+    assert_eq!(bench.get(&with_query(LIST, "", &query)).await.status(), 200);
+    for other_form in [
+        id.replace('-', ""),
+        format!("{{{id}}}"),
+        format!("urn:uuid:{id}"),
+    ] {
+        let response = bench.get(&about(STATUS, &other_form)).await;
+        assert_eq!(response.status(), 404, "{other_form}");
+    }
+}
+
+#[tokio::test]
 async fn a_wrong_query_is_named() {
     let bench = Bench::new();
     let task = bench.at_work(SAMPLE_USER).await;
