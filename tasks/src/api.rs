@@ -181,10 +181,12 @@ pub fn cursor<T: std::str::FromStr>(request: &Request) -> Result<Option<T>, ApiE
     query(request, "cursor").map(parse).transpose()
 }
 
-/// A parameter of the query string.
+/// A parameter of the query string. An empty one is an absent one, as in Django REST Framework: forms and many clients
+/// send the names of what was left open.
 #[must_use]
 pub fn query<'a>(request: &'a Request, name: &str) -> Option<&'a str> {
-    request.query_string_parameters_ref()?.first(name)
+    let value = request.query_string_parameters_ref()?.first(name);
+    value.filter(|value| !value.is_empty())
 }
 
 /// A task as the contract shows it.

@@ -345,6 +345,30 @@ async fn items_are_listed_page_by_page_and_by_outcome() {
 }
 
 #[tokio::test]
+async fn an_empty_parameter_is_an_absent_one() {
+    let bench = Bench::new();
+    let task = bench.at_work(SAMPLE_USER).await;
+    let of_items = ["limit=", "limit=&cursor=&outcome=", "cursor&outcome", "&&="];
+    let queries = of_items.map(|query| (ITEMS, query));
+    for (event, query) in [(LIST, "limit=2&cursor=")].into_iter().chain(queries) {
+        let mut event: Value = serde_json::from_str(event).unwrap();
+        let mut answers = vec![];
+        for query in ["", query] {
+            event["rawQueryString"] = query.into();
+            let response = bench.get(&about(&event.to_string(), task.task_id)).await;
+            assert_eq!(response.status(), 200, "{query}");
+            let mut data = json_of(&response)["data"].clone();
+            // Estimated from the time that has passed since.
+            if let Some(task) = data["tasks"].get_mut(0) {
+                task["eta_seconds"].take();
+            }
+            answers.push(data);
+        }
+        assert_eq!(answers[0], answers[1], "{query}");
+    }
+}
+
+#[tokio::test]
 async fn a_task_is_found_by_its_id_in_any_case() {
     let bench = Bench::new();
     let task = bench.at_work(SAMPLE_USER).await;
