@@ -46,8 +46,8 @@ pub(crate) fn method(call: &Call) -> &'static str {
         },
         "Query" if body.get("IndexName").is_some() => "due_tasks",
         "Query" => match body["ExpressionAttributeValues"][":prefix"]["S"].as_str() {
-            Some("ITEM#") => "items",
-            _ => "tasks",
+            Some("TASK#") => "tasks",
+            _ => "items",
         },
         "UpdateItem" => {
             let update = body["UpdateExpression"].as_str().unwrap_or_default();

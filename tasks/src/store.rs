@@ -34,6 +34,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::chunk::{ChunkIndex, ItemIndex, Owner};
 use crate::host::{Host, Timestamp, milliseconds};
+use crate::listing::{ItemCursor, Listing};
 use crate::queue::Message;
 use crate::task::{IdempotencyKey, Outcome, RequestDigest, Status, Task, TaskId, UserId};
 
@@ -183,7 +184,7 @@ impl ItemOutcome {
 pub struct Page<T, C> {
     /// The entries, in order.
     pub entries: Vec<T>,
-    /// Where the next page begins: after this entry. `None` on the last page.
+    /// Where the next page begins. `None` on the last page.
     pub next: Option<C>,
 }
 
@@ -826,102 +827,130 @@ impl Store {
 
     /// The user's tasks, newest first, from after `after` on.
     ///
+    /// One more is read than is asked for: that there are more is known only once one of them is seen.
+    ///
     /// # Errors
     ///
     /// [`StoreError`].
     pub async fn tasks(
         &self,
         user: &UserId,
-        limit: i32,
+        limit: usize,
         after: Option<TaskId>,
     ) -> Result<Page<Task, TaskId>, StoreError> {
-        let (condition, names, values) = expressions(
-            "#pk = :pk AND begins_with(#sk, :prefix)",
-            vec![(":pk", text(user_pk(user))), (":prefix", text("TASK#"))],
-        );
-        let answer = self
-            .client
-            .query()
-            .table_name(&self.table)
-            .key_condition_expression(condition)
-            .set_expression_attribute_names(names)
-            .set_expression_attribute_values(values)
-            .scan_index_forward(false)
-            .consistent_read(true)
-            .limit(limit)
-            .set_exclusive_start_key(after.map(|task_id| address(&task_key(user, task_id))))
-            .send()
-            .await?;
-        let entries: Vec<Task> = serde_dynamo::from_items(answer.items().to_vec())?;
-        let more = answer.last_evaluated_key().is_some();
-        let next = entries.last().filter(|_| more).map(|task| task.task_id);
-        Ok(Page { entries, next })
-    }
-
-    /// The settled items of a task in order, from after `after` on, of one outcome or of any.
-    ///
-    /// Reads no more than 4 (`ITEM_PAGES_MAX`) of the table's pages, so a page of this listing may be
-    /// short, or even empty, and still not be the last.
-    ///
-    /// # Errors
-    ///
-    /// [`StoreError`].
-    pub async fn items(
-        &self,
-        task_id: TaskId,
-        limit: usize,
-        after: Option<ItemIndex>,
-        outcome: Option<ItemOutcome>,
-    ) -> Result<Page<ItemRow, ItemIndex>, StoreError> {
-        let mut entries: Vec<ItemRow> = Vec::new();
-        let mut read_to = after;
-        for _ in 0..ITEM_PAGES_MAX {
-            let (condition, ..) = expressions("#pk = :pk AND begins_with(#sk, :prefix)", vec![]);
-            let filter = outcome.map(|_| "#outcome = :outcome");
-            let (_, names, values) = expressions(
-                &format!("{condition} {}", filter.unwrap_or_default()),
-                vec![
-                    (":pk", text(format!("TASK#{task_id}"))),
-                    (":prefix", text("ITEM#")),
-                    (":outcome", text(outcome.map_or("", ItemOutcome::as_str))),
-                ],
+        let mut entries: Vec<Task> = Vec::new();
+        let mut start = after.map(|task_id| address(&task_key(user, task_id)));
+        while entries.len() <= limit {
+            let (condition, names, values) = expressions(
+                "#pk = :pk AND begins_with(#sk, :prefix)",
+                vec![(":pk", text(user_pk(user))), (":prefix", text("TASK#"))],
             );
             let answer = self
                 .client
                 .query()
                 .table_name(&self.table)
                 .key_condition_expression(condition)
-                .set_filter_expression(filter.map(Into::into))
-                // What is counted must be listed, also in the moment after.
-                .consistent_read(true)
                 .set_expression_attribute_names(names)
                 .set_expression_attribute_values(values)
-                // A filter applies after the limit: with one, read whole pages of 1 MB.
-                .set_limit(
-                    outcome
-                        .is_none()
-                        .then(|| i32::try_from(limit + 1).unwrap_or(i32::MAX)),
-                )
-                .set_exclusive_start_key(read_to.map(|index| address(&item_key(task_id, index))))
+                .scan_index_forward(false)
+                .consistent_read(true)
+                .limit(at_most(limit + 1 - entries.len()))
+                .set_exclusive_start_key(start)
                 .send()
                 .await?;
-            let page: Vec<ItemRow> = serde_dynamo::from_items(answer.items().to_vec())?;
+            let page: Vec<Task> = serde_dynamo::from_items(answer.items().to_vec())?;
             entries.extend(page);
-            if entries.len() > limit {
-                entries.truncate(limit);
-                read_to = entries.last().map(|item| item.index);
-                break;
-            }
-            let last = answer.last_evaluated_key().cloned();
-            read_to = last.map(index_of).transpose()?;
-            if read_to.is_none() {
+            // A page of the table ends at 1 MB, which a hundred large tasks have.
+            start = answer.last_evaluated_key;
+            if start.is_none() {
                 break;
             }
         }
+        let has_more = entries.len() > limit;
+        entries.truncate(limit);
+        let next = entries.last().filter(|_| has_more);
         Ok(Page {
+            next: next.map(|task| task.task_id),
             entries,
-            next: read_to,
         })
+    }
+
+    /// The settled items of a task in order, from the cursor on, of one outcome or of any.
+    ///
+    /// Reads no more than 4 (`ITEM_PAGES_MAX`) of the table's pages, and nothing where the task knows that there is
+    /// nothing. So a page of this listing may be short, or even empty, and still not be the last; but what it says of
+    /// where to go on leads to something.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`].
+    pub async fn items(
+        &self,
+        listing: &Listing<'_>,
+        from: ItemCursor,
+        limit: usize,
+    ) -> Result<Page<ItemRow, ItemCursor>, StoreError> {
+        let mut entries: Vec<ItemRow> = Vec::new();
+        let mut next = listing.go_on(from);
+        for _ in 0..ITEM_PAGES_MAX {
+            let Some(cursor) = next.filter(|_| entries.len() < limit) else {
+                break;
+            };
+            let (rows, mut read_to) = self
+                .items_of(listing, cursor, limit - entries.len())
+                .await?;
+            // A row that no cursor has passed is not counted yet, or never will be: its worker lost the chunk.
+            let mut rows = rows
+                .into_iter()
+                .filter(|item| listing.task.is_settled(item.index));
+            entries.extend(rows.by_ref().take(limit - entries.len()));
+            if rows.next().is_some() {
+                read_to = entries.last().map(|item| item.index);
+            }
+            next = read_to.and_then(|last| listing.behind(from, &entries, last));
+        }
+        Ok(Page { entries, next })
+    }
+
+    /// The rows of one of the table's pages, and as far as it goes; `None` for all that there are.
+    async fn items_of(
+        &self,
+        listing: &Listing<'_>,
+        cursor: ItemCursor,
+        limit: usize,
+    ) -> Result<(Vec<ItemRow>, Option<ItemIndex>), StoreError> {
+        let Listing { task, outcome } = *listing;
+        let rest = listing.rest(cursor);
+        let (condition, ..) = expressions("#pk = :pk AND #sk BETWEEN :first AND :last", vec![]);
+        let filter = outcome.map(|_| "#outcome = :outcome");
+        let (pk, first) = item_key(task.task_id, rest.start);
+        let (_, last) = item_key(task.task_id, rest.end.saturating_sub(1));
+        let (_, names, values) = expressions(
+            &format!("{condition} {}", filter.unwrap_or_default()),
+            vec![
+                (":pk", text(pk)),
+                (":first", text(first)),
+                (":last", text(last)),
+                (":outcome", text(outcome.map_or("", ItemOutcome::as_str))),
+            ],
+        );
+        let answer = self
+            .client
+            .query()
+            .table_name(&self.table)
+            .key_condition_expression(condition)
+            .set_filter_expression(filter.map(Into::into))
+            // What is counted must be listed, also in the moment after.
+            .consistent_read(true)
+            .set_expression_attribute_names(names)
+            .set_expression_attribute_values(values)
+            // A filter applies after the limit: with one, read whole pages of 1 MB.
+            .set_limit(outcome.is_none().then(|| at_most(limit)))
+            .send()
+            .await?;
+        let rows = serde_dynamo::from_items(answer.items().to_vec())?;
+        let last = answer.last_evaluated_key().cloned();
+        Ok((rows, last.map(index_of).transpose()?))
     }
 
     async fn get(&self, key: Key) -> Result<Option<Row>, StoreError> {
@@ -974,6 +1003,11 @@ fn task_key(user: &UserId, task_id: TaskId) -> Key {
 fn item_key(task_id: TaskId, index: ItemIndex) -> Key {
     // Padded, so that the order of the keys is the order of the items.
     (format!("TASK#{task_id}"), format!("ITEM#{index:012}"))
+}
+
+/// A limit as the calls take it.
+fn at_most(limit: usize) -> i32 {
+    i32::try_from(limit).unwrap_or(i32::MAX)
 }
 
 /// The index of the item with this key.

@@ -5,11 +5,11 @@
 
 use http::{Method, StatusCode, header};
 use lambda_http::{Body, Request, RequestExt, Response};
-use serde_json::json;
+use serde_json::{Value, json};
 use tasks::api::{self, ApiError, TaskView};
-use tasks::chunk::ItemIndex;
 use tasks::config::{ConfigError, Environment};
-use tasks::store::{ItemOutcome, Store};
+use tasks::listing::{ItemCursor, Listing};
+use tasks::store::{ItemOutcome, ItemRow, Page, Store};
 use tasks::task::{Task, TaskId, UserId};
 
 const TASKS_DEFAULT: u16 = 20;
@@ -120,7 +120,7 @@ impl StatusReader {
 
     async fn items(&self, request: &Request, task: &Task) -> Result<Response<Body>, ApiError> {
         let limit = api::limit(request, ITEMS_DEFAULT, ITEMS_MAX)?;
-        let after = api::cursor::<ItemIndex>(request)?;
+        let from = api::cursor::<ItemCursor>(request)?.unwrap_or_default();
         let outcome = match api::query(request, "outcome") {
             None => None,
             Some("done") => Some(ItemOutcome::Done),
@@ -130,39 +130,40 @@ impl StatusReader {
                 return Err(ApiError::field("outcome", message));
             }
         };
-        let page = self
-            .store
-            .items(task.task_id, limit.into(), after, outcome)
-            .await?;
-        let mut next = page.next;
-        let mut items = Vec::new();
-        let (mut last, mut bytes) = (None, 0);
-        // A row that no cursor has passed is not counted yet, or never will be: its worker lost the chunk.
-        for item in page
-            .entries
-            .iter()
-            .filter(|item| task.is_settled(item.index))
-        {
-            let view = json!({
-                "index": item.index,
-                "name": item.name,
-                "description": item.description,
-                "outcome": item.outcome.as_str(),
-                "error": item.error,
-            });
-            bytes += bytes_in_a_string(&view.to_string());
-            if bytes > PAGE_BYTES_MAX && last.is_some() {
-                next = last;
-                break;
-            }
-            last = Some(item.index);
-            items.push(view);
+        let listing = Listing { task, outcome };
+        let Page { entries, mut next } = self.store.items(&listing, from, limit.into()).await?;
+        let mut items: Vec<_> = entries.iter().map(view).collect();
+        items.truncate(how_many_fit(&items));
+        let shown = &entries[..items.len()];
+        if let Some(last) = shown.last().filter(|_| shown.len() < entries.len()) {
+            next = listing.behind(from, shown, last.index);
         }
         Ok(api::success(json!({
             "items": items,
-            "next_cursor": next.map(|index| index.to_string()),
+            "next_cursor": next.map(|cursor| cursor.to_string()),
         })))
     }
+}
+
+/// An item as the contract shows it.
+fn view(item: &ItemRow) -> Value {
+    json!({
+        "index": item.index,
+        "name": item.name,
+        "description": item.description,
+        "outcome": item.outcome.as_str(),
+        "error": item.error,
+    })
+}
+
+/// How many of the items, from the first on, one answer may have: at least one, if there are any.
+fn how_many_fit(items: &[Value]) -> usize {
+    let mut bytes = 0;
+    let fitting = items.iter().take_while(|item| {
+        bytes += bytes_in_a_string(&item.to_string());
+        bytes <= PAGE_BYTES_MAX
+    });
+    fitting.count().max(1).min(items.len())
 }
 
 /// Whether the client has what the tag stands for. Tags are compared weakly, and `*` is any (RFC 9110, section 13.1.2).

@@ -324,6 +324,39 @@ async fn tasks_are_listed_page_by_page() {
 }
 
 #[tokio::test]
+async fn the_last_page_says_that_it_is_the_last() {
+    let bench = Bench::new();
+    for _ in 0..2 {
+        let task = bench.submitted(SAMPLE_USER).await;
+        bench.store.finish(&task, &Outcome::Success).await.unwrap();
+    }
+    // Of its four items two are done and one has failed.
+    let task = bench.at_work(SAMPLE_USER).await;
+    for (event, query) in [
+        (LIST, json!({"limit": "3"})),
+        (ITEMS, json!({"limit": "3"})),
+        (ITEMS, json!({"limit": "2", "outcome": "done"})),
+        (ITEMS, json!({"limit": "1", "outcome": "failed"})),
+    ] {
+        let response = bench.get(&with_query(event, task.task_id, &query)).await;
+        let data = &json_of(&response)["data"];
+        assert_eq!(data["next_cursor"], json!(null), "{query}: {data}");
+    }
+}
+
+#[tokio::test]
+async fn a_task_without_failures_lists_them_at_the_cost_of_its_status() {
+    let bench = Bench::new();
+    let task = bench.submitted(SAMPLE_USER).await;
+    let _ = bench.aws.take_calls();
+    let query = json!({"outcome": "failed"});
+    let response = bench.get(&with_query(ITEMS, task.task_id, &query)).await;
+    let expected = json!({"items": [], "next_cursor": null});
+    assert_eq!(json_of(&response)["data"], expected);
+    assert_eq!(bench.aws.take_calls(), ["GetItem"]);
+}
+
+#[tokio::test]
 async fn items_are_listed_page_by_page_and_by_outcome() {
     let bench = Bench::new();
     let task = bench.at_work(SAMPLE_USER).await;

@@ -10,13 +10,14 @@ use std::time::Duration;
 use embedded_aws::{Call, EmbeddedAws, Fault};
 use tasks::chunk::Owner;
 use tasks::host::{Host, Timestamp};
+use tasks::listing::{ItemCursor, Listing};
 use tasks::queue::Message;
 use tasks::store::{
     Advance, Cancellation, Claim, Hold, ItemOutcome, ItemRow, OPEN_SHARDS, SeenLock, Step, Store,
     Submission,
 };
 use tasks::task::{
-    Diagnosis, IdempotencyKey, Outcome, Request, Status, Task, Terms, Uniqueness, UserId,
+    Diagnosis, IdempotencyKey, Outcome, Request, Status, Task, TaskId, Terms, Uniqueness, UserId,
 };
 
 const LEASE: Duration = Duration::from_secs(60);
@@ -369,64 +370,125 @@ async fn what_became_of_an_item_is_decided_once() {
     }
 }
 
+/// A task whose items are settled as the rows say, which are stored.
+async fn settled(bench: &Bench, mut task: Task, rows: &[ItemRow]) -> Task {
+    let recorded = bench.store.record_items(task.task_id, rows, LEASE);
+    recorded.await.unwrap();
+    let plan = task.plan();
+    for row in rows {
+        let chunk = &mut task.chunks[plan.chunk_of(row.index)];
+        chunk.cursor += 1;
+        chunk.failed += u64::from(row.outcome == ItemOutcome::Failed);
+    }
+    let _ = bench.aws.take_calls();
+    task
+}
+
+/// Every page of a listing.
+async fn pages(bench: &Bench, listing: &Listing<'_>, limit: usize) -> Vec<Vec<ItemRow>> {
+    let mut pages = Vec::new();
+    let mut next = Some(ItemCursor::default());
+    while let Some(from) = next {
+        let page = bench.store.items(listing, from, limit).await.unwrap();
+        // As it goes to the client and comes back.
+        next = page.next.map(|cursor| cursor.to_string().parse().unwrap());
+        pages.push(page.entries);
+    }
+    pages
+}
+
 #[tokio::test]
-async fn items_are_listed_in_order_page_by_page_and_by_outcome() {
+async fn items_are_listed_in_order_and_by_outcome_and_no_page_is_empty() {
     let bench = Bench::new();
     let task = bench.submitted("ann", 60).await;
-    let rows: Vec<_> = (0..60)
+    // Of the six chunks of ten the second has no failures, the fourth nothing else, and the last is not begun.
+    let failed = |index: u64| match index / 10 {
+        1 => false,
+        3 => true,
+        _ => index.is_multiple_of(7),
+    };
+    let rows: Vec<_> = (0..50)
         .map(|index| {
-            let failed = index % 7 == 0;
-            row(
-                index,
-                if failed {
-                    ItemOutcome::Failed
-                } else {
-                    ItemOutcome::Done
-                },
-            )
+            let outcome = if failed(index) {
+                ItemOutcome::Failed
+            } else {
+                ItemOutcome::Done
+            };
+            row(index, outcome)
         })
         .collect();
-    let recorded = bench.store.record_items(task.task_id, &rows, LEASE);
-    recorded.await.unwrap();
-
-    let mut listed = Vec::new();
-    let mut after = None;
-    loop {
-        let page = bench
-            .store
-            .items(task.task_id, 25, after, None)
-            .await
-            .unwrap();
-        listed.extend(page.entries);
-        after = page.next;
-        if after.is_none() {
-            break;
+    let task = settled(&bench, task, &rows).await;
+    for outcome in [None, Some(ItemOutcome::Done), Some(ItemOutcome::Failed)] {
+        let is_meant = |row: &&ItemRow| outcome.is_none_or(|outcome| row.outcome == outcome);
+        let expected: Vec<_> = rows.iter().filter(is_meant).cloned().collect();
+        for limit in [1, 2, 5, 10, 16, 25, 33, 49, 50, 51] {
+            let listing = Listing {
+                task: &task,
+                outcome,
+            };
+            let pages = pages(&bench, &listing, limit).await;
+            assert_eq!(
+                pages.len(),
+                expected.len().div_ceil(limit),
+                "{outcome:?} {limit}"
+            );
+            assert_eq!(pages.concat(), expected, "{outcome:?} {limit}");
         }
     }
-    assert_eq!(listed, rows);
+}
 
-    let failed = Some(ItemOutcome::Failed);
-    let page = bench
-        .store
-        .items(task.task_id, 5, None, failed)
-        .await
-        .unwrap();
-    let indexes: Vec<_> = page.entries.iter().map(|item| item.index).collect();
-    assert_eq!((indexes, page.next), (vec![0, 7, 14, 21, 28], Some(28)));
-    let page = bench
-        .store
-        .items(task.task_id, 5, page.next, failed)
-        .await
-        .unwrap();
-    let indexes: Vec<_> = page.entries.iter().map(|item| item.index).collect();
-    assert_eq!((indexes, page.next), (vec![35, 42, 49, 56], None));
+#[tokio::test]
+async fn where_nothing_is_to_be_listed_nothing_is_read() {
+    let bench = Bench::new();
+    let task = bench.submitted("ann", 30).await;
+    let begun = Listing {
+        task: &task,
+        outcome: None,
+    };
+    assert_eq!(pages(&bench, &begun, 5).await, [vec![]]);
+    let rows: Vec<_> = (0..30).map(|index| row(index, ItemOutcome::Done)).collect();
+    let task = settled(&bench, task, &rows).await;
+    let failed = Listing {
+        task: &task,
+        outcome: Some(ItemOutcome::Failed),
+    };
+    assert_eq!(pages(&bench, &failed, 5).await, [vec![]]);
+    assert!(bench.aws.take_calls().is_empty());
+}
+
+#[tokio::test]
+async fn rows_that_are_not_counted_are_not_listed_and_make_no_page_short() {
+    let bench = Bench::new();
+    let task = bench.submitted("ann", 30).await;
+    let rows: Vec<_> = [0..4, 10..20]
+        .into_iter()
+        .flatten()
+        .map(|index| row(index, ItemOutcome::Done))
+        .collect();
+    let task = settled(&bench, task, &rows).await;
+    // Of a worker that lost its chunk, say.
+    let uncounted: Vec<_> = [4..9, 20..25]
+        .into_iter()
+        .flatten()
+        .map(|index| row(index, ItemOutcome::Done))
+        .collect();
+    let recorded = bench.store.record_items(task.task_id, &uncounted, LEASE);
+    recorded.await.unwrap();
+    let listing = Listing {
+        task: &task,
+        outcome: None,
+    };
+    let pages = pages(&bench, &listing, 7).await;
+    assert_eq!(pages, [rows[..7].to_vec(), rows[7..].to_vec()]);
 }
 
 #[tokio::test]
 async fn a_listing_reads_only_so_far_and_says_where_to_go_on() {
     const ITEMS: u64 = 1_500;
     let bench = Bench::new();
-    let task = bench.submitted("ann", ITEMS).await;
+    let mut task = bench.submitted("ann", ITEMS).await;
+    task.chunk_items = ITEMS;
+    task.chunks.truncate(1);
     let rows: Vec<_> = (0..ITEMS)
         .map(|index| ItemRow {
             description: "x".repeat(4_000),
@@ -440,48 +502,74 @@ async fn a_listing_reads_only_so_far_and_says_where_to_go_on() {
             )
         })
         .collect();
-    let recorded = bench.store.record_items(task.task_id, &rows, LEASE);
-    recorded.await.unwrap();
-    let _ = bench.aws.take_calls();
+    let task = settled(&bench, task, &rows).await;
 
     // How much a table reads for one of its pages is not the same everywhere: 1 MB of rows here and on AWS. So it takes
     // two listings there, and elsewhere more or fewer; none reads to the end, however far that is.
-    let failed = Some(ItemOutcome::Failed);
+    let listing = Listing {
+        task: &task,
+        outcome: Some(ItemOutcome::Failed),
+    };
     let mut found = Vec::new();
-    let mut after = None;
-    loop {
-        let page = bench.store.items(task.task_id, 5, after, failed);
-        let page = page.await.unwrap();
+    let mut next = Some(ItemCursor::default());
+    while let Some(from) = next {
+        let page = bench.store.items(&listing, from, 5).await.unwrap();
         let calls = bench.aws.take_calls().len();
         assert!(calls <= 4, "{calls} calls");
         found.extend(page.entries);
-        assert!(after < page.next || page.next.is_none());
-        after = page.next;
-        if after.is_none() {
-            break;
-        }
+        next = page.next;
+        assert!(next.is_none_or(|next| next.from > from.from));
     }
     assert_eq!(found, rows[rows.len() - 1..]);
 }
 
+/// The ids of the user's tasks, page by page.
+async fn pages_of_tasks(bench: &Bench, user: &str, limit: usize) -> Vec<Vec<TaskId>> {
+    let user = UserId::from_claim(user).unwrap();
+    let mut pages = Vec::new();
+    let mut after = None;
+    loop {
+        let page = bench.store.tasks(&user, limit, after).await.unwrap();
+        pages.push(page.entries.iter().map(|task| task.task_id).collect());
+        after = page.next;
+        if after.is_none() {
+            return pages;
+        }
+    }
+}
+
 #[tokio::test]
-async fn tasks_are_listed_newest_first_and_only_ones_own() {
+async fn tasks_are_listed_newest_first_and_only_ones_own_and_no_page_is_empty() {
     let bench = Bench::new();
     let mut expected = Vec::new();
-    for _ in 0..3 {
+    for _ in 0..6 {
         let task = bench.submitted("ann", 5).await;
         bench.store.finish(&task, &Outcome::Success).await.unwrap();
         expected.insert(0, task.task_id);
         bench.wait(Duration::from_millis(5));
     }
     bench.submitted("bob", 5).await;
-    let ann = UserId::from_claim("ann").unwrap();
-    let first = bench.store.tasks(&ann, 2, None).await.unwrap();
-    let second = bench.store.tasks(&ann, 2, first.next).await.unwrap();
-    let listed: Vec<_> = [first.entries, second.entries].concat();
-    let ids: Vec<_> = listed.iter().map(|task| task.task_id).collect();
-    assert_eq!(ids, expected);
-    assert_eq!(second.next, None);
+    for limit in 1..8 {
+        let pages = pages_of_tasks(&bench, "ann", limit).await;
+        assert_eq!(pages.len(), expected.len().div_ceil(limit), "{limit}");
+        assert_eq!(pages.concat(), expected, "{limit}");
+    }
+}
+
+#[tokio::test]
+async fn tasks_that_fill_more_than_one_page_of_the_table_make_one_of_the_listing() {
+    let bench = Bench::new();
+    let mut expected = Vec::new();
+    for _ in 0..4 {
+        let mut task = bench.new_task("ann", 5);
+        task.error = Some("x".repeat(380_000));
+        let submission = bench.submit(&task, None, SeenLock::Free).await;
+        assert_eq!(submission, Submission::Accepted);
+        bench.store.finish(&task, &Outcome::Success).await.unwrap();
+        expected.insert(0, task.task_id);
+        bench.wait(Duration::from_millis(5));
+    }
+    assert_eq!(pages_of_tasks(&bench, "ann", 4).await, [expected]);
 }
 
 #[tokio::test]
