@@ -12,6 +12,7 @@ use std::{env, fs, thread};
 use anyhow::{Context, Result, bail, ensure};
 use serde::Deserialize;
 use serde_json::{Value, json};
+use url::Url;
 
 /// The collection of tasks; an id and a slash follow for a single one.
 pub const TASKS: &str = "/api/tuned-long-running-task/";
@@ -281,6 +282,19 @@ impl User {
     /// When there is no answer.
     pub fn post(&self, path: &str, body: &[u8]) -> Result<Answer> {
         self.call("POST", path, &[("content-type", "application/json")], body)
+    }
+
+    /// Follows the `Location` of an answer to a request that was sent to this path, as a client would.
+    ///
+    /// # Errors
+    ///
+    /// When there is none, when it leads out of the API, or when there is no answer.
+    pub fn follow(&self, sent_to: &str, answer: &Answer) -> Result<Answer> {
+        let api_url = &self.stack.api_url;
+        let location = answer.headers.get("location").context("no location")?;
+        let url = Url::parse(&format!("{api_url}{sent_to}"))?.join(location)?;
+        let path = url.as_str().strip_prefix(api_url.as_str());
+        self.get(path.with_context(|| format!("{location} leads to {url}"))?)
     }
 
     /// Asks for a task of so many items.

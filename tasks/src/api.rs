@@ -16,8 +16,8 @@ use crate::store::StoreError;
 use crate::task::{Task, TaskId, UserId};
 use crate::telemetry;
 
-/// Where the tasks live. Every route exists with and without a trailing slash.
-pub const TASKS_PATH: &str = "/api/tuned-long-running-task/";
+/// The last segment of the tasks' path. Every route exists with and without a trailing slash.
+const COLLECTION: &str = "tuned-long-running-task/";
 
 /// Within what time a request is answered, whatever the calls it takes do. The functions have 10 s.
 pub const ANSWER_SECONDS_MAX: Duration = Duration::from_secs(9);
@@ -227,10 +227,18 @@ impl TaskView {
     }
 }
 
-/// A task's path.
+/// Where the task is that a submit led to: relative to the URL that it was sent to, and good wherever the API is
+/// mounted. A function is told neither the path of an emulator's API nor, for certain, that of a domain's mapping; but
+/// what it is told of the request's own path ends as that ends.
 #[must_use]
-pub fn location(task_id: TaskId) -> String {
-    format!("{TASKS_PATH}{task_id}/")
+pub fn location(request: &Request, task_id: TaskId) -> String {
+    // Without the slash the last segment counts as a file, beside which a relative path begins (RFC 3986, section 5.2.3).
+    let collection = if request.raw_http_path().ends_with('/') {
+        ""
+    } else {
+        COLLECTION
+    };
+    format!("{collection}{task_id}/")
 }
 
 /// Success with this data.

@@ -20,7 +20,8 @@ fn a_task_rises_to_success_and_frees_its_user() -> Result<()> {
         submitted.json()?,
         json!({"success": true, "data": {"task_id": task_id, "task_status": "QUEUED"}})
     );
-    assert_eq!(submitted.headers["location"], format!("{TASKS}{task_id}/"));
+    let followed = user.follow(TASKS, &submitted)?;
+    assert_eq!(followed.task_id()?, task_id);
 
     let mut seen: Vec<Value> = Vec::new();
     wait_until("the task succeeds", Duration::from_mins(1), || {
@@ -39,6 +40,23 @@ fn a_task_rises_to_success_and_frees_its_user() -> Result<()> {
     let again = user.submit(1)?;
     assert_eq!(again.status, 200, "{}", again.text());
     assert_ne!(again.task_id()?, task_id);
+    Ok(())
+}
+
+#[test]
+fn the_location_of_a_task_leads_to_it_however_it_was_posted_to() -> Result<()> {
+    for path in [TASKS, TASKS.trim_end_matches('/')] {
+        let user = Stack::load()?.user()?;
+        // The first is accepted, the second told that there is an active one.
+        for status in [200, 201] {
+            let submitted = user.post(path, br#"{"number_of_items": 5}"#)?;
+            assert_eq!(submitted.status, status, "{path}: {}", submitted.text());
+            let followed = user.follow(path, &submitted)?;
+            assert_eq!(followed.status, 200, "{path}: {}", followed.text());
+            assert_eq!(followed.task_id()?, submitted.task_id()?);
+        }
+        user.cancel(&user.post(path, br#"{"number_of_items": 5}"#)?.task_id()?)?;
+    }
     Ok(())
 }
 

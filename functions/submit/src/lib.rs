@@ -99,19 +99,19 @@ impl Submit {
         match self.store_task(&task, key.as_ref()).await? {
             Decision::Accepted => {
                 self.dispatch(&task, send_by).await;
-                let mut response = accepted(task.task_id);
+                let mut response = accepted(request, task.task_id);
                 api::set_retry_after(&mut response, &task, self.store.host().now());
                 Ok(response)
             }
             Decision::Replayed(task_id) => {
-                let mut response = accepted(task_id);
+                let mut response = accepted(request, task_id);
                 api::set(&mut response, "idempotency-replayed", "true");
                 let seconds = REPLAY_RETRY_AFTER.as_secs().to_string();
                 api::set(&mut response, header::RETRY_AFTER, &seconds);
                 Ok(response)
             }
             Decision::KeyReused => Err(ApiError::KeyReused),
-            Decision::Busy(holder) => Ok(self.busy(&holder)),
+            Decision::Busy(holder) => Ok(self.busy(request, &holder)),
         }
     }
 
@@ -164,7 +164,7 @@ impl Submit {
         );
     }
 
-    fn busy(&self, holder: &Task) -> Response<Body> {
+    fn busy(&self, request: &Request, holder: &Task) -> Response<Body> {
         let body = json!({
             "success": true,
             "message": "There is an active request",
@@ -174,7 +174,7 @@ impl Submit {
         api::set(
             &mut response,
             header::LOCATION,
-            &api::location(holder.task_id),
+            &api::location(request, holder.task_id),
         );
         api::set_retry_after(&mut response, holder, self.store.host().now());
         response
@@ -190,9 +190,10 @@ enum Decision {
     Busy(Task),
 }
 
-fn accepted(task_id: TaskId) -> Response<Body> {
+fn accepted(request: &Request, task_id: TaskId) -> Response<Body> {
     let data = json!({"task_id": task_id, "task_status": Status::Queued.as_str()});
     let mut response = api::success(data);
-    api::set(&mut response, header::LOCATION, &api::location(task_id));
+    let location = api::location(request, task_id);
+    api::set(&mut response, header::LOCATION, &location);
     response
 }

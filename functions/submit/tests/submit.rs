@@ -15,6 +15,7 @@ use tasks::queue::{Message, Queue};
 use tasks::store::Store;
 use tasks::task::{Terms, Uniqueness};
 use tokio::time::Instant;
+use url::Url;
 
 const SUBMIT: &str = include_str!("../../../events/submit.json");
 const SUBMIT_IDEMPOTENT: &str = include_str!("../../../events/submit-idempotent.json");
@@ -62,8 +63,7 @@ async fn a_submit_stores_a_task_and_sends_one_message() {
     let task_id = body["data"]["task_id"].as_str().unwrap();
     let expected = json!({"success": true, "data": {"task_id": task_id, "task_status": "QUEUED"}});
     assert_eq!(body, expected);
-    let location = format!("/api/tuned-long-running-task/{task_id}/");
-    assert_eq!(response.headers()[LOCATION], location);
+    assert_eq!(response.headers()[LOCATION], format!("{task_id}/"));
     assert_eq!(response.headers()[RETRY_AFTER], "1");
     assert_eq!(response.headers()["cache-control"], "no-store");
     assert_eq!(aws.take_calls(), ["TransactWriteItems", "SendMessage"]);
@@ -95,6 +95,40 @@ async fn a_second_submit_is_told_about_the_first() {
     assert_eq!(json_of(&response), expected);
     assert!(response.headers().contains_key(LOCATION));
     assert!(response.headers().contains_key(RETRY_AFTER));
+}
+
+/// As clients do: against the URL that they sent the request to, of which the function knows the end at most.
+#[tokio::test]
+async fn the_location_leads_to_the_task_wherever_the_api_is_mounted_and_however_it_was_posted_to() {
+    let aws = EmbeddedAws::default();
+    let submit = function(&aws, Uniqueness::User);
+    for (mount, raw_path_begins) in [
+        ("https://abcdefghij.execute-api.us-east-1.amazonaws.com", ""),
+        // A stage and a domain's mapping show in the raw path or do not, an emulator's mount does not.
+        (
+            "https://abcdefghij.execute-api.us-east-1.amazonaws.com/prod",
+            "/prod",
+        ),
+        ("https://tasks.example.com/v1", "/v1"),
+        ("https://tasks.example.com/v1", ""),
+        ("http://localhost:4566/_aws/execute-api/abcdefghij", ""),
+    ] {
+        for path in [
+            "/api/tuned-long-running-task",
+            "/api/tuned-long-running-task/",
+        ] {
+            let mut event: Value = serde_json::from_str(SUBMIT).unwrap();
+            event["rawPath"] = format!("{raw_path_begins}{path}").into();
+            // The first time it is accepted, and then there is an active one.
+            let response = submit.handle(&request(&event.to_string())).await;
+            let body = json_of(&response);
+            let task_id = body["data"]["task_id"].as_str().unwrap();
+            let location = response.headers()[LOCATION].to_str().unwrap();
+            let posted_to = Url::parse(&format!("{mount}{path}")).unwrap();
+            let expected = format!("{mount}/api/tuned-long-running-task/{task_id}/");
+            assert_eq!(posted_to.join(location).unwrap().as_str(), expected);
+        }
+    }
 }
 
 #[tokio::test]
