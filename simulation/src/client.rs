@@ -37,6 +37,20 @@ struct Answer {
     body: Value,
 }
 
+impl Answer {
+    /// Whether to look again is said exactly as long as there is something to wait for.
+    fn judge_wait(&self, told: &str) -> Result<(), String> {
+        let is_open = matches!(told, "QUEUED" | "PROCESSING");
+        if self.retry_after.is_some() == is_open {
+            return Ok(());
+        }
+        let wait = self.retry_after;
+        Err(format!(
+            "a client was told {told} and to look again in {wait:?} s"
+        ))
+    }
+}
+
 struct Actor {
     run: Run,
     name: String,
@@ -153,6 +167,12 @@ impl Actor {
         if answer.replayed && !has_key {
             return Err(format!("{id} is called a repetition of nothing"));
         }
+        if answer.replayed {
+            let told = answer.body["data"]["task_status"].as_str();
+            let told = told.unwrap_or_default();
+            state.ledger.judge_state(id, told, asked_at)?;
+            answer.judge_wait(told)?;
+        }
         let Some(key) = self.script.key.clone().filter(|_| has_key) else {
             return Ok(());
         };
@@ -230,6 +250,7 @@ impl Actor {
         let world = &self.run.world;
         let path = format!("{PATH}{id}/");
         loop {
+            let asked_at = world.now();
             let answer = self
                 .call(Function::Status, "GET", &path, Some(id), None, "")
                 .await;
@@ -244,20 +265,16 @@ impl Actor {
                 ));
                 return;
             }
-            let verdict = world
-                .state()
-                .ledger
-                .judge_view(&self.name, id, &answer.body["data"]);
+            let view = &answer.body["data"];
+            let told = view["task_status"].as_str().unwrap_or_default();
+            let verdict = {
+                let ledger = &mut world.state().ledger;
+                ledger
+                    .judge_view(&self.name, id, view)
+                    .and_then(|()| ledger.judge_state(id, told, asked_at))
+                    .and_then(|()| answer.judge_wait(told))
+            };
             world.judge(verdict);
-            let status = answer.body["data"]["task_status"].as_str();
-            let is_open = matches!(status, Some("QUEUED" | "PROCESSING"));
-            if answer.retry_after.is_some() != is_open {
-                world.complain(format!(
-                    "a client was told {status:?} and to look again in {:?} s",
-                    answer.retry_after
-                ));
-                return;
-            }
             match answer.retry_after {
                 Some(seconds) => tokio::time::sleep(Duration::from_secs(seconds)).await,
                 None => return,
@@ -294,6 +311,12 @@ impl Actor {
                 .map(|task| task.chunks.iter().map(|chunk| chunk.cursor).sum());
             if counted != Some(shown as u64) {
                 world.complain(format!("{shown} items are listed, {counted:?} are counted"));
+            }
+            let next = &items.body["data"]["next_cursor"];
+            if !next.is_null() {
+                world.complain(format!(
+                    "all items are listed, and more are promised at {next}"
+                ));
             }
         }
         let foreign = {
@@ -348,7 +371,18 @@ impl Actor {
             }
             found |= listed == Some(id);
         }
-        (!found).then(|| format!("{id} is missing in its user's list"))
+        if !found {
+            return Some(format!("{id} is missing in its user's list"));
+        }
+        let (listed, next) = (&body["data"]["tasks"], &body["data"]["next_cursor"]);
+        let owns = state.ledger.tasks.keys();
+        let owns = owns.filter(|id| {
+            let task = state.ledger.task(id);
+            task.is_some_and(|task| task.user.as_str() == self.script.user)
+        });
+        let are_all = listed.as_array().map(Vec::len) == Some(owns.count());
+        (are_all && !next.is_null())
+            .then(|| format!("all tasks are listed, and more are promised at {next}"))
     }
 
     async fn pause(&self) {

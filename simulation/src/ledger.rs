@@ -47,6 +47,8 @@ pub(crate) struct Record {
     pub(crate) moved_at: Duration,
     /// When one of its cursors last moved.
     pub(crate) settled_at: Duration,
+    /// When a worker first claimed a part of it.
+    begun_at: Option<Duration>,
     /// When it ended.
     pub(crate) ended_at: Option<Duration>,
     /// Its settled items: whether each failed.
@@ -255,6 +257,7 @@ impl Ledger {
             created_at: now,
             moved_at: now,
             settled_at: now,
+            begun_at: None,
             ended_at: None,
             items: BTreeMap::new(),
             claimers: BTreeMap::new(),
@@ -322,6 +325,9 @@ impl Ledger {
         if let Some(record) = self.tasks.get_mut(&after.task_id) {
             if moved {
                 record.moved_at = now;
+            }
+            if after.status == Status::Processing {
+                record.begun_at.get_or_insert(now);
             }
             if !after.status.is_open() {
                 record.ended_at = Some(now);
@@ -606,6 +612,28 @@ impl Ledger {
             .collect();
         claim(alike.len() <= 1, || {
             format!("a user has several open tasks of which there may be one: {alike:?}")
+        })
+    }
+
+    /// Judges the state that a client is told a task is in, which it asked for at this time: at some moment since then
+    /// the task must have been in it.
+    ///
+    /// # Errors
+    ///
+    /// When it was not.
+    pub(crate) fn judge_state(&self, id: TaskId, told: &str, asked_at: Duration) -> Verdict {
+        let (Some(task), Some(record)) = (self.task(&id), self.tasks.get(&id)) else {
+            return Err(format!("{id} is said to be {told} and is not stored"));
+        };
+        let left_at = match told {
+            "QUEUED" => record.begun_at.or(record.ended_at),
+            "PROCESSING" => record.begun_at.and(record.ended_at),
+            _ => None,
+        };
+        let is = task.status.as_str();
+        let was_so = left_at.is_some_and(|left_at| left_at >= asked_at);
+        claim(is == told || was_so, || {
+            format!("{id} is said to be {told} and is {is}")
         })
     }
 

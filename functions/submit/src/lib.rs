@@ -15,7 +15,7 @@ use tasks::api::{self, ANSWER_SECONDS_MAX, ApiError};
 use tasks::config::{ConfigError, Environment};
 use tasks::queue::{Message, Queue};
 use tasks::store::{SeenLock, Store, StoreError, Submission};
-use tasks::task::{IdempotencyKey, Status, Task, TaskId, Terms};
+use tasks::task::{IdempotencyKey, Task, TaskId, Terms};
 use tasks::telemetry;
 use tokio::time::{Instant, timeout_at};
 
@@ -25,9 +25,6 @@ const ROUNDS_MAX: usize = 4;
 /// How long after its arrival a submit still waits for its message to be sent, so that there is time
 /// to answer that it is accepted.
 const SEND_SECONDS_MAX: Duration = ANSWER_SECONDS_MAX.saturating_sub(Duration::from_secs(1));
-
-/// How long a replayed submit tells its client to wait: it asks for a task whose state is not read.
-const REPLAY_RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// What the function is configured with.
 #[derive(Clone, Debug)]
@@ -99,15 +96,15 @@ impl Submit {
         match self.store_task(&task, key.as_ref()).await? {
             Decision::Accepted => {
                 self.dispatch(&task, send_by).await;
-                let mut response = accepted(request, task.task_id);
-                api::set_retry_after(&mut response, &task, self.store.host().now());
-                Ok(response)
+                Ok(self.accepted(request, &task))
             }
             Decision::Replayed(task_id) => {
-                let mut response = accepted(request, task_id);
+                // What became of it since: a key must not claim that something runs that does not. It is found: a key
+                // is forgotten a day after its task was accepted, a task is kept for a day after its end, or longer.
+                let task = self.store.task(&task.user, task_id).await?;
+                let task = task.ok_or(ApiError::NotFound)?;
+                let mut response = self.accepted(request, &task);
                 api::set(&mut response, "idempotency-replayed", "true");
-                let seconds = REPLAY_RETRY_AFTER.as_secs().to_string();
-                api::set(&mut response, header::RETRY_AFTER, &seconds);
                 Ok(response)
             }
             Decision::KeyReused => Err(ApiError::KeyReused),
@@ -164,19 +161,30 @@ impl Submit {
         );
     }
 
+    fn accepted(&self, request: &Request, task: &Task) -> Response<Body> {
+        let data = json!({"task_id": task.task_id, "task_status": task.status.as_str()});
+        self.pointing_to(task, request, api::success(data))
+    }
+
     fn busy(&self, request: &Request, holder: &Task) -> Response<Body> {
         let body = json!({
             "success": true,
             "message": "There is an active request",
             "data": {"task_id": holder.task_id},
         });
-        let mut response = api::respond(StatusCode::CREATED, &body);
-        api::set(
-            &mut response,
-            header::LOCATION,
-            &api::location(request, holder.task_id),
-        );
-        api::set_retry_after(&mut response, holder, self.store.host().now());
+        self.pointing_to(holder, request, api::respond(StatusCode::CREATED, &body))
+    }
+
+    /// The response with where the task is and when to look.
+    fn pointing_to(
+        &self,
+        task: &Task,
+        request: &Request,
+        mut response: Response<Body>,
+    ) -> Response<Body> {
+        let location = api::location(request, task.task_id);
+        api::set(&mut response, header::LOCATION, &location);
+        api::set_retry_after(&mut response, task, self.store.host().now());
         response
     }
 }
@@ -188,12 +196,4 @@ enum Decision {
     KeyReused,
     /// This task is active.
     Busy(Task),
-}
-
-fn accepted(request: &Request, task_id: TaskId) -> Response<Body> {
-    let data = json!({"task_id": task_id, "task_status": Status::Queued.as_str()});
-    let mut response = api::success(data);
-    let location = api::location(request, task_id);
-    api::set(&mut response, header::LOCATION, &location);
-    response
 }

@@ -10,9 +10,10 @@ use std::time::Duration;
 use submit::Submit;
 use submit::request::BODY_BYTES_MAX;
 use tasks::api::ANSWER_SECONDS_MAX;
+use tasks::chunk::Owner;
 use tasks::host::Host;
 use tasks::queue::{Message, Queue};
-use tasks::store::Store;
+use tasks::store::{Claim, Store};
 use tasks::task::{Terms, Uniqueness};
 use tokio::time::Instant;
 use url::Url;
@@ -142,22 +143,65 @@ async fn different_requests_may_run_side_by_side_if_the_stack_is_set_so() {
 }
 
 #[tokio::test]
-async fn a_repeated_key_is_answered_as_the_first_time() {
+async fn a_repeated_key_names_the_same_task_and_what_it_is_now() {
     let aws = EmbeddedAws::default();
     let submit = function(&aws, Uniqueness::User);
+    let store = Store::new(aws.dynamodb("others"), aws.table().name(), Host::system());
     let first = submit.handle(&request(SUBMIT_IDEMPOTENT)).await;
-    let again = submit.handle(&request(SUBMIT_IDEMPOTENT)).await;
     assert!(!first.headers().contains_key("idempotency-replayed"));
-    assert_eq!(again.headers()["idempotency-replayed"], "true");
-    assert_eq!(again.status(), 200);
-    assert_eq!(again.body(), first.body());
-    assert_eq!(aws.take_sent().len(), 1);
+    let [sent] = &aws.take_sent()[..] else {
+        panic!("not one message")
+    };
+    let message = Message::parse(&sent.body).unwrap();
+    let _ = aws.take_calls();
 
+    let again = async |expected: &str| {
+        let again = submit.handle(&request(SUBMIT_IDEMPOTENT)).await;
+        assert_eq!(again.headers()["idempotency-replayed"], "true");
+        assert_eq!(again.status(), 200);
+        assert_eq!(again.headers()[LOCATION], first.headers()[LOCATION]);
+        let mut body = json_of(&first);
+        body["data"]["task_status"] = expected.into();
+        assert_eq!(json_of(&again), body);
+        again.headers().contains_key(RETRY_AFTER)
+    };
+    assert!(again("QUEUED").await);
+    assert_eq!(aws.take_calls(), ["TransactWriteItems", "GetItem"]);
+    let (owner, until) = (Owner::new(1), store.host().now());
+    let Claim::Claimed(task) = store.claim(&message, 0, &owner, until).await.unwrap() else {
+        panic!("not claimed")
+    };
+    assert!(again("PROCESSING").await);
+    store.cancel(&task).await.unwrap();
+    assert!(!again("CANCELLED").await, "there is nothing to wait for");
+    assert!(aws.take_sent().is_empty());
+}
+
+#[tokio::test]
+async fn a_key_is_refused_to_another_request() {
+    let aws = EmbeddedAws::default();
+    let submit = function(&aws, Uniqueness::User);
+    submit.handle(&request(SUBMIT_IDEMPOTENT)).await;
     let mut other = request(SUBMIT_IDEMPOTENT);
     *other.body_mut() = r#"{"number_of_items": 6}"#.into();
     let refused = submit.handle(&other).await;
     assert_eq!(refused.status(), 422);
     assert_eq!(json_of(&refused)["success"], false);
+}
+
+#[tokio::test]
+async fn a_key_whose_task_was_deleted_by_hand_promises_nothing() {
+    let aws = EmbeddedAws::default();
+    let (_, first) = answer(&aws, &request(SUBMIT_IDEMPOTENT)).await;
+    let task_id = first["data"]["task_id"].as_str().unwrap();
+    let key = json!({
+        "pk": {"S": "USER#3f1c2b9e-7a54-4d0e-9b1a-5f7d6c8e9a10"},
+        "sk": {"S": format!("TASK#{task_id}")},
+    });
+    let delete = json!({"TableName": aws.table().name(), "Key": key});
+    let _ = aws.table().execute("DeleteItem", &delete);
+    let (status, body) = answer(&aws, &request(SUBMIT_IDEMPOTENT)).await;
+    assert_eq!((status, &body["success"]), (404, &json!(false)));
 }
 
 #[tokio::test]

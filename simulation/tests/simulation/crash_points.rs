@@ -140,6 +140,24 @@ fn submits() -> Vec<Case> {
         ..case("cancel", cancelled)
     });
 
+    let mut over = small(3);
+    over.settings.item = (seconds(100), seconds(100));
+    over.clients[0].cancel_after = Some(seconds(3));
+    over.clients[0].key = Some("key".into());
+    over.clients[0].afterwards = Afterwards::Repeat;
+    cases.push(Case {
+        ends: &["CANCELLED"],
+        shows: Some("CANCELLED"),
+        takes_its_way: |report| {
+            report
+                .figures
+                .calls
+                .get(&(Function::Submit, "submit"))
+                .is_some_and(|&submits| submits == 2)
+        },
+        ..case("submit again under the key of a cancelled task", over)
+    });
+
     let mut too_late = small(1);
     too_late.clients[0].afterwards = Afterwards::Cancel;
     cases.push(case("cancel too late", too_late));
