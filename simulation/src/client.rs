@@ -503,7 +503,7 @@ impl Actor {
         if !body.is_empty() {
             event["body"] = json!(body);
         }
-        let request = lambda_http::request::from_str(&event.to_string());
+        let request = tasks::serve::request(&event.to_string());
         if let Err(error) = &request {
             self.run
                 .world

@@ -55,6 +55,9 @@ pub enum ApiError {
     /// The idempotency key belongs to a request with another body.
     #[error("Idempotency-Key was already used with a different request body")]
     KeyReused,
+    /// A fault of ours, which the log describes.
+    #[error("Internal server error")]
+    Internal,
     /// The store could not do it, now or at all.
     #[error("Service temporarily unavailable, please try again")]
     Store(#[from] StoreError),
@@ -76,6 +79,7 @@ impl ApiError {
             Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::UnsupportedMediaType(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::KeyReused => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
             Self::Store(_) => StatusCode::SERVICE_UNAVAILABLE,
         }
     }

@@ -33,7 +33,7 @@ async fn submitted(store: &Store, user: &str) -> Task {
 
 async fn cancel(store: &Store, task_id: impl ToString) -> (u16, Value) {
     let event = CANCEL.replace(SAMPLE_TASK, &task_id.to_string());
-    let request: Request = lambda_http::request::from_str(&event).unwrap();
+    let request: Request = tasks::serve::request(&event).unwrap();
     let response = Cancel::new(store.clone()).handle(&request).await;
     let body = serde_json::from_slice(response.body()).unwrap();
     (response.status().as_u16(), body)

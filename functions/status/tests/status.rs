@@ -94,7 +94,7 @@ impl Bench {
 /// The sample event, but about this task.
 fn about(event: &str, task_id: impl ToString) -> Request {
     let event = event.replace(SAMPLE_TASK, &task_id.to_string());
-    lambda_http::request::from_str(&event).unwrap()
+    tasks::serve::request(&event).unwrap()
 }
 
 fn with_query(event: &str, task_id: impl ToString, query: &Value) -> Request {

@@ -35,7 +35,7 @@ fn function(aws: &EmbeddedAws, uniqueness: Uniqueness) -> Submit {
 }
 
 fn request(event: &str) -> Request {
-    lambda_http::request::from_str(event).unwrap()
+    tasks::serve::request(event).unwrap()
 }
 
 fn with_body(body: impl Into<Body>) -> Request {

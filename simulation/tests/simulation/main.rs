@@ -1,8 +1,15 @@
 //! What is proved by simulation, beyond the seeds that `simulate` runs.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a failed unwrap is a failed test"
+)]
+
 mod calls;
 mod crash_points;
 mod fairness;
 mod guards;
+mod hostile_events;
 mod seeds;
 mod undisturbed;
