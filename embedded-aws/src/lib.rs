@@ -9,6 +9,7 @@
 //! caller, fail, time out, or take effect without the caller ever learning of it.
 
 mod dynamodb;
+mod lambda;
 mod server;
 mod sqs;
 
@@ -29,6 +30,7 @@ use aws_smithy_types::body::SdkBody;
 use serde_json::{Value, json};
 
 pub use dynamodb::{ENDPOINT_VARIABLE, Table, plain};
+pub use lambda::{FailedStart, start_unconfigured};
 pub use sqs::{QUEUE_URL, Sent};
 
 /// How long `DynamoDB` recognises the repetition of a transaction by its token.

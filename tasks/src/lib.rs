@@ -13,6 +13,7 @@ pub mod api;
 pub mod aws;
 pub mod chunk;
 pub mod config;
+pub mod exit;
 pub mod host;
 pub mod listing;
 pub mod queue;

@@ -1,15 +1,21 @@
 //! The process around [`Cancel`].
 
+use std::process::ExitCode;
+
 use cancel::{Cancel, Config};
 use lambda_http::Error;
 use tasks::host::Host;
 use tasks::serve::serve;
 use tasks::store::Store;
-use tasks::{aws, telemetry};
+use tasks::{aws, exit, telemetry};
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<(), Error> {
+async fn main() -> ExitCode {
     telemetry::init();
+    exit::after(run().await).await
+}
+
+async fn run() -> Result<(), Error> {
     let config = Config::from_env()?;
     let aws = aws::config().await?;
     let store = Store::new(

@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use cancel::Cancel;
-use embedded_aws::EmbeddedAws;
+use embedded_aws::{EmbeddedAws, start_unconfigured};
 use lambda_http::Request;
 use serde_json::{Value, json};
 use tasks::host::Host;
@@ -76,4 +76,16 @@ async fn somebody_elses_task_cannot_be_found() {
         assert_eq!(cancel(&store, id).await, (404, expected.clone()));
     }
     assert_eq!(aws.table().rows(), before);
+}
+
+#[test]
+fn a_start_that_fails_is_reported_and_why_is_logged() {
+    let start = start_unconfigured(env!("CARGO_BIN_EXE_cancel"));
+    let told = json!({
+        "errorType": "Runtime.CannotRun",
+        "errorMessage": "The function cannot run. Its log says why.",
+    });
+    assert_eq!(start.call, "post /2018-06-01/runtime/init/error");
+    assert_eq!((start.told, start.exit_code), (told, Some(1)));
+    assert!(start.log.contains("TABLE_NAME is missing"), "{}", start.log);
 }

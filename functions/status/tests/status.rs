@@ -8,7 +8,7 @@
 
 use std::time::Duration;
 
-use embedded_aws::EmbeddedAws;
+use embedded_aws::{EmbeddedAws, start_unconfigured};
 use lambda_http::http::header::{CACHE_CONTROL, ETAG, IF_NONE_MATCH, RETRY_AFTER};
 use lambda_http::{Body, Request, Response};
 use serde_json::{Value, json};
@@ -442,4 +442,16 @@ async fn a_wrong_query_is_named() {
         let body = json_of(&response);
         assert!(body["message"][field][0].is_string(), "{body}");
     }
+}
+
+#[test]
+fn a_start_that_fails_is_reported_and_why_is_logged() {
+    let start = start_unconfigured(env!("CARGO_BIN_EXE_status"));
+    let told = json!({
+        "errorType": "Runtime.CannotRun",
+        "errorMessage": "The function cannot run. Its log says why.",
+    });
+    assert_eq!(start.call, "post /2018-06-01/runtime/init/error");
+    assert_eq!((start.told, start.exit_code), (told, Some(1)));
+    assert!(start.log.contains("TABLE_NAME is missing"), "{}", start.log);
 }

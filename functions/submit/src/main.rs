@@ -1,16 +1,22 @@
 //! The process around [`Submit`].
 
+use std::process::ExitCode;
+
 use lambda_http::Error;
 use submit::{Config, Submit};
 use tasks::host::Host;
 use tasks::queue::Queue;
 use tasks::serve::serve;
 use tasks::store::Store;
-use tasks::{aws, telemetry};
+use tasks::{aws, exit, telemetry};
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<(), Error> {
+async fn main() -> ExitCode {
     telemetry::init();
+    exit::after(run().await).await
+}
+
+async fn run() -> Result<(), Error> {
     let config = Config::from_env()?;
     let aws = aws::config().await?;
     let store = Store::new(

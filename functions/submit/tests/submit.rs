@@ -2,7 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
-use embedded_aws::{Call, EmbeddedAws, Fault, QUEUE_URL};
+use embedded_aws::{Call, EmbeddedAws, Fault, QUEUE_URL, start_unconfigured};
 use lambda_http::http::header::{CONTENT_TYPE, LOCATION, RETRY_AFTER};
 use lambda_http::{Body, Request, Response};
 use serde_json::{Value, json};
@@ -401,4 +401,16 @@ async fn an_answer_comes_in_time_however_slow_the_table_and_the_queue_are() {
         assert_eq!(status, expected, "{slow}: {body}");
         assert!(began.elapsed() <= ANSWER_SECONDS_MAX);
     }
+}
+
+#[test]
+fn a_start_that_fails_is_reported_and_why_is_logged() {
+    let start = start_unconfigured(env!("CARGO_BIN_EXE_submit"));
+    let told = json!({
+        "errorType": "Runtime.CannotRun",
+        "errorMessage": "The function cannot run. Its log says why.",
+    });
+    assert_eq!(start.call, "post /2018-06-01/runtime/init/error");
+    assert_eq!((start.told, start.exit_code), (told, Some(1)));
+    assert!(start.log.contains("TABLE_NAME is missing"), "{}", start.log);
 }

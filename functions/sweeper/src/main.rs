@@ -1,12 +1,18 @@
 //! The process around [`Sweeper`].
 
-use lambda_runtime::{Error, LambdaEvent, run, service_fn};
+use std::process::ExitCode;
+
+use lambda_runtime::{Error, LambdaEvent, service_fn};
 use sweeper::{Config, Sweeper};
-use tasks::{aws, host::Host, queue::Queue, store::Store, telemetry};
+use tasks::{aws, exit, host::Host, queue::Queue, store::Store, telemetry};
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<(), Error> {
+async fn main() -> ExitCode {
     telemetry::init();
+    exit::after(run().await).await
+}
+
+async fn run() -> Result<(), Error> {
     let config = Config::from_env()?;
     let aws = aws::config().await?;
     let dynamodb = aws_sdk_dynamodb::Client::new(&aws);
@@ -14,7 +20,7 @@ async fn main() -> Result<(), Error> {
     let queue = Queue::new(aws_sdk_sqs::Client::new(&aws), config.queue_url);
     let sweeper = &Sweeper::new(store, queue, config.patience);
     // The event says only that it is time.
-    run(service_fn(|_: LambdaEvent<IgnoredEvent>| async move {
+    lambda_runtime::run(service_fn(|_: LambdaEvent<IgnoredEvent>| async move {
         let swept = sweeper.sweep(config.timeout).await;
         tracing::info!(?swept, "swept");
         // Whatever could be done is done; an alarm watches the function's errors.

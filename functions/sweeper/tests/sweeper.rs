@@ -5,7 +5,8 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use embedded_aws::{Call, EmbeddedAws, Fault, QUEUE_URL};
+use embedded_aws::{Call, EmbeddedAws, Fault, QUEUE_URL, start_unconfigured};
+use serde_json::json;
 use sweeper::{Patience, Sweeper, Swept};
 use tasks::chunk::Owner;
 use tasks::host::{Host, Timestamp};
@@ -255,4 +256,16 @@ async fn a_shard_that_cannot_be_listed_does_not_keep_the_others_from_being_swept
     let swept = bench.sweeper.sweep(TIMEOUT).await;
     assert_eq!(swept.errors, 1);
     assert!((50..100).contains(&swept.dispatched), "{swept:?}");
+}
+
+#[test]
+fn a_start_that_fails_is_reported_and_why_is_logged() {
+    let start = start_unconfigured(env!("CARGO_BIN_EXE_sweeper"));
+    let told = json!({
+        "errorType": "Runtime.CannotRun",
+        "errorMessage": "The function cannot run. Its log says why.",
+    });
+    assert_eq!(start.call, "post /2018-06-01/runtime/init/error");
+    assert_eq!((start.told, start.exit_code), (told, Some(1)));
+    assert!(start.log.contains("TABLE_NAME is missing"), "{}", start.log);
 }

@@ -1,15 +1,20 @@
 //! The process around [`Worker`].
 
+use std::process::ExitCode;
 use std::sync::Arc;
 
 use aws_lambda_events::event::sqs::SqsEvent;
-use lambda_runtime::{Error, LambdaEvent, run, service_fn};
-use tasks::{aws, host::Host, queue::Queue, store::Store, telemetry};
+use lambda_runtime::{Error, LambdaEvent, service_fn};
+use tasks::{aws, exit, host::Host, queue::Queue, store::Store, telemetry};
 use worker::{Config, Process, Worker, item};
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<(), Error> {
+async fn main() -> ExitCode {
     telemetry::init();
+    exit::after(run().await).await
+}
+
+async fn run() -> Result<(), Error> {
     let config = Config::from_env()?;
     let aws = aws::config().await?;
     let dynamodb = aws_sdk_dynamodb::Client::new(&aws);
@@ -21,7 +26,7 @@ async fn main() -> Result<(), Error> {
         Box::pin(async move { item::process_item(item, &settings).await })
     });
     let worker = &Worker::new(store, queue, config.pace, process);
-    run(service_fn(|event: LambdaEvent<SqsEvent>| async move {
+    lambda_runtime::run(service_fn(|event: LambdaEvent<SqsEvent>| async move {
         Ok::<_, Error>(worker.handle(event.payload, config.timeout).await)
     }))
     .await

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent};
-use embedded_aws::{Call, EmbeddedAws, Fault, QUEUE_URL};
+use embedded_aws::{Call, EmbeddedAws, Fault, QUEUE_URL, start_unconfigured};
 use serde_json::{Value, json};
 use tasks::host::{Host, Timestamp};
 use tasks::queue::{Message, Queue};
@@ -662,4 +662,16 @@ async fn the_sample_event_is_what_the_queue_sends() {
     let event: Value = serde_json::from_str(&sample).unwrap();
     let body: Value = serde_json::from_str(event["Records"][0]["body"].as_str().unwrap()).unwrap();
     assert_eq!(body, serde_json::to_value(Message::first(&task)).unwrap());
+}
+
+#[test]
+fn a_start_that_fails_is_reported_and_why_is_logged() {
+    let start = start_unconfigured(env!("CARGO_BIN_EXE_worker"));
+    let told = json!({
+        "errorType": "Runtime.CannotRun",
+        "errorMessage": "The function cannot run. Its log says why.",
+    });
+    assert_eq!(start.call, "post /2018-06-01/runtime/init/error");
+    assert_eq!((start.told, start.exit_code), (told, Some(1)));
+    assert!(start.log.contains("TABLE_NAME is missing"), "{}", start.log);
 }
