@@ -1,11 +1,13 @@
 //! The AWS CLI of the virtual environment, pointed at the emulator or at the developer's AWS account.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
+use crate::environment;
 use crate::places::Places;
 use crate::process;
 
@@ -28,7 +30,7 @@ pub(crate) enum Aws {
 impl Aws {
     /// Runs the AWS CLI and reads its answer; `Value::Null` when it has none.
     pub(crate) fn call(&self, arguments: &[&str]) -> Result<Value> {
-        let mut command = self.tool("aws");
+        let mut command = self.cli();
         let output = process::capture(command.args(arguments).args(["--output", "json"]), |_| {})?;
         // The service and the operation; what follows is long.
         let call = arguments[..arguments.len().min(2)].join(" ");
@@ -55,43 +57,67 @@ impl Aws {
         answer
     }
 
-    /// A program of the virtual environment (`aws`, `sam`) that will talk to this place.
-    pub(crate) fn tool(&self, name: &str) -> Command {
-        let places = self.places();
-        let mut command = Command::new(places.tool(name));
-        command
-            .current_dir(&places.root)
-            .env("AWS_PAGER", "")
-            .env("SAM_CLI_TELEMETRY", "0")
-            .env("PYTHONWARNINGS", "ignore");
-        if let Self::Local {
-            endpoint, region, ..
-        } = self
-        {
-            if name == "aws" {
-                // `aws sqs` of the AWS CLI 1 pays no attention to the variable below, and would call AWS.
-                command.args(["--endpoint-url", endpoint]);
-            }
-            for (name, _) in std::env::vars_os() {
-                if name.to_string_lossy().starts_with("AWS_") {
-                    command.env_remove(name);
-                }
-            }
-            command
-                .env("AWS_PAGER", "")
-                .env("AWS_ENDPOINT_URL", endpoint)
-                .env("AWS_REGION", region)
-                .env("AWS_DEFAULT_REGION", region)
-                .env("AWS_ACCESS_KEY_ID", LOCAL_KEY)
-                .env("AWS_SECRET_ACCESS_KEY", LOCAL_KEY)
-                .env("AWS_EC2_METADATA_DISABLED", "true")
-                // Not the developer's files: they may name another endpoint, output format or region.
-                .env("AWS_CONFIG_FILE", "/dev/null")
-                .env("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")
-                .env("NO_PROXY", "127.0.0.1,localhost,.localhost")
-                .env("no_proxy", "127.0.0.1,localhost,.localhost");
+    /// The AWS CLI, which will talk to this place.
+    pub(crate) fn cli(&self) -> Command {
+        let mut command = self.python_module("awscli");
+        if let Self::Local { endpoint, .. } = self {
+            // `aws sqs` of the AWS CLI 1 pays no attention to the variable, and would call AWS.
+            command.args(["--endpoint-url", endpoint]);
         }
         command
+    }
+
+    /// The SAM CLI, which will talk to this place.
+    pub(crate) fn sam(&self) -> Command {
+        self.python_module("samcli")
+    }
+
+    /// As a module and not by its script, whose first line cannot hold every path; isolated (`-I`), so that not even
+    /// the developer's own environment changes what Python runs.
+    fn python_module(&self, module: &str) -> Command {
+        let places = self.places();
+        let python = places.tool("python");
+        let mut command = match self {
+            Self::Local { .. } => self.made_for_the_emulator(python),
+            Self::Account { .. } => Command::new(python),
+        };
+        command
+            .args(["-I", "-W", "ignore", "-m", module])
+            .current_dir(&places.root)
+            .env("AWS_PAGER", "")
+            .env("SAM_CLI_TELEMETRY", "0");
+        command
+    }
+
+    /// A program that knows no AWS but the emulator.
+    fn made_for_the_emulator(&self, program: impl AsRef<OsStr>) -> Command {
+        let mut command = environment::command(program);
+        command.envs(self.variables());
+        command
+    }
+
+    /// What leads the AWS tools and SDKs to the emulator. Nothing on AWS, where the developer's own settings do.
+    pub(crate) fn variables(&self) -> Vec<(&'static str, &str)> {
+        const LOOPBACK: &str = "127.0.0.1,localhost,.localhost";
+        let Self::Local {
+            endpoint, region, ..
+        } = self
+        else {
+            return Vec::new();
+        };
+        vec![
+            ("AWS_ENDPOINT_URL", endpoint),
+            ("AWS_REGION", region),
+            ("AWS_DEFAULT_REGION", region),
+            ("AWS_ACCESS_KEY_ID", LOCAL_KEY),
+            ("AWS_SECRET_ACCESS_KEY", LOCAL_KEY),
+            ("AWS_EC2_METADATA_DISABLED", "true"),
+            // Not the developer's files: they may name another endpoint, output format or region.
+            ("AWS_CONFIG_FILE", "/dev/null"),
+            ("AWS_SHARED_CREDENTIALS_FILE", "/dev/null"),
+            ("NO_PROXY", LOOPBACK),
+            ("no_proxy", LOOPBACK),
+        ]
     }
 
     fn places(&self) -> &Places {

@@ -16,6 +16,7 @@ use crate::aws::Aws;
 use crate::commands::{self, UpOptions};
 use crate::deploy::Settings;
 use crate::dynamodb::{self, ENDPOINT_VARIABLE};
+use crate::environment;
 use crate::functions::FUNCTIONS;
 use crate::mutants;
 use crate::places::Places;
@@ -272,7 +273,7 @@ fn template(run: &Run, output: &mut Output) -> Result<()> {
         endpoint: "http://127.0.0.1:9".to_owned(),
         region: settings.region,
     };
-    let mut sam = nowhere.tool("sam");
+    let mut sam = nowhere.sam();
     sam.args(["validate", "--lint", "--template-file"]);
     output.succeed(sam.arg(run.places.template()))
 }
@@ -321,7 +322,7 @@ fn recovery_tests(run: &Run, output: &mut Output) -> Result<()> {
 /// The page in a real browser, and what can be tested of it without one.
 fn page_tests(run: &Run, output: &mut Output) -> Result<()> {
     tools::install(&run.places, &Steps::new())?;
-    let mut command = Command::new(run.places.root.join("browser-tests/run"));
+    let mut command = environment::command(run.places.root.join("browser-tests/run"));
     if run.long {
         command.arg("--long");
     }

@@ -1,6 +1,7 @@
 //! The command line, and what each command does.
 
 use std::collections::BTreeMap;
+use std::env;
 use std::fs::File;
 use std::io::Write;
 use std::path::PathBuf;
@@ -182,12 +183,8 @@ pub(crate) fn run(cli: Cli) -> Result<ExitCode> {
         }
         Task::UploadPage { stack } => upload_page(&places, &stack),
         Task::Aws { arguments } => {
-            let status = process::show(
-                Stack::load(&places)?
-                    .aws(&places)
-                    .tool("aws")
-                    .args(arguments),
-            )?;
+            let aws = Stack::load(&places)?.aws(&places);
+            let status = process::show(aws.cli().args(arguments))?;
             Ok(status
                 .code()
                 .and_then(|code| u8::try_from(code).ok())
@@ -212,7 +209,14 @@ fn watch(places: &Places, function: &str, options: &[String]) -> Result<ExitCode
         &name,
     ];
     let variables = aws.call(&[&call[..], &query[..]].concat())?;
-    let mut watch = aws.tool("cargo-lambda");
+    // It runs cargo, so it gets what cargo gets.
+    let mut watch = process::as_by_hand(places.tool("cargo-lambda"), &places.root);
+    for (name, _) in env::vars_os() {
+        if name.to_string_lossy().starts_with("AWS_") {
+            watch.env_remove(&name);
+        }
+    }
+    watch.envs(aws.variables());
     for (name, value) in variables.as_object().into_iter().flatten() {
         if let Some(value) = value.as_str() {
             watch.env(name, value);
@@ -378,7 +382,6 @@ fn fill(
             }
             _ => None,
         },
-        aws_cli: places.tool("aws").display().to_string(),
         endpoint_url: endpoint,
         outputs,
     };

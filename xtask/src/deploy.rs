@@ -104,7 +104,7 @@ pub(crate) fn deploy(
     set: &[(String, String)],
 ) -> Result<Outputs> {
     steps.run("deploy template.yaml", |step| {
-        let mut sam = aws.tool("sam");
+        let mut sam = aws.sam();
         sam.args([
             "deploy",
             "--config-env",

@@ -80,6 +80,10 @@ fn compile(places: &Places, step: &Step, how: Build) -> Result<Vec<Built>> {
     if how == Build::Release {
         cargo.arg("--release");
     }
+    // Its lines are read, so they must be there and without colours, whatever the developer likes to see.
+    cargo
+        .env("CARGO_TERM_COLOR", "never")
+        .env("CARGO_TERM_QUIET", "false");
     let mut crates = 0;
     let output = process::capture(&mut cargo, |line| {
         if let Some(compiling) = line.trim_start().strip_prefix("Compiling ") {

@@ -46,7 +46,7 @@ pub(crate) enum End {
 
 /// Prints the functions' output: all of it, or with `follow` until the developer interrupts or the stack is gone.
 pub(crate) fn print(places: &Places, stack: &Stack, since: Since, follow: bool) -> Result<End> {
-    let mut sam = stack.aws(places).tool("sam");
+    let mut sam = stack.aws(places).sam();
     sam.args(["logs", "--output", "json", "--stack-name", &stack.name]);
     sam.arg("--start-time").arg(match since {
         Since::Beginning => "1 week ago",

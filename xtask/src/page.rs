@@ -86,7 +86,7 @@ pub(crate) fn invalidate(aws: &Aws, outputs: &Outputs) -> Result<()> {
 }
 
 fn sync(aws: &Aws, page: &Path, bucket: &str, extension: &str, content_type: &str) -> Result<()> {
-    let mut command = aws.tool("aws");
+    let mut command = aws.cli();
     command
         .args([
             "s3",

@@ -4,6 +4,7 @@ use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
 use std::os::unix::process::CommandExt;
+use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::time::{Duration, Instant};
@@ -136,12 +137,20 @@ pub(crate) fn show(command: &mut Command) -> Result<ExitStatus> {
     wait(&mut child)
 }
 
-/// A cargo command as the developer would type it in the checkout.
+/// A cargo command as the developer would type it in the checkout, for this machine.
+pub(crate) fn cargo(root: &Path) -> Command {
+    let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut command = as_by_hand(cargo, root);
+    command.env_remove("CARGO_BUILD_TARGET");
+    command
+}
+
+/// A program with the developer's whole environment, in the checkout.
 ///
 /// `cargo run` hands xtask variables that describe xtask's own package. Build scripts that watch them (ring's does)
 /// would run again, and everything above them would be rebuilt, each time that xtask and the shell take turns.
-pub(crate) fn cargo(root: &std::path::Path) -> Command {
-    let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+pub(crate) fn as_by_hand(program: impl AsRef<OsStr>, root: &Path) -> Command {
+    let mut command = Command::new(program);
     command.current_dir(root);
     for (name, _) in env::vars_os() {
         let text = name.to_string_lossy();

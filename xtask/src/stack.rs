@@ -39,8 +39,6 @@ pub(crate) struct Stack {
     pub(crate) passwords: BTreeMap<String, String>,
     /// The emulator's process group; `None` when it is somebody else's (`--endpoint`).
     pub(crate) process_group: Option<u32>,
-    /// The AWS CLI, for whoever reads this file.
-    pub(crate) aws_cli: String,
 }
 
 impl Outputs {
@@ -143,7 +141,6 @@ mod tests {
             password: text(),
             passwords: BTreeMap::new(),
             process_group: Some(1),
-            aws_cli: text(),
         };
         stack.save(&places)?;
         assert_eq!(Stack::load(&places)?, stack);

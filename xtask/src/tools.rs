@@ -1,15 +1,18 @@
 //! The Python tools: emulator, SAM CLI, AWS CLI, cargo-lambda, in a virtual environment of the project's own.
 
 use std::fs::{self, File};
+use std::io;
 use std::ops::RangeInclusive;
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
-use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use sha2::{Digest, Sha256};
 
+use crate::environment;
 use crate::interrupt;
+use crate::pip;
 use crate::places::Places;
 use crate::process;
 use crate::steps::{Step, Steps};
@@ -82,7 +85,7 @@ fn make(places: &Places, python: &Python, lock: &File, step: &Step) -> Result<()
             .with_context(|| format!("cannot remove the incomplete {}", venv.display()))?;
     }
     step.busy_with("making the virtual environment");
-    let mut venv_module = Command::new(&python.program);
+    let mut venv_module = environment::command(&python.program);
     venv_module.args(["-m", "venv"]).arg(&venv);
     let made = process::capture_holding(&mut venv_module, lock, |_| {})?;
     if !made.status.success() {
@@ -100,23 +103,15 @@ fn make(places: &Places, python: &Python, lock: &File, step: &Step) -> Result<()
     }
     // --no-deps: the file names every package, and pip could not check the hashes of what a resolver adds.
     // --only-binary: a source distribution would run its own, unpinned build.
-    let mut pip = Command::new(places.tool("python"));
+    let mut pip = pip::command(&places.tool("python"))?;
     pip.args([
-        "-m",
-        "pip",
         "install",
         "--require-hashes",
         "--no-deps",
         "--only-binary",
         ":all:",
     ])
-    .args([
-        "--disable-pip-version-check",
-        "--no-input",
-        "--progress-bar",
-        "off",
-        "-r",
-    ])
+    .args(["--no-input", "--progress-bar", "off", "-r"])
     .arg(places.requirements());
     let mut packages = 0;
     let installed = process::capture_holding(&mut pip, lock, |line| {
@@ -133,6 +128,50 @@ fn make(places: &Places, python: &Python, lock: &File, step: &Step) -> Result<()
         places.requirements().display(),
         process::tail(&installed.stderr, 20)
     );
+    mend_scripts(&venv.join("bin"), &places.tool("python"))
+}
+
+/// What the kernel reads of a script's first line, on the strictest of the systems that this runs on.
+const FIRST_LINE_BYTES_MAX: usize = 127;
+
+/// Lets the scripts run from under a path that the first line of a script cannot hold, because it is too long or has a
+/// blank: a shell then starts Python. pip does so with the scripts that it writes itself, but not with those that a
+/// package brings (`aws`).
+fn mend_scripts(directory: &Path, python: &Path) -> Result<()> {
+    let python = python.as_os_str().as_bytes();
+    let broken = [b"#!", python, b"\n"].concat();
+    if broken.len() <= FIRST_LINE_BYTES_MAX && !python.iter().any(u8::is_ascii_whitespace) {
+        return Ok(());
+    }
+    // To the shell a command; to Python a text that nobody reads.
+    let mended = [
+        b"#!/bin/sh\n'''exec' \"".as_slice(),
+        python,
+        b"\" \"$0\" \"$@\"\n' '''\n",
+    ]
+    .concat();
+    for entry in fs::read_dir(directory)? {
+        let path = entry?.path();
+        let script = match fs::read(&path) {
+            Ok(script) => script,
+            // A directory, or a link to a Python that is not there.
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    io::ErrorKind::IsADirectory | io::ErrorKind::NotFound
+                ) =>
+            {
+                continue;
+            }
+            Err(error) => {
+                return Err(error).with_context(|| format!("cannot read {}", path.display()));
+            }
+        };
+        if let Some(body) = script.strip_prefix(broken.as_slice()) {
+            fs::write(&path, [&mended, body].concat())
+                .with_context(|| format!("cannot write {}", path.display()))?;
+        }
+    }
     Ok(())
 }
 
@@ -163,7 +202,7 @@ fn find_python() -> Result<Python> {
 }
 
 fn ask_version(program: &str) -> Option<Python> {
-    let output = Command::new(program)
+    let output = environment::command(program)
         .args(["-c", "import sys; print('%d.%d' % sys.version_info[:2])"])
         .output()
         .ok()?;
@@ -176,7 +215,7 @@ fn ask_version(program: &str) -> Option<Python> {
 }
 
 fn runs(python: &Path) -> bool {
-    Command::new(python)
+    environment::command(python)
         .args(["-c", ""])
         .output()
         .is_ok_and(|output| output.status.success())
@@ -193,6 +232,10 @@ fn stamp(requirements: &[u8], venv: &Path) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::env;
+    use std::fs::Permissions;
+    use std::os::unix::fs::{PermissionsExt, symlink};
+
     use super::*;
 
     #[test]
@@ -201,6 +244,30 @@ mod tests {
         assert_eq!(first, stamp(b"a==1", Path::new("/a")));
         assert_ne!(first, stamp(b"a==2", Path::new("/a")));
         assert_ne!(first, stamp(b"a==1", Path::new("/b")));
+    }
+
+    #[test]
+    fn scripts_run_from_under_a_path_that_their_first_line_cannot_hold() -> Result<()> {
+        let base = env::temp_dir().join(format!("longhaul-scripts-{}", std::process::id()));
+        let mut where_it_is = environment::command(find_python()?.program);
+        where_it_is.args(["-c", "import sys; print(sys.executable)"]);
+        let real_python = process::capture(&mut where_it_is, |_| {})?.stdout;
+        for name in ["a blank", &"long".repeat(40)] {
+            let directory = base.join(name);
+            fs::create_dir_all(&directory)?;
+            let python = directory.join("python");
+            symlink(real_python.trim(), &python)?;
+            let script = directory.join("tool");
+            let text = format!("#!{}\nimport sys\nprint(sys.argv[1:])\n", python.display());
+            fs::write(&script, text)?;
+            fs::set_permissions(&script, Permissions::from_mode(0o755))?;
+            mend_scripts(&directory, &python)?;
+            let mut run = environment::command(&script);
+            let output = process::capture(run.args(["a b", "c"]), |_| {})?;
+            assert_eq!(output.stdout, "['a b', 'c']\n", "{}", output.stderr);
+        }
+        fs::remove_dir_all(base)?;
+        Ok(())
     }
 
     #[test]
