@@ -60,14 +60,15 @@ impl Environment<'_> {
         }
     }
 
-    /// A number within `range`.
+    /// A number within `range`, in any of the spellings that CloudFormation takes for one: `100000`, `1e5`, `10.0`. It
+    /// hands on the text that it was given. Of a fraction, a whole number is the part before the point.
     pub fn number<T>(&mut self, name: &str, range: RangeInclusive<T>) -> T
     where
         T: FromStr + PartialOrd + Display + Default,
     {
         let text = self.text(name);
-        match text.parse() {
-            Ok(value) if range.contains(&value) => value,
+        match text.parse().ok().or_else(|| whole(&text)) {
+            Some(value) if range.contains(&value) => value,
             _ if text.is_empty() => T::default(),
             _ => self.problem(format!(
                 "{name} is {text:?}, not a number from {} to {}",
@@ -110,6 +111,13 @@ impl Environment<'_> {
     }
 }
 
+/// A whole number that is written as a fraction or with an exponent.
+fn whole<T: FromStr>(text: &str) -> Option<T> {
+    let value: f64 = text.parse().ok()?;
+    // Adding nothing takes the sign from a zero.
+    format!("{:.0}", value.trunc() + 0.0).parse().ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -137,6 +145,36 @@ mod tests {
         ];
         let expected = ("tasks".into(), 10, Duration::from_millis(500));
         assert_eq!(read(&variables), Ok(expected));
+    }
+
+    #[test]
+    fn a_whole_number_is_read_however_it_is_spelt() {
+        for (text, number) in [
+            ("1e2", 100),
+            ("10.0", 10),
+            ("+7", 7),
+            ("1.5E1", 15),
+            ("9.9", 9),
+        ] {
+            let variables = [
+                ("TABLE_NAME", "tasks"),
+                ("MAX_ITEMS", text),
+                ("ITEM_SECONDS", "1e0"),
+            ];
+            let expected = ("tasks".into(), number, Duration::from_secs(1));
+            assert_eq!(read(&variables), Ok(expected), "{text}");
+        }
+        for text in ["1e9", "-1", "NaN", "inf", "1e", "ten", "0.5"] {
+            assert!(
+                read(&[
+                    ("TABLE_NAME", "tasks"),
+                    ("MAX_ITEMS", text),
+                    ("ITEM_SECONDS", "1")
+                ])
+                .is_err(),
+                "{text}"
+            );
+        }
     }
 
     #[test]

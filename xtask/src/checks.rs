@@ -28,13 +28,12 @@ use crate::tools;
 
 /// How the template is deployed for tests: quick items, few at a time so that progress has steps to see; leases,
 /// slices and timeouts so short that a test can wait for one to run out, and that a task outlives its functions.
-const TEST_PARAMETERS: [(&str, &str); 6] = [
+const TEST_PARAMETERS: [(&str, &str); 5] = [
     ("ItemSeconds", "0.4"),
     ("ItemsInFlight", "2"),
     ("LeaseSeconds", "6"),
     ("SliceSeconds", "4"),
     ("WorkerTimeoutSeconds", "10"),
-    ("VisibilityTimeoutSeconds", "10"),
 ];
 
 type Check = schedule::Check<Run>;

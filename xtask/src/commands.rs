@@ -12,13 +12,14 @@ use anyhow::{Context, Result, bail};
 use clap::{Args, Parser, Subcommand};
 
 use crate::aws::Aws;
-use crate::deploy::{self, Settings};
+use crate::deploy::{self, Parameters, Settings};
 use crate::emulator::{self, Access, State};
 use crate::functions::Build;
 use crate::logs::{End, Since};
 use crate::places::Places;
 use crate::stack::{Outputs, Stack};
 use crate::steps::{Steps, seconds};
+use crate::template::Template;
 use crate::{checks, functions, logs, page, process, simulate, tools, users};
 
 /// The user that `up` makes.
@@ -282,7 +283,8 @@ pub(crate) fn up(places: &Places, options: &UpOptions) -> Result<(Stack, bool)> 
     }
     let steps = Steps::new();
     let settings = Settings::read(places)?;
-    deploy::check_parameters(&places.template(), &options.set)?;
+    // Before the minutes that the rest may take.
+    let parameters = Parameters::new(&Template::read(places)?, &settings, &options.set)?;
     if let Some(endpoint) = &options.endpoint
         && !emulator::is_healthy(endpoint)
     {
@@ -294,7 +296,9 @@ pub(crate) fn up(places: &Places, options: &UpOptions) -> Result<(Stack, bool)> 
     }
     functions::build(places, &steps, options.build())?;
     let (endpoint, started) = ensure_emulator(places, &steps, options, &settings)?;
-    let stack = fill(places, &steps, options, &settings, endpoint);
+    let stack = parameters
+        .at(&endpoint)
+        .and_then(|parameters| fill(places, &steps, &parameters, &settings, endpoint));
     if stack.is_err() && started {
         stop_quietly(places)?;
     }
@@ -329,7 +333,7 @@ fn ensure_emulator(
 fn fill(
     places: &Places,
     steps: &Steps,
-    options: &UpOptions,
+    parameters: &Parameters,
     settings: &Settings,
     endpoint: String,
 ) -> Result<Stack> {
@@ -341,7 +345,7 @@ fn fill(
     let before = Stack::load(places)
         .ok()
         .filter(|stack| stack.endpoint_url == endpoint);
-    let outputs = deploy::deploy(places, steps, &aws, settings, &options.set)?;
+    let outputs = deploy::deploy(places, steps, &aws, settings, parameters)?;
     let kept = before.filter(|stack| stack.outputs.user_pool_id == outputs.user_pool_id);
     let password = match &kept {
         Some(stack) => stack.password.clone(),
@@ -349,7 +353,7 @@ fn fill(
     };
     steps.run("make the user, upload the page", |step| {
         std::thread::scope(|scope| {
-            let cors = scope.spawn(|| deploy::apply_cors(places, &aws, &outputs, &options.set));
+            let cors = scope.spawn(|| deploy::apply_cors(places, &aws, &outputs, parameters));
             let user = scope.spawn(|| {
                 if kept.is_some() {
                     Ok(())

@@ -2,18 +2,19 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::Path;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, bail};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::aws::Aws;
 use crate::emulator;
+use crate::functions::write_if_changed;
 use crate::places::Places;
 use crate::process;
 use crate::stack::Outputs;
 use crate::steps::Steps;
+use crate::template::{Cors, Template};
 
 /// The part of `samconfig.toml` that must be known here.
 #[derive(Debug, Deserialize)]
@@ -21,22 +22,9 @@ pub(crate) struct Settings {
     pub(crate) stack_name: String,
     #[serde(default = "default_region")]
     pub(crate) region: String,
+    /// SAM takes other forms too; one is enough.
     #[serde(default)]
-    parameter_overrides: Overrides,
-}
-
-/// SAM accepts one string or a list of `Name=Value`.
-#[derive(Debug, Deserialize)]
-#[serde(untagged)]
-enum Overrides {
-    Text(String),
-    List(Vec<String>),
-}
-
-impl Default for Overrides {
-    fn default() -> Self {
-        Self::List(Vec::new())
-    }
+    parameter_overrides: BTreeMap<String, String>,
 }
 
 fn default_region() -> String {
@@ -67,31 +55,97 @@ impl Settings {
         merged.extend(parameters("deploy").context("there is no [local.deploy.parameters]")?);
         Ok(toml::Value::Table(merged).try_into()?)
     }
+}
 
-    /// What `sam deploy` gets: the file's overrides, then what depends on the machine, then the developer's.
-    /// On the command line it takes all or nothing, so the merge is done here.
-    fn overrides(&self, machine: &[(&str, String)], set: &[(String, String)]) -> Vec<String> {
-        let mut merged = BTreeMap::new();
-        let from_file: Vec<&str> = match &self.parameter_overrides {
-            Overrides::Text(text) => text.split_whitespace().collect(),
-            Overrides::List(list) => list.iter().map(String::as_str).collect(),
-        };
-        for (name, value) in from_file
-            .into_iter()
-            .filter_map(|pair| pair.split_once('='))
-        {
-            merged.insert(name.to_owned(), value.trim_matches('"').to_owned());
+/// What every parameter of the template is deployed with.
+///
+/// Each is given each time: CloudFormation would keep what is not given as it was, a value that somebody tried out
+/// weeks ago, or the default of then.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Parameters(BTreeMap<String, String>);
+
+/// Parameters that mean nothing here, with the reason.
+const FIXED: [(&str, &str); 3] = [
+    ("Architecture", "it is this machine's"),
+    ("EmulatorPort", "it is the emulator's"),
+    ("MaxWorkers", "with an emulator it is 20"),
+];
+
+impl Parameters {
+    /// The template's defaults, below what `samconfig.toml` says, below what was given to this call. Refuses what
+    /// could not be deployed, or would be ignored in silence.
+    pub(crate) fn new(
+        template: &Template,
+        settings: &Settings,
+        set: &[(String, String)],
+    ) -> Result<Self> {
+        for (name, _) in set {
+            if let Some((_, reason)) = FIXED.iter().find(|(fixed, _)| fixed == name) {
+                bail!("{name} cannot be set here: {reason}");
+            }
         }
-        merged.extend(
-            machine
-                .iter()
-                .map(|(name, value)| ((*name).to_owned(), value.clone())),
-        );
-        merged.extend(set.iter().cloned());
-        merged
-            .into_iter()
+        let defaults = template
+            .parameters
+            .iter()
+            .filter_map(|(name, parameter)| Some((name.clone(), parameter.default.clone()?)));
+        let values: BTreeMap<String, String> = defaults
+            .chain(settings.parameter_overrides.clone())
+            .chain(set.iter().cloned())
+            .collect();
+        for (name, value) in &values {
+            template.check(name, value)?;
+        }
+        Ok(Self(values))
+    }
+
+    /// With those that only the emulator and this machine decide.
+    pub(crate) fn at(mut self, endpoint: &str) -> Result<Self> {
+        let port = emulator::port_of(endpoint).with_context(|| {
+            format!("{endpoint} names no port; give one, as in http://localhost:4566")
+        })?;
+        for (name, value) in [
+            ("Architecture", architecture()?.to_owned()),
+            ("EmulatorPort", port.to_string()),
+        ] {
+            self.0.insert(name.to_owned(), value);
+        }
+        Ok(self)
+    }
+
+    /// `Name=Value` for each that somebody decided to have otherwise than the template.
+    fn unusual(&self, template: &Template) -> Vec<String> {
+        let is_unusual = |name: &str, value: &str| {
+            let parameter = template.parameters.get(name);
+            let default = parameter.and_then(|it| it.default.as_deref());
+            default != Some(value) && FIXED.iter().all(|(fixed, _)| *fixed != name)
+        };
+        self.0
+            .iter()
+            .filter(|(name, value)| is_unusual(name, value))
             .map(|(name, value)| format!("{name}={value}"))
             .collect()
+    }
+
+    /// A file for `sam deploy --parameter-overrides file://…`: JSON, which SAM reads as YAML. On the command line it
+    /// refuses an empty value, and ends one at a blank.
+    fn for_sam(&self) -> Value {
+        let escaped = |value: &String| {
+            let value = [' ', '"', '\'']
+                .iter()
+                .fold(value.clone(), |value, escaped| {
+                    value.replace(&format!("\\{escaped}"), &format!("\\\\{escaped}"))
+                });
+            // It would take quotes of the value's own for these.
+            format!("\"{value}\"")
+        };
+        self.0
+            .iter()
+            .map(|(name, value)| (name.clone(), Value::String(escaped(value))))
+            .collect()
+    }
+
+    fn get(&self, name: &str) -> &str {
+        self.0.get(name).map_or("", String::as_str)
     }
 }
 
@@ -101,9 +155,12 @@ pub(crate) fn deploy(
     steps: &Steps,
     aws: &Aws,
     settings: &Settings,
-    set: &[(String, String)],
+    parameters: &Parameters,
 ) -> Result<Outputs> {
     steps.run("deploy template.yaml", |step| {
+        let template = Template::read(places)?;
+        let file = places.deployment().join("parameters.yaml");
+        write_if_changed(&file, format!("{:#}\n", parameters.for_sam()).as_bytes())?;
         let mut sam = aws.sam();
         sam.args([
             "deploy",
@@ -117,12 +174,8 @@ pub(crate) fn deploy(
         .arg(places.sam_config())
         .arg("--template-file")
         .arg(places.deployment().join("template.yaml"));
-        let machine = [
-            ("Architecture", architecture()?.to_owned()),
-            ("EmulatorPort", emulator_port(aws)?.to_string()),
-        ];
         sam.arg("--parameter-overrides")
-            .args(settings.overrides(&machine, set));
+            .arg(format!("file://{}", file.display()));
         let mut resources = 0;
         let output = process::capture(&mut sam, |line| {
             if line.starts_with("CREATE_COMPLETE") || line.starts_with("UPDATE_COMPLETE ") {
@@ -142,11 +195,16 @@ pub(crate) fn deploy(
         let outputs = Outputs::read(aws, &settings.stack_name)?;
         let unchanged =
             output.stdout.contains("is up to date") || output.stderr.contains("is up to date");
-        step.result(if unchanged {
+        let mut result = if unchanged {
             "nothing changed".to_owned()
         } else {
             format!("stack {}", settings.stack_name)
-        });
+        };
+        let unusual = parameters.unusual(&template);
+        if !unusual.is_empty() {
+            result = format!("{result}; not the defaults: {}", unusual.join(" "));
+        }
+        step.result(result);
         Ok(outputs)
     })
 }
@@ -156,14 +214,12 @@ pub(crate) fn apply_cors(
     places: &Places,
     aws: &Aws,
     outputs: &Outputs,
-    set: &[(String, String)],
+    parameters: &Parameters,
 ) -> Result<()> {
-    let template = fs::read_to_string(places.template())?;
     let api_id = outputs.api_url.rsplit('/').next().unwrap_or_default();
-    let given = set.iter().rfind(|(name, _)| name == "AllowedOrigins");
-    let given = given.map(|(_, origins)| origins.as_str());
-    let origins = given.filter(|origins| !origins.is_empty());
-    let cors = cors(&template, origins.unwrap_or(&outputs.page_url))?.to_string();
+    let template = Template::read(places)?;
+    let others = parameters.get("AllowedOrigins");
+    let cors = cors(template.cors()?, &outputs.page_url, others).to_string();
     aws.call(&[
         "apigatewayv2",
         "update-api",
@@ -175,34 +231,16 @@ pub(crate) fn apply_cors(
     Ok(())
 }
 
-/// What the template says, so that the page meets the same rules here as on AWS. The origins are separated by commas.
-fn cors(template: &str, origins: &str) -> Result<Value> {
-    let value = |key: &str| {
-        let line = template
-            .lines()
-            .find_map(|line| line.trim().strip_prefix(key)?.strip_prefix(':'));
-        Ok(line
-            .with_context(|| format!("template.yaml has no {key}"))?
-            .split('#')
-            .next()
-            .unwrap_or_default()
-            .trim())
-    };
-    let list = |key: &str| -> Result<Vec<&str>> {
-        Ok(value(key)?
-            .trim_matches(['[', ']'])
-            .split(',')
-            .map(str::trim)
-            .collect())
-    };
-    let seconds: Result<&str> = value("MaxAge");
-    Ok(json!({
-        "AllowOrigins": origins.split(',').map(str::trim).collect::<Vec<_>>(),
-        "AllowMethods": list("AllowMethods")?,
-        "AllowHeaders": list("AllowHeaders")?,
-        "ExposeHeaders": list("ExposeHeaders")?,
-        "MaxAge": seconds?.parse::<u32>().context("MaxAge is no number of seconds")?,
-    }))
+/// What the template says, so that the page meets the same rules here as on AWS.
+fn cors(rules: &Cors, page: &str, others: &str) -> Value {
+    let others = others.split(',').filter(|origin| !origin.is_empty());
+    json!({
+        "AllowOrigins": std::iter::once(page).chain(others).collect::<Vec<_>>(),
+        "AllowMethods": rules.allow_methods,
+        "AllowHeaders": rules.allow_headers,
+        "ExposeHeaders": rules.expose_headers,
+        "MaxAge": rules.max_age,
+    })
 }
 
 /// This machine's, in Lambda's words: the functions run here.
@@ -212,50 +250,6 @@ fn architecture() -> Result<&'static str> {
         "aarch64" => Ok("arm64"),
         other => bail!("Lambda knows no {other} processors"),
     }
-}
-
-fn emulator_port(aws: &Aws) -> Result<u16> {
-    let endpoint = aws.endpoint().context("only an emulator has a port")?;
-    emulator::port_of(endpoint)
-        .with_context(|| format!("{endpoint} names no port; give one, as in http://localhost:4566"))
-}
-
-/// Parameters that mean nothing here, with the reason.
-const FIXED: [(&str, &str); 3] = [
-    ("Architecture", "it is this machine's"),
-    ("EmulatorPort", "it is the emulator's"),
-    ("MaxWorkers", "with an emulator it is 20"),
-];
-
-/// Refuses a `--set` that would be ignored in silence: of a parameter that the template does not have, or that cannot
-/// be set here.
-pub(crate) fn check_parameters(template: &Path, set: &[(String, String)]) -> Result<()> {
-    let text = fs::read_to_string(template)
-        .with_context(|| format!("cannot read {}", template.display()))?;
-    let known = parameters(&text);
-    for (name, _) in set {
-        ensure!(
-            known.contains(&name.as_str()),
-            "template.yaml has no parameter {name}; it has {}",
-            known.join(", ")
-        );
-        if let Some((_, reason)) = FIXED.iter().find(|(fixed, _)| fixed == name) {
-            bail!("{name} cannot be set here: {reason}");
-        }
-    }
-    Ok(())
-}
-
-/// The names under the template's `Parameters:`. A whole YAML parser would have to know CloudFormation's tags.
-fn parameters(template: &str) -> Vec<&str> {
-    template
-        .lines()
-        .skip_while(|line| line.trim_end() != "Parameters:")
-        .skip(1)
-        .take_while(|line| line.is_empty() || line.starts_with([' ', '#']))
-        .filter(|line| line.starts_with("  ") && !line[2..].starts_with([' ', '#']))
-        .filter_map(|line| Some(line.trim().split_once(':')?.0))
-        .collect()
 }
 
 /// What went wrong, in CloudFormation's words.
@@ -300,51 +294,117 @@ fn failure_events(aws: &Aws, stack_name: &str) -> String {
 mod tests {
     use super::*;
 
+    fn parameters(set: &[(&str, &str)]) -> Result<Parameters> {
+        let places = Places::find(None)?;
+        let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+        let set: Vec<_> = set.iter().map(owned).collect();
+        Parameters::new(&Template::read(&places)?, &Settings::read(&places)?, &set)
+    }
+
     #[test]
-    fn the_developers_values_go_on_top_of_the_files() -> Result<()> {
-        for overrides in [r#"["A=1", "B=2"]"#, r#""A=1 B=\"2\"""#] {
-            let settings = Settings::parse(&format!(
-                "[local.global.parameters]\nstack_name = \"s\"\n[local.deploy.parameters]\nparameter_overrides = {overrides}\n"
-            ))?;
-            let set = [
-                ("B".to_owned(), "3".to_owned()),
-                ("D".to_owned(), "x y".to_owned()),
-            ];
-            assert_eq!(
-                settings.overrides(&[("B", "0".to_owned()), ("C", "5".to_owned())], &set),
-                ["A=1", "B=3", "C=5", "D=x y"]
-            );
-            assert_eq!(
-                (settings.stack_name.as_str(), settings.region.as_str()),
-                ("s", "us-east-1")
-            );
-        }
+    fn every_parameter_is_given_each_time() -> Result<()> {
+        let template = Template::read(&Places::find(None)?)?;
+        let deployed = parameters(&[("FailEvery", "2")])?.at("http://127.0.0.1:4566")?;
+        assert!(deployed.0.keys().eq(template.parameters.keys()));
+        assert_eq!(deployed.get("FailEvery"), "2");
+        assert_eq!(deployed.get("EmulatorPort"), "4566");
+        assert_eq!(deployed.unusual(&template), ["FailEvery=2"]);
+        assert_eq!(parameters(&[])?.get("FailEvery"), "0");
         Ok(())
     }
 
     #[test]
-    fn cors_settings_are_those_of_the_template() -> Result<()> {
-        let template = "      AllowMethods: [GET, POST]\n      AllowHeaders: [authorization]\n      ExposeHeaders: [etag, location]\n      MaxAge: 7200 # seconds\n";
-        let expected = json!({
-            "AllowOrigins": ["http://page"], "AllowMethods": ["GET", "POST"], "AllowHeaders": ["authorization"],
-            "ExposeHeaders": ["etag", "location"], "MaxAge": 7200,
-        });
-        assert_eq!(cors(template, "http://page")?, expected);
-        let real = fs::read_to_string(Places::find(None)?.template())?;
-        let several = cors(&real, "http://page, http://localhost:5173")?;
+    fn the_developers_values_go_on_top_of_the_files_and_those_on_top_of_the_defaults() -> Result<()>
+    {
+        let template = Template::read(&Places::find(None)?)?;
+        let settings = Settings::parse(
+            "[local.global.parameters]\nstack_name = \"s\"\n[local.deploy.parameters]\n\
+             parameter_overrides = { LogLevel = \"warn\", ItemSeconds = \"1\" }\n",
+        )?;
+        let set = [("ItemSeconds".to_owned(), "3".to_owned())];
+        let merged = Parameters::new(&template, &settings, &set)?;
         assert_eq!(
-            several["AllowOrigins"],
-            json!(["http://page", "http://localhost:5173"])
+            merged.unusual(&template),
+            ["ItemSeconds=3", "LogLevel=warn"]
         );
-        for (name, _) in FIXED {
-            assert!(parameters(&real).contains(&name), "{name}");
-        }
+        assert_eq!(
+            (settings.stack_name.as_str(), settings.region.as_str()),
+            ("s", "us-east-1")
+        );
         Ok(())
     }
 
     #[test]
-    fn parameters_are_the_keys_one_level_below() {
-        let template = "Transform: x\n\nParameters:\n  # Comment: no\n  First:\n    Type: Number\n\n  Second:\n    Default: 1\nResources:\n  Third:\n    Type: x\n";
-        assert_eq!(parameters(template), ["First", "Second"]);
+    fn what_cannot_be_deployed_here_is_refused() {
+        for (name, value) in [
+            ("NoSuchParameter", "1"),
+            ("MaxItems", "many"),
+            ("MaxWorkers", "5"),
+        ] {
+            assert!(parameters(&[(name, value)]).is_err(), "{name}");
+        }
+        for (name, _) in FIXED {
+            let template = Template::read(&Places::find(None).unwrap()).unwrap();
+            assert!(template.parameters.contains_key(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn empty_values_and_blanks_and_quotes_arrive() {
+        let values = [
+            "",
+            "a b",
+            " ",
+            "\"quoted\"",
+            "'it's'",
+            "a\\ b\\\"c\\'d",
+            "a=b c=d",
+            "x\ny",
+        ];
+        let parameters = Parameters(
+            values
+                .iter()
+                .enumerate()
+                .map(|(n, value)| (n.to_string(), (*value).to_owned()))
+                .collect(),
+        );
+        for (value, written) in values
+            .iter()
+            .zip(parameters.for_sam().as_object().unwrap().values())
+        {
+            assert_eq!(&as_sam_reads(written.as_str().unwrap()), value);
+        }
+    }
+
+    /// SAM's `_unquote_wrapped_quotes` (samcli/cli/types.py).
+    fn as_sam_reads(value: &str) -> String {
+        let mut quotes = value.chars();
+        let (first, last) = (quotes.next(), quotes.next_back());
+        let is_wrapped = first == last && matches!(first, Some('"' | '\''));
+        let value = if is_wrapped {
+            &value[1..value.len() - 1]
+        } else {
+            value
+        };
+        value
+            .replace("\\ ", " ")
+            .replace("\\\"", "\"")
+            .replace("\\'", "'")
+    }
+
+    #[test]
+    fn the_stacks_own_page_may_always_call_the_api() -> Result<()> {
+        let template = Template::read(&Places::find(None)?)?;
+        let rules = template.cors()?;
+        let alone = cors(rules, "http://page", "");
+        assert_eq!(alone["AllowOrigins"], json!(["http://page"]));
+        assert_eq!(alone["AllowMethods"], json!(["GET", "POST", "DELETE"]));
+        assert_eq!(alone["MaxAge"], 7200);
+        let with_others = cors(rules, "http://page", "http://a,http://b");
+        assert_eq!(
+            with_others["AllowOrigins"],
+            json!(["http://page", "http://a", "http://b"])
+        );
+        Ok(())
     }
 }

@@ -11,6 +11,7 @@ use serde::Deserialize;
 use crate::places::Places;
 use crate::process;
 use crate::steps::{Step, Steps, seconds};
+use crate::template::Template;
 
 /// The packages that are deployed; each has a binary of its own name.
 pub(crate) const FUNCTIONS: [&str; 5] = ["submit", "status", "cancel", "worker", "sweeper"];
@@ -121,40 +122,17 @@ fn executable(line: &str) -> Option<Built> {
 }
 
 fn stage(places: &Places, built: &[Built]) -> Result<()> {
-    let template = fs::read_to_string(places.template())
-        .with_context(|| format!("cannot read {}", places.template().display()))?;
+    let template = Template::read(places)?;
     let deployment = places.deployment();
-    let code_uris = code_uris(&template);
     for Built { name, executable } in built {
-        let directory = code_uris
-            .iter()
-            .find(|uri| {
-                Path::new(uri)
-                    .file_name()
-                    .is_some_and(|last| last == name.as_str())
-            })
-            .with_context(|| format!("template.yaml has no CodeUri that ends in /{name}"))?;
-        let bootstrap = deployment.join(directory).join("bootstrap");
+        let bootstrap = deployment.join(template.code_uri(name)?).join("bootstrap");
         write_if_changed(&bootstrap, &fs::read(executable)?)?;
         fs::set_permissions(&bootstrap, fs::Permissions::from_mode(0o755))?;
     }
-    write_if_changed(&deployment.join("template.yaml"), template.as_bytes())
-}
-
-/// The values of the template's `CodeUri`s. A whole YAML parser would have to know CloudFormation's tags.
-fn code_uris(template: &str) -> Vec<&str> {
-    template
-        .lines()
-        .filter_map(|line| line.trim().strip_prefix("CodeUri:"))
-        .map(|value| {
-            value
-                .split(" #")
-                .next()
-                .unwrap_or_default()
-                .trim()
-                .trim_matches(['"', '\''])
-        })
-        .collect()
+    write_if_changed(
+        &deployment.join("template.yaml"),
+        &fs::read(places.template())?,
+    )
 }
 
 /// Writes a file with its directories, unless it has that content already.
@@ -171,15 +149,6 @@ pub(crate) fn write_if_changed(path: &Path, content: &[u8]) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn code_uris_are_found_however_they_are_quoted() {
-        let template = "Resources:\n  A:\n    CodeUri: target/lambda/submit\n  B:\n    CodeUri: \"./target/lambda/worker/\"  # host\n";
-        assert_eq!(
-            code_uris(template),
-            ["target/lambda/submit", "./target/lambda/worker/"]
-        );
-    }
 
     #[test]
     fn only_a_functions_own_binary_counts() {

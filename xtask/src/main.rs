@@ -19,6 +19,7 @@ mod schedule;
 mod simulate;
 mod stack;
 mod steps;
+mod template;
 mod tools;
 mod users;
 

@@ -46,7 +46,12 @@ impl Config {
     ///
     /// When a variable is missing or malformed.
     pub fn from_env() -> Result<Self, ConfigError> {
-        Environment::read(|environment| Self {
+        Environment::read(Self::read)
+    }
+
+    /// The same of an environment that is read already.
+    pub fn read(environment: &mut Environment) -> Self {
+        Self {
             table_name: environment.text("TABLE_NAME"),
             queue_url: environment.text("QUEUE_URL"),
             items_max: environment.number("MAX_ITEMS", 1..=1_000_000_000),
@@ -56,7 +61,7 @@ impl Config {
                 retention: environment.days("RETENTION_DAYS", 1..=3650),
                 uniqueness: environment.uniqueness("UNIQUENESS"),
             },
-        })
+        }
     }
 }
 

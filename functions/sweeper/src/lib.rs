@@ -51,7 +51,12 @@ impl Config {
     ///
     /// When a variable is missing or malformed.
     pub fn from_env() -> Result<Self, ConfigError> {
-        Environment::read(|environment| Self {
+        Environment::read(Self::read)
+    }
+
+    /// The same of an environment that is read already.
+    pub fn read(environment: &mut Environment) -> Self {
+        Self {
             table_name: environment.text("TABLE_NAME"),
             queue_url: environment.text("QUEUE_URL"),
             patience: Patience {
@@ -59,7 +64,7 @@ impl Config {
                 dispatches_max: environment.number("MAX_DISPATCHES", 1..=1000),
             },
             timeout: environment.seconds("TIMEOUT_SECONDS", 1.0..=900.0),
-        })
+        }
     }
 }
 

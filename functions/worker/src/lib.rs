@@ -74,7 +74,12 @@ impl Config {
     ///
     /// When a variable is missing or malformed.
     pub fn from_env() -> Result<Self, ConfigError> {
-        Environment::read(|environment| Self {
+        Environment::read(Self::read)
+    }
+
+    /// The same of an environment that is read already.
+    pub fn read(environment: &mut Environment) -> Self {
+        Self {
             table_name: environment.text("TABLE_NAME"),
             queue_url: environment.text("QUEUE_URL"),
             pace: Pace {
@@ -85,7 +90,7 @@ impl Config {
             },
             timeout: environment.seconds("TIMEOUT_SECONDS", 1.0..=900.0),
             items: item::Settings::read(environment),
-        })
+        }
     }
 }
 

@@ -1,0 +1,321 @@
+//! What the commands know of `template.yaml`: its parameters and what they may be, where the functions' code belongs,
+//! and which rules the API has for other origins.
+
+use std::collections::BTreeMap;
+use std::fs;
+
+use anyhow::{Context, Result, bail};
+use regex_lite::Regex;
+use serde::Deserialize;
+
+use crate::places::Places;
+
+/// The part of the template that is read here. Its tags (`!Ref`) are passed over.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(crate) struct Template {
+    pub(crate) parameters: BTreeMap<String, Parameter>,
+    resources: BTreeMap<String, Resource>,
+}
+
+/// What may be set, and to what. Values are texts, as for CloudFormation.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub(crate) struct Parameter {
+    r#type: String,
+    pub(crate) default: Option<String>,
+    min_value: Option<f64>,
+    max_value: Option<f64>,
+    allowed_values: Vec<String>,
+    allowed_pattern: Option<String>,
+    constraint_description: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Resource {
+    #[serde(default)]
+    properties: Properties,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+struct Properties {
+    code_uri: Option<String>,
+    cors_configuration: Option<Cors>,
+    #[cfg(test)]
+    environment: Option<tests::FunctionEnvironment>,
+}
+
+/// The API's rules for other origins, but for the origins.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(crate) struct Cors {
+    pub(crate) allow_methods: Vec<String>,
+    pub(crate) allow_headers: Vec<String>,
+    pub(crate) expose_headers: Vec<String>,
+    pub(crate) max_age: u32,
+}
+
+impl Template {
+    /// The checkout's.
+    pub(crate) fn read(places: &Places) -> Result<Self> {
+        let path = places.template();
+        let text =
+            fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+        Self::parse(&text).with_context(|| format!("{} is no usable template", path.display()))
+    }
+
+    fn parse(text: &str) -> Result<Self> {
+        Ok(serde_saphyr::from_str(text)?)
+    }
+
+    /// Refuses what CloudFormation refuses, in fewer minutes.
+    pub(crate) fn check(&self, name: &str, value: &str) -> Result<()> {
+        let Some(parameter) = self.parameters.get(name) else {
+            let known: Vec<&str> = self.parameters.keys().map(String::as_str).collect();
+            bail!(
+                "template.yaml has no parameter {name}; it has {}",
+                known.join(", ")
+            );
+        };
+        let reason = parameter.refusal(value)?;
+        if let Some(reason) = reason {
+            let reason = parameter.constraint_description.as_ref().unwrap_or(&reason);
+            bail!("{name} cannot be {value:?}: it {reason}");
+        }
+        Ok(())
+    }
+
+    /// Where the template expects a function's `bootstrap`, relative to itself.
+    pub(crate) fn code_uri(&self, function: &str) -> Result<&str> {
+        let resources = self.resources.values();
+        resources
+            .filter_map(|resource| resource.properties.code_uri.as_deref())
+            .find(|uri| uri.trim_end_matches('/').rsplit('/').next() == Some(function))
+            .with_context(|| format!("template.yaml has no CodeUri that ends in /{function}"))
+    }
+
+    /// The API's rules for other origins.
+    pub(crate) fn cors(&self) -> Result<&Cors> {
+        let mut resources = self.resources.values();
+        resources
+            .find_map(|resource| resource.properties.cors_configuration.as_ref())
+            .context("template.yaml has no CorsConfiguration")
+    }
+}
+
+impl Parameter {
+    /// Why CloudFormation would not take the value.
+    fn refusal(&self, value: &str) -> Result<Option<String>> {
+        if !self.allowed_values.is_empty() && !self.allowed_values.iter().any(|it| it == value) {
+            let allowed = self.allowed_values.join(", ");
+            return Ok(Some(format!("must be one of {allowed}")));
+        }
+        if self.r#type == "Number" {
+            let Some(number) = number(value) else {
+                return Ok(Some("must be a number".to_owned()));
+            };
+            let (min, max) = (self.min_value, self.max_value);
+            if min.is_some_and(|min| number < min) || max.is_some_and(|max| number > max) {
+                let bound =
+                    |bound: Option<f64>| bound.map_or("any".to_owned(), |it| it.to_string());
+                let (min, max) = (bound(min), bound(max));
+                return Ok(Some(format!("must be a number from {min} to {max}")));
+            }
+            return Ok(None);
+        }
+        if let Some(pattern) = &self.allowed_pattern {
+            let whole = Regex::new(&format!("^(?:{pattern})$"))?;
+            if !whole.is_match(value) {
+                return Ok(Some(format!("must match {pattern}")));
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// A decimal number. Rust, like the emulator, would take `inf` for one too.
+fn number(text: &str) -> Option<f64> {
+    let is_decimal = text.bytes().any(|byte| byte.is_ascii_digit())
+        && text
+            .bytes()
+            .all(|byte| matches!(byte, b'0'..=b'9' | b'+' | b'-' | b'.' | b'e' | b'E'));
+    is_decimal.then(|| text.parse().ok())?
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use tasks::config::Environment;
+
+    use super::*;
+
+    /// A function's environment in the template: of a `!Ref`, the name of the parameter or resource.
+    #[derive(Debug, Deserialize)]
+    #[serde(rename_all = "PascalCase")]
+    pub(crate) struct FunctionEnvironment {
+        variables: BTreeMap<String, String>,
+    }
+
+    fn template() -> Result<Template> {
+        Template::read(&Places::find(None)?)
+    }
+
+    /// Starts every function with one parameter set and the others as they are by default.
+    fn start_functions(template: &Template, name: &str, value: &str) -> Result<()> {
+        let mut variables = BTreeMap::from([("TABLE_NAME", "table")]);
+        let environments = template.resources.values();
+        let environments = environments.filter_map(|it| it.properties.environment.as_ref());
+        for (variable, text) in environments.flat_map(|it| &it.variables) {
+            let default = template
+                .parameters
+                .get(text)
+                .and_then(|it| it.default.as_ref());
+            let text = if text == name {
+                value
+            } else {
+                default.unwrap_or(text)
+            };
+            variables.insert(variable, text);
+        }
+        let lookup = |variable: &str| Some((*variables.get(variable)?).to_owned());
+        Environment::read_from(&lookup, |environment| {
+            submit::Config::read(environment);
+            worker::Config::read(environment);
+            sweeper::Config::read(environment);
+        })?;
+        Ok(())
+    }
+
+    /// The ends of what a parameter may be, and ways to write something in between.
+    fn candidates(parameter: &Parameter) -> Vec<String> {
+        let mut values = parameter.allowed_values.clone();
+        values.extend(parameter.default.clone());
+        for bound in [parameter.min_value, parameter.max_value]
+            .into_iter()
+            .flatten()
+        {
+            values.extend([
+                format!("{bound}"),
+                format!("{bound:.1}"),
+                format!("{bound:e}"),
+            ]);
+            values.extend([
+                format!("+{bound}"),
+                format!("{}", bound + 0.5),
+                format!("{}", bound - 0.5),
+            ]);
+        }
+        values.extend(
+            [
+                "1e1", "1E+1", "10.", ".5", "-0", "007", "1e400", "1_0", "NaN", "inf", " 5", "0x5",
+                "",
+            ]
+            .map(str::to_owned),
+        );
+        values
+    }
+
+    #[test]
+    fn whatever_the_template_takes_starts_the_functions() -> Result<()> {
+        let template = template()?;
+        let mut taken = 0;
+        for (name, parameter) in &template.parameters {
+            for value in candidates(parameter) {
+                if template.check(name, &value).is_ok() {
+                    taken += 1;
+                    start_functions(&template, name, &value)
+                        .with_context(|| format!("{name}={value}"))?;
+                }
+            }
+        }
+        // That it takes hardly anything is not how this is to pass.
+        assert!(taken > 100, "{taken}");
+        Ok(())
+    }
+
+    #[test]
+    fn what_would_fail_in_the_middle_of_a_deploy_is_refused_before_it() -> Result<()> {
+        let template = template()?;
+        for (name, value) in [
+            ("MaxItems", "0"),
+            ("MaxItems", "ten"),
+            ("MaxItems", "NaN"),
+            ("MaxItems", "1e9"),
+            // These become properties of resources, which want whole numbers.
+            ("MaxWorkers", "5.0"),
+            ("MaxWorkers", "1e1"),
+            ("MaxWorkers", "1"),
+            ("MaxWorkers", "1001"),
+            ("WorkerTimeoutSeconds", "150.0"),
+            ("WorkerTimeoutSeconds", "901"),
+            ("LogRetentionDays", "8"),
+            ("Uniqueness", "task"),
+            ("AlarmEmail", "a b@example.com"),
+            ("EmulatorPort", "http"),
+            // What no browser sends as an origin would match none.
+            ("AllowedOrigins", "https://example.com/"),
+            ("AllowedOrigins", "https://Example.com"),
+            ("AllowedOrigins", "https://example.com/page"),
+            ("AllowedOrigins", "example.com"),
+            ("AllowedOrigins", "*"),
+            ("AllowedOrigins", "https://a.com, https://b.com"),
+            ("AllowedOrigins", "https://a.com,"),
+            ("NoSuchParameter", "1"),
+        ] {
+            assert!(template.check(name, value).is_err(), "{name}={value}");
+        }
+        for (name, value) in [
+            ("MaxItems", "1e5"),
+            ("MaxItems", "10.0"),
+            ("MaxWorkers", "2"),
+            ("MaxWorkers", "1000"),
+            ("AlarmEmail", ""),
+            ("AllowedOrigins", ""),
+            (
+                "AllowedOrigins",
+                "http://localhost:5173,https://example.com",
+            ),
+        ] {
+            template.check(name, value)?;
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn a_message_does_not_come_again_while_its_worker_lives() -> Result<()> {
+        #[derive(Deserialize)]
+        #[serde(rename_all = "PascalCase")]
+        struct WithMappings {
+            mappings: Mappings,
+        }
+        #[derive(Deserialize)]
+        #[serde(rename_all = "PascalCase")]
+        struct Mappings {
+            worker_timeout: BTreeMap<String, BTreeMap<String, u32>>,
+        }
+        let text = fs::read_to_string(Places::find(None)?.template())?;
+        let mapping = serde_saphyr::from_str::<WithMappings>(&text)?
+            .mappings
+            .worker_timeout;
+        let allowed = &template()?.parameters["WorkerTimeoutSeconds"].allowed_values;
+        assert_eq!(mapping.len(), allowed.len());
+        for timeout in allowed {
+            let visibility = mapping[timeout]["Visibility"];
+            assert!(visibility > timeout.parse()?, "{timeout}: {visibility}");
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn each_function_has_a_place_for_its_code() -> Result<()> {
+        for function in crate::functions::FUNCTIONS {
+            assert_eq!(
+                template()?.code_uri(function)?,
+                format!("target/lambda/{function}/")
+            );
+        }
+        assert!(template()?.code_uri("lambda").is_err());
+        Ok(())
+    }
+}
