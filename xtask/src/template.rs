@@ -308,6 +308,19 @@ pub(crate) mod tests {
     }
 
     #[test]
+    fn what_cargo_lambda_builds_is_what_is_deployed() -> Result<()> {
+        let manifest = fs::read_to_string(Places::find(None)?.root.join("Cargo.toml"))?;
+        let manifest: toml::Table = toml::from_str(&manifest)?;
+        // Its own default is below the target directory, which the developer's settings may have moved.
+        let built = &manifest["workspace"]["metadata"]["lambda"]["build"]["lambda_dir"];
+        for function in crate::functions::FUNCTIONS {
+            let code_uri = format!("{}/{function}/", built.as_str().unwrap_or_default());
+            assert_eq!(template()?.code_uri(function)?, code_uri);
+        }
+        Ok(())
+    }
+
+    #[test]
     fn each_function_has_a_place_for_its_code() -> Result<()> {
         for function in crate::functions::FUNCTIONS {
             assert_eq!(
