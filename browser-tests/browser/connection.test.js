@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 
-import { API, COGNITO, CONFIG, LIST, STATUS, answer, pageTest } from './page.js';
+import { API, COGNITO, CONFIG, FILES, LIST, STATUS, answer, pageTest } from './page.js';
 import { eventually } from './stack.js';
 
 pageTest('polls keep to Retry-After, send the ETag back, and end with the task', async (tab) => {
@@ -28,11 +28,11 @@ pageTest('an unchanged status is answered without a body, and the page stays as 
   await tab.start(20);
   await tab.reaches('Finished', 60_000);
   const taskId = (await tab.user.tasks())[0].task_id;
-  const statuses = await tab.page.evaluate(async (id) => {
-    const { Session } = await import('/js/session.js');
-    const { Tabs } = await import('/js/tabs.js');
-    const { Api } = await import('/js/api.js');
-    const config = await (await fetch('/config.json')).json();
+  const statuses = await tab.page.evaluate(async ([files, id]) => {
+    const { Session } = await import(`${files}/js/session.js`);
+    const { Tabs } = await import(`${files}/js/tabs.js`);
+    const { Api } = await import(`${files}/js/api.js`);
+    const config = await (await fetch(`${files}/config.json`)).json();
     const session = new Session(config, new Tabs());
     await session.restore();
     const api = new Api(config.api_url, session);
@@ -40,7 +40,7 @@ pageTest('an unchanged status is answered without a body, and the page stays as 
     const first = await api.status(id, null, signal);
     const second = await api.status(id, first.etag, signal);
     return [first.task?.task_status, second.task];
-  }, taskId);
+  }, [FILES, taskId]);
   assert.deepEqual(statuses, ['SUCCESS', null]);
 });
 

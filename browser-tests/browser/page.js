@@ -13,8 +13,10 @@ import { eventually, newUser, stack } from './stack.js';
 
 /** Where a submit goes; everything else of the API is below. */
 export const API = `${stack.api_url}/api/tuned-long-running-task/`;
+/** The folder of the page's files: those of one version have it to themselves. */
+export const FILES = `${stack.page_url}/${stack.page_version}`;
 /** Where the page reads its settings. */
-export const CONFIG = `${stack.page_url}/config.json`;
+export const CONFIG = `${FILES}/config.json`;
 /** The three reads: one task, the list of tasks, a task's items. */
 export const STATUS = new RegExp(`^${literally(API)}[0-9a-f-]{36}/$`);
 export const LIST = new RegExp(`^${literally(API)}\\?`);

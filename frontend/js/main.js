@@ -14,9 +14,9 @@ import { isBlocked, startProblem } from './words.js';
 const account = byId('account', HTMLElement);
 const loading = byId('loading', HTMLElement);
 
-/** @returns {Promise<Config>} written by whoever deployed the page, beside this page */
+/** @returns {Promise<Config>} written by whoever deployed the page, into the folder of this version of it */
 async function loadConfig() {
-  const response = await fetch('config.json', { cache: 'no-cache' });
+  const response = await fetch(new URL('../config.json', import.meta.url));
   if (!response.ok) throw new Error(`config.json: ${response.status}`);
   return response.json();
 }

@@ -351,7 +351,7 @@ fn fill(
         Some(stack) => stack.password.clone(),
         None => users::random_password()?,
     };
-    steps.run("make the user, upload the page", |step| {
+    let page = steps.run("make the user, upload the page", |step| {
         std::thread::scope(|scope| {
             let cors = scope.spawn(|| deploy::apply_cors(places, &aws, &outputs, parameters));
             let user = scope.spawn(|| {
@@ -361,13 +361,13 @@ fn fill(
                     users::create(&aws, &outputs.user_pool_id, DEMO_USER, &password)
                 }
             });
-            let files = page::upload(places, &aws, &outputs, &settings.region)?;
+            let page = page::upload(places, &aws, &outputs, &settings.region)?;
             for work in [cors, user] {
                 work.join()
                     .unwrap_or_else(|_| bail!("a set-up step panicked"))?;
             }
-            step.result(format!("user {DEMO_USER}, {files} files"));
-            Ok(())
+            step.result(format!("user {DEMO_USER}, {} files", page.files));
+            Ok(page)
         })
     })?;
     let passwords = kept.map(|stack| stack.passwords).unwrap_or_default();
@@ -387,6 +387,7 @@ fn fill(
             _ => None,
         },
         endpoint_url: endpoint,
+        page_version: page.version,
         outputs,
     };
     stack.save(places)?;
@@ -553,14 +554,14 @@ fn upload_page(places: &Places, stack_name: &str) -> Result<ExitCode> {
             .split_once('_')
             .context("the user pool's id names no region")?
             .0;
-        let files = page::upload(
+        let page = page::upload(
             &places.with_state(places.state.join(format!("aws-{stack_name}"))),
             &aws,
             &outputs,
             region,
         )?;
         page::invalidate(&aws, &outputs)?;
-        step.result(format!("{files} files"));
+        step.result(format!("{} files", page.files));
         Ok(outputs.page_url)
     })?;
     say(&format!("\nThe page is at {page_url}"));

@@ -33,6 +33,9 @@ pub(crate) struct Stack {
     pub(crate) region: String,
     #[serde(flatten)]
     pub(crate) outputs: Outputs,
+    /// The folder of the page's files, below its address.
+    #[serde(default)]
+    pub(crate) page_version: String,
     pub(crate) username: String,
     pub(crate) password: String,
     /// The users made with `create-user`, `username` included.
@@ -137,6 +140,7 @@ mod tests {
                 queue_url: text(),
                 dlq_url: text(),
             },
+            page_version: text(),
             username: text(),
             password: text(),
             passwords: BTreeMap::new(),
