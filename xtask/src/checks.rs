@@ -15,8 +15,10 @@ use clap::Args;
 use crate::aws::Aws;
 use crate::commands::{self, UpOptions};
 use crate::deploy::Settings;
-use crate::dynamodb::{self, ENDPOINT_VARIABLE};
+use crate::dynamodb::ENDPOINT_VARIABLE;
+use crate::emulator;
 use crate::environment;
+use crate::foreign_emulator;
 use crate::functions::FUNCTIONS;
 use crate::mutants;
 use crate::places::Places;
@@ -47,11 +49,14 @@ const COMPILED: &str = "tests compile";
 /// What the tests of the deployed whole need.
 const STACK: &str = "local stack";
 
+/// Has a stack of its own.
+const FOREIGN_EMULATOR: &str = "somebody else's emulator";
+
 /// What runs in the long tier only.
 const LONG: [&str; 2] = ["long tests", "mutants"];
 
 /// In each lane in the order in which failures are cheapest to find; what a check needs is listed before it.
-const CHECKS: [Check; 13] = [
+const CHECKS: [Check; 14] = [
     Check {
         name: "format",
         lane: Lane::Code,
@@ -120,6 +125,12 @@ const CHECKS: [Check; 13] = [
         work: tests_on_another_dynamodb,
     },
     Check {
+        name: FOREIGN_EMULATOR,
+        lane: Lane::Code,
+        needs: &[TOOLS, COMPILED],
+        work: foreign_emulator,
+    },
+    Check {
         name: LONG[0],
         lane: Lane::Code,
         needs: &[COMPILED],
@@ -154,7 +165,8 @@ impl Options {
         if !self.only.is_empty() {
             return self.only.iter().any(|name| name == check.name);
         }
-        let needs_stack = check.name == STACK || check.needs.contains(&STACK);
+        let needs_stack =
+            [STACK, FOREIGN_EMULATOR].contains(&check.name) || check.needs.contains(&STACK);
         !(self.quick && needs_stack) && (self.long || !LONG.contains(&check.name))
     }
 }
@@ -301,13 +313,26 @@ fn tests_on_another_dynamodb(run: &Run, output: &mut Output) -> Result<()> {
     tools::install(&run.places, &Steps::new())?;
     let settings = Settings::read(&run.places)?;
     let state = run.places.shared().join("test-dynamodb");
-    dynamodb::with_ministack(&run.places.with_state(state), &settings.region, on)
+    emulator::with_ministack(&run.places.with_state(state), &settings.region, on)
 }
 
 fn local_stack(run: &Run, output: &mut Output) -> Result<()> {
     let stack = run.stack()?;
     output.line(&format!("{} at {}", stack.name, stack.endpoint_url));
     Ok(())
+}
+
+fn foreign_emulator(run: &Run, output: &mut Output) -> Result<()> {
+    let state = run.places.shared().join(format!("test {FOREIGN_EMULATOR}"));
+    let settings = Settings::read(&run.places)?;
+    let emulator = run.places.with_state(state.join("ministack"));
+    emulator::with_ministack(&emulator, &settings.region, |url| {
+        let result = foreign_emulator::check(&run.places.with_state(state), url, output);
+        if result.is_err() {
+            keep_log(output, &emulator.emulator_log());
+        }
+        result
+    })
 }
 
 fn end_to_end_tests(run: &Run, output: &mut Output) -> Result<()> {

@@ -23,7 +23,7 @@ use crate::template::Template;
 use crate::{checks, functions, logs, page, process, simulate, tools, users};
 
 /// The user that `up` makes.
-const DEMO_USER: &str = "demo";
+pub(crate) const DEMO_USER: &str = "demo";
 
 /// Runs, tests and looks after Longhaul on this machine.
 #[derive(Debug, Parser)]
@@ -97,7 +97,7 @@ pub(crate) struct UpOptions {
     /// Return when the stack is ready instead of following the functions' logs
     #[arg(long)]
     detach: bool,
-    /// Deploy to an emulator that already runs (LocalStack, MiniStack, …) instead of starting one
+    /// Deploy to a MiniStack that already runs on this machine instead of starting one
     #[arg(long, value_name = "URL", value_parser = endpoint)]
     endpoint: Option<String>,
     /// Override a parameter of template.yaml
@@ -106,7 +106,8 @@ pub(crate) struct UpOptions {
     /// Build the functions with optimisations; slower to build, and what AWS gets
     #[arg(long)]
     release: bool,
-    #[arg(skip = false)]
+    /// Build the functions as the tests build them, which compiles nothing twice
+    #[arg(long, hide = true)]
     along_with_tests: bool,
 }
 

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::interrupt;
 use crate::places::Places;
 use crate::process;
-use crate::steps::Step;
+use crate::steps::{Step, Steps};
 
 /// It takes two seconds on a slow machine; this is for one that is busy compiling.
 const START_TIMEOUT: Duration = Duration::from_mins(1);
@@ -114,6 +114,34 @@ pub(crate) fn start(
     bail!("no free port found in {PORT_ATTEMPTS} attempts");
 }
 
+/// Starts MiniStack, as anybody might, for as long as `work` takes, which gets its URL. Whatever becomes of the work, nothing is left.
+pub(crate) fn with_ministack(
+    places: &Places,
+    region: &str,
+    work: impl FnOnce(&str) -> Result<()>,
+) -> Result<()> {
+    // A run that was killed may have left one behind.
+    stop(places)?;
+    let emulator = Steps::new().run("start MiniStack", |step| {
+        // Without policies: there is no stack that could have any.
+        let emulator = start(places, step, region, Access::Open)?;
+        step.result(emulator.endpoint_url.clone());
+        Ok(emulator)
+    })?;
+    let result = work(&emulator.endpoint_url);
+    let is_lost = result.is_err() && !matches!(state(places), State::Running(_));
+    let log = fs::read_to_string(places.emulator_log()).unwrap_or_default();
+    stop(places)?;
+    match result {
+        Err(error) if is_lost && !error.is::<interrupt::Interrupted>() => bail!(
+            "{error:#}\nMiniStack did not live to the end of it; its log, {}, says:\n{}",
+            places.emulator_log().display(),
+            process::tail(&log, 20)
+        ),
+        result => result,
+    }
+}
+
 /// Ends whatever is left of the recorded emulator. True when there was something to end.
 pub(crate) fn stop(places: &Places) -> Result<bool> {
     match state(places) {
@@ -164,8 +192,6 @@ fn spawn(places: &Places, port: u16, region: &str, access: Access) -> Result<Chi
         .env("HOME", &files)
         .env("BIND_HOST", "127.0.0.1")
         .env("GATEWAY_PORT", port.to_string())
-        // Handed on to the functions, whose SDK would otherwise call the real AWS.
-        .env("AWS_ENDPOINT_URL", url(port))
         .env("MINISTACK_REGION", region)
         .env("AWS_DEFAULT_REGION", region)
         .env("AUTH", (access == Access::ByPolicy).to_string())

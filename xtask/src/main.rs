@@ -7,6 +7,7 @@ mod deploy;
 mod dynamodb;
 mod emulator;
 mod environment;
+mod foreign_emulator;
 mod functions;
 mod interrupt;
 mod logs;

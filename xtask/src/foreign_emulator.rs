@@ -1,0 +1,82 @@
+//! A check: `up --endpoint` to an emulator that this command did not start, typed in a shell that is full of settings for
+//! other purposes, with the state under a path that has a blank.
+
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use serde_json::{Value, json};
+
+use crate::commands::DEMO_USER;
+use crate::interrupt;
+use crate::places::Places;
+use crate::schedule::Output;
+use crate::stack::Stack;
+use crate::users;
+
+/// What shells have been seen to hold. Each of these breaks a tool that gets to see it.
+const SHELL: [(&str, &str); 12] = [
+    ("PYTHONHOME", "/nonexistent"),
+    ("PYTHONPATH", "/nonexistent"),
+    ("PIP_USER", "1"),
+    ("AWS_PROFILE", "nobody"),
+    ("AWS_ENDPOINT_URL", "http://127.0.0.1:9"),
+    ("AWS_CONFIG_FILE", "/nonexistent"),
+    ("SAM_CLI_POLL_DELAY", "soon"),
+    ("HTTP_PROXY", "http://127.0.0.1:9"),
+    ("HTTPS_PROXY", "http://127.0.0.1:9"),
+    ("NODE_OPTIONS", "--no-such-option"),
+    ("CARGO_TERM_QUIET", "true"),
+    ("CARGO_BUILD_TARGET", "no-such-target"),
+];
+
+/// Values that do not survive a command line of SAM's.
+const SET: [&str; 2] = ["AlarmEmail=", "AllowedOrigins=http://localhost:5173"];
+
+/// A task of three items, and a slow machine.
+const TASK_SECONDS_MAX: Duration = Duration::from_mins(2);
+
+/// Deploys to the emulator, and has a task worked off.
+pub(crate) fn check(places: &Places, url: &str, output: &mut Output) -> Result<()> {
+    let mut up = Command::new(std::env::current_exe()?);
+    up.arg("--state").arg(&places.state);
+    up.args(["up", "--detach", "--along-with-tests", "--endpoint", url]);
+    up.args(SET.iter().flat_map(|value| ["--set", value]));
+    up.envs(SHELL);
+    output.succeed(&mut up)?;
+    let stack = Stack::load(places)?;
+    let tasks = format!("{}/api/tuned-long-running-task/", stack.outputs.api_url);
+    let token = users::token(&stack, DEMO_USER)?;
+    let accepted = call(&token, &tasks, Some(json!({"number_of_items": 3})))?;
+    let task_id = accepted.pointer("/data/task_id").and_then(Value::as_str);
+    let task_id = task_id.with_context(|| format!("no task was accepted: {accepted}"))?;
+    let started = Instant::now();
+    loop {
+        let status = call(&token, &format!("{tasks}{task_id}/"), None)?;
+        match status.pointer("/data/task_status").and_then(Value::as_str) {
+            Some("SUCCESS") => return Ok(()),
+            Some("QUEUED" | "PROCESSING") if started.elapsed() < TASK_SECONDS_MAX => {}
+            _ => bail!("the task is not worked off: {status}"),
+        }
+        interrupt::sleep(Duration::from_millis(100))?;
+    }
+}
+
+/// What the API answers, whatever the status.
+fn call(token: &str, url: &str, body: Option<Value>) -> Result<Value> {
+    let agent: ureq::Agent = ureq::Agent::config_builder()
+        .http_status_as_error(false)
+        .timeout_global(Some(Duration::from_mins(1)))
+        .proxy(None)
+        .build()
+        .into();
+    let bearer = format!("Bearer {token}");
+    let mut response = match body {
+        Some(body) => agent
+            .post(url)
+            .header("authorization", bearer)
+            .send_json(body)?,
+        None => agent.get(url).header("authorization", bearer).call()?,
+    };
+    Ok(response.body_mut().read_json()?)
+}
