@@ -397,12 +397,15 @@ fn fill(
 
 fn welcome(stack: &Stack) -> String {
     format!(
-        "\nLonghaul is ready.\n\n  page      {}\n  user      {}\n  password  {}\n\n\
+        "\nLonghaul is ready.\n\n  page      {}\n            {WHO_FINDS_THE_PAGE}\n  user      {}\n  password  {}\n\n\
          Or with curl:\n\n  curl -H \"authorization: Bearer $(cargo xtask token)\" -H 'content-type: application/json' \\\n       \
          -d '{{\"number_of_items\": 20}}' {}/api/tuned-long-running-task/",
         stack.outputs.page_url, stack.username, stack.password, stack.outputs.api_url
     )
 }
+
+/// Names under `.localhost` are this machine by RFC 6761, but not everybody knows.
+const WHO_FINDS_THE_PAGE: &str = "(in Chrome, Edge, Firefox and curl; Safari, wget and Python do not find names under .localhost)";
 
 fn down(places: &Places) -> Result<ExitCode> {
     say(&stop(places)?);
@@ -492,9 +495,8 @@ fn describe(stack: &Stack) -> String {
         ("table", &stack.outputs.table_name),
         ("queue", &stack.outputs.queue_url),
     ];
-    fields
-        .map(|(name, value)| format!("  {name:<9} {value}"))
-        .join("\n")
+    let fields = fields.map(|(name, value)| format!("  {name:<9} {value}"));
+    format!("{}\n\nThe page: {WHO_FINDS_THE_PAGE}", fields.join("\n"))
 }
 
 fn create_user(
