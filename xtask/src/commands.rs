@@ -17,7 +17,7 @@ use crate::emulator::{self, Access, State};
 use crate::functions::Build;
 use crate::logs::{End, Since};
 use crate::places::Places;
-use crate::stack::{Outputs, Stack};
+use crate::stack::{self, Outputs, Stack};
 use crate::steps::{Steps, seconds};
 use crate::template::Template;
 use crate::{checks, functions, logs, page, process, simulate, tools, users};
@@ -549,8 +549,9 @@ fn upload_page(places: &Places, stack_name: &str) -> Result<ExitCode> {
     let aws = Aws::Account {
         places: places.clone(),
     };
-    let page_url = steps.run("upload the page", |step| {
-        let outputs = Outputs::read(&aws, stack_name)?;
+    let (page_url, is_protected) = steps.run("upload the page", |step| {
+        let description = stack::describe(&aws, stack_name)?;
+        let outputs = Outputs::among(&description, stack_name)?;
         // A user pool's id begins with its region: no need to ask which one the AWS CLI is set to.
         let region = outputs
             .user_pool_id
@@ -565,9 +566,15 @@ fn upload_page(places: &Places, stack_name: &str) -> Result<ExitCode> {
         )?;
         page::invalidate(&aws, &outputs)?;
         step.result(format!("{} files", page.files));
-        Ok(outputs.page_url)
+        Ok((outputs.page_url, stack::is_protected(&description)))
     })?;
     say(&format!("\nThe page is at {page_url}"));
+    if !is_protected {
+        say(
+            "\nThe table and the users can be deleted by mistake. When the stack works, protect them:\n\n  \
+             sam deploy --parameter-overrides ProtectData=true",
+        );
+    }
     Ok(ExitCode::SUCCESS)
 }
 

@@ -47,15 +47,13 @@ pub(crate) struct Stack {
 impl Outputs {
     /// Asks CloudFormation.
     pub(crate) fn read(aws: &Aws, stack_name: &str) -> Result<Self> {
-        let answer = aws.call(&[
-            "cloudformation",
-            "describe-stacks",
-            "--stack-name",
-            stack_name,
-        ])?;
-        let outputs = answer
-            .pointer("/Stacks/0/Outputs")
-            .and_then(Value::as_array)
+        Self::among(&describe(aws, stack_name)?, stack_name)
+    }
+
+    /// Those of a stack that is described already.
+    pub(crate) fn among(description: &Value, stack_name: &str) -> Result<Self> {
+        let outputs = description["Outputs"]
+            .as_array()
             .with_context(|| format!("stack {stack_name} has no outputs"))?;
         let get = |key: &str| {
             outputs
@@ -77,6 +75,27 @@ impl Outputs {
             dlq_url: get("DeadLetterQueueUrl")?,
         })
     }
+}
+
+/// What CloudFormation knows of a stack.
+pub(crate) fn describe(aws: &Aws, stack_name: &str) -> Result<Value> {
+    let mut answer = aws.call(&[
+        "cloudformation",
+        "describe-stacks",
+        "--stack-name",
+        stack_name,
+    ])?;
+    Ok(answer
+        .pointer_mut("/Stacks/0")
+        .map_or(Value::Null, Value::take))
+}
+
+/// Whether the table and the users cannot be deleted by mistake.
+pub(crate) fn is_protected(description: &Value) -> bool {
+    let parameters = description["Parameters"].as_array();
+    parameters.into_iter().flatten().any(|parameter| {
+        parameter["ParameterKey"] == "ProtectData" && parameter["ParameterValue"] == "true"
+    })
 }
 
 impl Stack {
@@ -117,7 +136,20 @@ impl Stack {
 mod tests {
     use std::os::unix::fs::PermissionsExt;
 
+    use serde_json::json;
+
     use super::*;
+
+    #[test]
+    fn a_stack_is_protected_only_when_it_says_so() {
+        let description = |value: &str| {
+            let name = json!({"ParameterKey": "LogLevel", "ParameterValue": "true"});
+            json!({"Parameters": [name, {"ParameterKey": "ProtectData", "ParameterValue": value}]})
+        };
+        assert!(is_protected(&description("true")));
+        assert!(!is_protected(&description("false")));
+        assert!(!is_protected(&Value::Null));
+    }
 
     #[test]
     fn only_its_owner_can_read_the_passwords() -> Result<()> {
