@@ -162,6 +162,15 @@ impl Stack {
         send(method, &format!("{}{path}", self.api_url), headers, body)
     }
 
+    /// Asks for anything that the emulator serves.
+    ///
+    /// # Errors
+    ///
+    /// When there is no answer.
+    pub fn fetch(&self, path: &str, headers: &[(&str, &str)]) -> Result<Answer> {
+        send("GET", &format!("{}{path}", self.endpoint_url), headers, b"")
+    }
+
     /// The items of a partition of the table: `USER#<sub>` or `TASK#<task id>`.
     ///
     /// # Errors

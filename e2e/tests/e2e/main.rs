@@ -4,5 +4,6 @@ mod bad_input;
 mod cancel;
 mod idempotency;
 mod one_task_per_user;
+mod page;
 mod privacy;
 mod progress;
