@@ -98,12 +98,6 @@ impl Plan {
         }
     }
 
-    /// The number of items in the whole task.
-    #[must_use]
-    pub fn items(self) -> u64 {
-        self.items
-    }
-
     /// The number of items in every chunk but the last, which may be shorter.
     #[must_use]
     pub fn chunk_items(self) -> u64 {

@@ -178,6 +178,43 @@ mod tests {
     }
 
     #[test]
+    fn durations_are_read_in_the_unit_that_they_are_given_in() {
+        let lookup = |_: &str| Some("90".to_owned());
+        let read = Environment::read_from(&lookup, |environment| {
+            (
+                environment.milliseconds("PROGRESS_INTERVAL_MS", 0..=100),
+                environment.seconds("LEASE_SECONDS", 1.0..=100.0),
+                environment.days("RETENTION_DAYS", 1..=100),
+            )
+        });
+        let expected = (
+            Duration::from_millis(90),
+            Duration::from_secs(90),
+            Duration::from_secs(7_776_000),
+        );
+        assert_eq!(read, Ok(expected));
+        let days = |days| {
+            Environment::read_from(&lookup, |environment| {
+                environment.days("RETENTION_DAYS", days)
+            })
+        };
+        assert!(days(1..=89).is_err() && days(91..=100).is_err());
+    }
+
+    #[test]
+    fn uniqueness_is_read_by_its_name() {
+        let read = |value: &str| {
+            Environment::read_from(&|_| Some(value.to_owned()), |environment| {
+                environment.uniqueness("UNIQUENESS")
+            })
+        };
+        assert_eq!(read("user"), Ok(Uniqueness::User));
+        assert_eq!(read("request"), Ok(Uniqueness::Request));
+        let error = read("job").unwrap_err().to_string();
+        assert!(error.ends_with("UNIQUENESS is \"job\", not \"user\" or \"request\""));
+    }
+
+    #[test]
     fn all_problems_are_reported_together() {
         let error = read(&[("MAX_ITEMS", "0"), ("ITEM_SECONDS", "soon")]).unwrap_err();
         assert_eq!(

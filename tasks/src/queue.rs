@@ -225,7 +225,118 @@ impl Queue {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::time::Duration;
+
+    use embedded_aws::{Call, EmbeddedAws, Fault, QUEUE_URL};
+
     use super::*;
+    use crate::host::{Host, Timestamp};
+    use crate::task::{Request, Terms, Uniqueness};
+
+    fn task(user: &str) -> Task {
+        let terms = Terms {
+            chunk_items: 1,
+            lease: Duration::ZERO,
+            retention: Duration::ZERO,
+            uniqueness: Uniqueness::User,
+        };
+        let host = Host::new(Timestamp::default, || 0);
+        let user = UserId::from_claim(user).unwrap();
+        let request = Request {
+            number_of_items: 25,
+        };
+        Task::new(&host, user, request, &terms)
+    }
+
+    /// A message for each chunk.
+    fn messages(task: &Task) -> Vec<Message> {
+        let chunks = 0..task.chunks.len();
+        chunks.map(|chunk| Message::to(task, chunk)).collect()
+    }
+
+    #[test]
+    fn a_message_is_for_the_turn_that_its_chunk_is_at() {
+        let mut task = task("ann");
+        task.chunks[3].turn = 5;
+        let message = Message::to(&task, 3);
+        assert_eq!((&message.chunks, message.turn), (&vec![3], Some(5)));
+        assert!(message.is_for(5) && !message.is_for(4) && !message.is_for(6));
+        let returned = Message {
+            turn: None,
+            ..message.clone()
+        };
+        assert!(returned.is_for(0) && returned.is_for(7));
+        let passed = Message {
+            hops: 2,
+            alone: true,
+            ..message
+        };
+        let expected = Message {
+            chunks: vec![9],
+            turn: Some(7),
+            ..passed.clone()
+        };
+        assert_eq!(passed.for_chunk(9, 7), expected);
+        assert_eq!(Message::first(&task).chunks, (0..25).collect::<Vec<_>>());
+    }
+
+    #[tokio::test]
+    async fn the_messages_of_a_user_are_one_group_and_those_of_another_another() {
+        let aws = EmbeddedAws::default();
+        let queue = Queue::new(aws.sqs("test"), QUEUE_URL);
+        for user in ["user", "somebody else", "ünd 😀"] {
+            let task = task(user);
+            queue.send(&Message::first(&task)).await.unwrap();
+            queue.send_all(&messages(&task)).await.unwrap();
+            let sent = aws.take_sent();
+            assert_eq!(sent.len(), 26);
+            // Half of the digest of the user's id, whatever is in that.
+            let group = hex_of_sha256(user);
+            assert!(sent.iter().all(|sent| sent.group == group), "{user}");
+        }
+        assert_eq!(hex_of_sha256("user"), "04f8996da763b7a969b1028ee3007569");
+    }
+
+    /// Sends the messages to a queue that refuses half of a batch the first time, or always.
+    async fn send_all_to_one_that_refuses(always: bool) -> (Result<(), QueueError>, EmbeddedAws) {
+        let refused = AtomicBool::new(false);
+        let aws = EmbeddedAws::with_faults(move |_: &Call| {
+            if always || !refused.swap(true, Ordering::Relaxed) {
+                Fault::Half
+            } else {
+                Fault::None
+            }
+        });
+        let queue = Queue::new(aws.sqs("test"), QUEUE_URL);
+        (queue.send_all(&messages(&task("ann"))).await, aws)
+    }
+
+    #[tokio::test]
+    async fn what_a_batch_refuses_is_sent_again_and_nothing_else() {
+        let (sent, aws) = send_all_to_one_that_refuses(false).await;
+        assert!(sent.is_ok());
+        let mut chunks: Vec<_> = aws
+            .take_sent()
+            .iter()
+            .flat_map(|sent| Message::parse(&sent.body).unwrap().chunks)
+            .collect();
+        chunks.sort_unstable();
+        assert_eq!(chunks, (0..25).collect::<Vec<_>>());
+        assert_eq!(
+            aws.take_calls().len(),
+            4,
+            "three batches, one of them twice"
+        );
+    }
+
+    #[tokio::test]
+    async fn what_is_refused_again_and_again_is_an_error() {
+        let (sent, aws) = send_all_to_one_that_refuses(true).await;
+        let refusal = std::error::Error::source(&sent.unwrap_err()).map(ToString::to_string);
+        assert_eq!(refusal.as_deref(), Some("InternalError: refused"));
+        assert_eq!(aws.take_calls().len(), BATCH_ATTEMPTS_MAX);
+    }
 
     #[test]
     fn what_is_not_a_message_is_refused() {

@@ -106,10 +106,15 @@ impl Bench {
         stored.await.unwrap().unwrap()
     }
 
-    fn dispatched(&self) -> Vec<Vec<usize>> {
+    fn sent(&self) -> Vec<Message> {
         let sent = self.aws.take_sent().into_iter();
-        sent.map(|sent| Message::parse(&sent.body).unwrap().chunks)
+        sent.map(|sent| Message::parse(&sent.body).unwrap())
             .collect()
+    }
+
+    fn dispatched(&self) -> Vec<Vec<usize>> {
+        let sent = self.sent().into_iter();
+        sent.map(|message| message.chunks).collect()
     }
 }
 
@@ -153,13 +158,40 @@ async fn the_message_for_a_dead_workers_chunk_goes_alone_although_the_worker_had
     let task = bench.submitted("ann").await;
     bench.claim_and_settle(&task, 0, 2).await;
     tokio::time::sleep(MINUTE).await;
+    let stalled = bench.stored(&task).await;
     bench.sweeper.sweep(TIMEOUT).await;
-    let sent = bench.aws.take_sent().into_iter();
-    let sent: Vec<_> = sent
-        .map(|sent| Message::parse(&sent.body).unwrap())
-        .map(|message| (message.chunks, message.alone))
-        .collect();
-    assert_eq!(sent, [(vec![0], true), (vec![1], false)]);
+    let message = |chunk, alone| Message {
+        dispatched: true,
+        alone,
+        ..Message::to(&stalled, chunk)
+    };
+    assert_eq!(bench.sent(), [message(0, true), message(1, false)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_message_for_a_chunk_that_a_worker_left_as_it_was_goes_alone_and_is_for_its_next_turn()
+{
+    let bench = Bench::new();
+    let task = bench.submitted("ann").await;
+    bench.claim(&task, 0).await;
+    let nowhere = Step {
+        from: 0,
+        to: 0,
+        failed: 0,
+    };
+    let released = Hold::Released {
+        alive_until: bench.store.host().now().after(LEASE),
+        waited: Duration::ZERO,
+    };
+    let owner = Owner::new(7);
+    let advance = bench.store.advance(&task, 0, &owner, nowhere, released);
+    advance.await.unwrap();
+    tokio::time::sleep(MINUTE).await;
+    bench.sweeper.sweep(TIMEOUT).await;
+    let sent = bench.sent();
+    let sent = sent.iter().map(|message| (message.alone, message.turn));
+    let sent: Vec<_> = sent.collect();
+    assert_eq!(sent, [(true, Some(1)), (false, Some(0))]);
 }
 
 #[tokio::test(start_paused = true)]
