@@ -85,7 +85,7 @@ pageTest('a first password has to be changed, by the rules of the user pool', as
   // The emulator takes any password.
   await tab.cognitoRefusesOnce({ __type: 'InvalidPasswordException', message: 'Password did not conform with policy: Password not long enough' });
   await tab.button('Save and sign in').click();
-  await tab.says('Password not long enough.');
+  await tab.says('This password is too short.');
   await tab.focusIsOn('new-password-password');
   await tab.page.getByLabel('New password').fill('Another-password-2');
   await tab.button('Save and sign in').click();
@@ -93,6 +93,37 @@ pageTest('a first password has to be changed, by the rules of the user pool', as
   await tab.button('Sign out').click();
   await tab.signIn('Another-password-2');
   await tab.reaches('Start a task');
+}, { user: { temporary: true } });
+
+pageTest('what was pasted along with a name and a password is not taken for a part of them', async (tab) => {
+  await tab.open();
+  await tab.signIn(`\u200b ${tab.user.password}\u00a0 `, ` ${tab.user.username}\t`);
+  await tab.reaches('Start a task');
+});
+
+pageTest('a new password with a blank around it is refused with a sentence, before anybody is asked', async (tab) => {
+  await tab.open();
+  await tab.signIn();
+  await tab.reaches('Choose a password');
+  const requests = tab.requests('POST', COGNITO);
+  for (const password of ['Another-password-2 ', ' Another-password-2', ' ']) {
+    await tab.page.getByLabel('New password').fill(password);
+    await tab.button('Save and sign in').click();
+    await tab.says('A password cannot begin or end with a blank.');
+    await tab.focusIsOn('new-password-password');
+    await tab.page.getByLabel('New password').fill('');
+    await tab.button('Save and sign in').click();
+    await tab.says('Enter a new password.');
+  }
+  assert.equal(requests.length, 0);
+}, { user: { temporary: true } });
+
+pageTest('whoever comes with a temporary password that has expired is told whom to ask', async (tab) => {
+  tab.expectNoise(WRONG, COGNITO);
+  await tab.open();
+  await tab.cognitoRefusesOnce({ __type: 'NotAuthorizedException', message: 'Temporary password has expired and must be reset by an administrator.' });
+  await tab.signIn();
+  await tab.says('Your temporary password has expired. Ask whoever manages the account for a new one.');
 }, { user: { temporary: true } });
 
 pageTest('a reload stays signed in, and nothing but the refresh token is kept in the tab', async (tab) => {
@@ -169,11 +200,13 @@ pageTest('what one person was starting is not started for the next', async (tab)
 
 pageTest('a token that is about to end is renewed before it is used', async (tab) => {
   await tab.page.clock.install();
+  const signedIn = tab.page.waitForResponse((response) => response.url() === COGNITO && response.request().method() === 'POST');
   await tab.openAndSignIn();
+  const { AuthenticationResult } = await (await signedIn).json();
   const renewals = tab.requests('POST', COGNITO);
   const submits = tab.requests('POST', API);
-  // The token is good for an hour; by now it has half a minute left.
-  await tab.page.clock.fastForward('59:30');
+  // By now the token has half a minute left.
+  await tab.page.clock.fastForward((AuthenticationResult.ExpiresIn - 30) * 1_000);
   await tab.start(1);
   await eventually(() => assert.equal(submits.length, 1));
   assert.equal(renewals.length, 1);

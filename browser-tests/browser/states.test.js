@@ -29,7 +29,7 @@ for (const { name, context, look } of views) {
     await tab.page.getByLabel('New password').fill('short');
     await tab.cognitoRefusesOnce({ __type: 'InvalidPasswordException', message: 'Password did not conform with policy: Password not long enough' });
     await tab.button('Save and sign in').click();
-    await tab.says('Password not long enough.');
+    await tab.says('This password is too short.');
     await look(tab, 'new-password-refused');
   }, { context, user: { temporary: true } });
 

@@ -62,25 +62,7 @@ test('a task that waits has not started, whenever it was asked for', () => {
   assert.equal(words.started({ ...waiting, finished_at: at(2026, 10, 20, 14, 55) }, now), '–', 'cancelled before it began');
 });
 
-test('every refusal to sign in gets a sentence of its own', () => {
-  const refusals = [
-    ['NotAuthorizedException', 'Incorrect username or password.'], ['NotAuthorizedException', 'Password attempts exceeded'],
-    ['NotAuthorizedException', 'User is disabled.'], ['NotAuthorizedException', 'Invalid session for the user, session is expired.'],
-    ['UserNotFoundException', 'User does not exist.'], ['UserNotConfirmedException', ''], ['PasswordResetRequiredException', ''],
-    ['TooManyRequestsException', 'Rate exceeded'], ['InternalErrorException', ''], ['UnsupportedChallenge', 'SMS_MFA'], ['Network', ''],
-  ];
-  const sentences = refusals.map(([code, message]) => words.signInProblem(new CognitoError(code, message)));
-  assert.equal(new Set(sentences).size, refusals.length);
-  for (const sentence of sentences) assert.match(sentence, /^[A-Z].*\.$/);
-  const policy = new CognitoError('InvalidPasswordException', 'Password did not conform with policy: Password not long enough');
-  assert.equal(words.signInProblem(policy), 'Password not long enough.');
-});
-
-test('an outage of the sign-in service is called so, by whatever name it comes', () => {
-  const say = (code, status) => words.signInProblem(new CognitoError(code, 'internal details', status));
-  assert.equal(say('ServiceUnavailable', 503), 'The sign-in service has a problem. Try again in a moment.');
-  assert.equal(say('InternalFailure', 500), 'The sign-in service has a problem. Try again in a moment.');
-  assert.equal(say('ThrottlingException', 400), 'Too many tries at once. Wait a minute, then try again.');
+test('an outage of the sign-in service is called so', () => {
   assert.equal(words.apiProblem(new CognitoError('InternalFailure', '', 500)), 'The sign-in service has a problem.');
 });
 

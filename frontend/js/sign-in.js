@@ -1,7 +1,7 @@
 // The two forms that lead in: username and password, and choosing a new password.
 
 import { announce, byId, isBusy, setBusy, setProblem, setText } from './dom.js';
-import { signInProblem } from './words.js';
+import { BLANK_AROUND, signInProblem } from './refusals.js';
 
 /** @import { Session } from './session.js' */
 
@@ -49,8 +49,9 @@ export class SignIn {
   }
 
   async #signIn() {
-    const username = this.#username.value.trim();
-    const password = this.#password.value;
+    const username = withoutBlanksAround(this.#username.value);
+    // No password of Cognito begins or ends with a blank: one that is there was pasted along.
+    const password = withoutBlanksAround(this.#password.value);
     if (username === '' || password === '') {
       setText(this.#problem, username === '' ? 'Enter your username.' : 'Enter your password.');
       (username === '' ? this.#username : this.#password).focus();
@@ -79,20 +80,28 @@ export class SignIn {
   }
 
   async #saveNewPassword() {
-    if (this.#newPassword.value === '') {
-      setProblem(this.#newPassword, this.#newProblem, 'Enter a new password.');
+    const password = this.#newPassword.value;
+    // Whoever means the blank would miss it everywhere else; so it is not left out unasked here.
+    const isBlankAround = password !== withoutBlanksAround(password);
+    const problem = password === '' ? 'Enter a new password.' : isBlankAround ? BLANK_AROUND : '';
+    setProblem(this.#newPassword, this.#newProblem, problem);
+    if (problem) {
       this.#newPassword.focus();
       return;
     }
-    setProblem(this.#newPassword, this.#newProblem, '');
     try {
-      await this.#finish?.(this.#newPassword.value);
+      await this.#finish?.(password);
       this.#onSignedIn();
     } catch (error) {
       setProblem(this.#newPassword, this.#newProblem, signInProblem(error));
       this.#newPassword.focus();
     }
   }
+}
+
+/** @param {string} typed or pasted, with what cannot be seen around it @returns {string} */
+function withoutBlanksAround(typed) {
+  return typed.replace(/^[\s\u200b\u2060]+|[\s\u200b\u2060]+$/g, '');
 }
 
 /**

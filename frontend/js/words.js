@@ -171,34 +171,6 @@ export function isBlocked(error) {
   return error instanceof DOMException && error.name === 'SecurityError';
 }
 
-/** @param {unknown} error from signing in @returns {string} */
-export function signInProblem(error) {
-  if (!(error instanceof CognitoError)) return 'Something went wrong on this page. Reload it and try again.';
-  if (error.code === 'Network') return 'The sign-in service cannot be reached. Check your connection and try again.';
-  if (error.isThrottled) return 'Too many tries at once. Wait a minute, then try again.';
-  if (error.isRetryable) return 'The sign-in service has a problem. Try again in a moment.';
-  switch (error.code) {
-    case 'NotAuthorizedException':
-      if (/attempts exceeded/i.test(error.message)) return 'Too many wrong passwords. Wait a few minutes, then try again.';
-      if (/disabled/i.test(error.message)) return 'This account is disabled. Ask whoever manages it.';
-      if (/session|expired/i.test(error.message)) return 'That took too long. Sign in again from the start.';
-      return 'The username or the password is wrong.';
-    case 'UserNotFoundException':
-      return 'There is no user with this name.';
-    case 'UserNotConfirmedException':
-      return 'This account is not confirmed yet. Ask whoever manages it.';
-    case 'PasswordResetRequiredException':
-      return 'This password has to be reset first. Ask whoever manages the account.';
-    case 'InvalidPasswordException':
-    case 'PasswordHistoryPolicyViolationException':
-      return sentence(error.message.replace(/^Password did not conform with policy: */i, '') || 'This password is not allowed.');
-    case 'UnsupportedChallenge':
-      return `This account asks for a further step that this page does not offer (${error.message}).`;
-    default:
-      return sentence(error.message || `Sign-in failed (${error.code}).`);
-  }
-}
-
 /** @param {unknown} error from the API, or from renewing the session for it @returns {string} why there was no answer, short */
 export function apiProblem(error) {
   if (error instanceof CognitoError && error.code !== 'Network') return 'The sign-in service has a problem.';
