@@ -179,17 +179,8 @@ pageTest('a task that has vanished is not polled for ever', async (tab) => {
 pageTest('a page that takes long says what it is waiting for, and nothing moves when that comes', async (tab) => {
   await tab.openAndSignIn();
   const [moment, tasks] = ['One moment …', 'Looking for your tasks …'].map((text) => tab.page.getByText(text));
-  const hold = async (method, url) => {
-    let release;
-    const held = new Promise((resolve) => (release = resolve));
-    await tab.intercept(method, url, async (route) => {
-      await held;
-      return route.fallback();
-    }, 1);
-    return release;
-  };
-  const releaseSession = await hold('POST', COGNITO);
-  const releaseTasks = await hold('GET', LIST);
+  const releaseSession = await tab.hold('POST', COGNITO);
+  const releaseTasks = await tab.hold('GET', LIST);
   await tab.page.reload();
   await moment.waitFor();
   releaseSession();
@@ -208,7 +199,7 @@ pageTest('a page without its settings says so, and offers to try again', async (
   await tab.open();
   await tab.reaches('Longhaul cannot be reached');
   await tab.says('The page could not read its settings. Check your connection, or ask whoever runs it.');
-  await tab.button('Try again').click();
+  await tab.tryAgain();
   await tab.reaches('Sign in');
 });
 
@@ -221,9 +212,9 @@ pageTest('a page without its sign-in service says so, offers to try again, and i
   await tab.reaches('Longhaul cannot be reached');
   await tab.says('The sign-in service does not answer. Check your connection and try again.');
   await tab.intercept('POST', COGNITO, answer(503, { __type: 'ServiceUnavailable' }), 1);
-  await tab.button('Try again').click();
+  await tab.tryAgain();
   await tab.says('The sign-in service has a problem. Try again in a moment.');
-  await tab.button('Try again').click();
+  await tab.tryAgain();
   await tab.reaches('Start a task');
 });
 

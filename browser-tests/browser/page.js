@@ -2,13 +2,15 @@
 
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { after, test } from 'node:test';
+import { tmpdir } from 'node:os';
+import { after, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 
 import { chromium } from 'playwright-core';
 
+import { fontconfig } from './fonts.js';
 import { eventually, newUser, stack } from './stack.js';
 
 /** Where a submit goes; everything else of the API is below. */
@@ -23,17 +25,40 @@ export const LIST = new RegExp(`^${literally(API)}\\?`);
 export const ITEMS = new RegExp(`^${literally(API)}[0-9a-f-]{36}/items/\\?`);
 
 const axeSource = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
-const TEST_MS_MAX = 120_000;
+/** Whether also what nobody has to wait for every time is done: every module, every picture, axe everywhere. */
+export const isLong = process.env.LONGHAUL_LONG === '1';
+const TEST_MS_MAX = isLong ? 900_000 : 120_000;
 
+/** Which fonts the browser of this file sees. */
+export const font = /** @type {import('./fonts.js').FontSetUp} */ (process.env.LONGHAUL_FONT ?? 'own');
+const home = mkdtempSync(`${tmpdir()}/longhaul-browser-`);
 const browser = await chromium.launch({
   executablePath: findChromium(),
+  // Where people go back, their browsers show what they have kept.
+  ignoreDefaultArgs: ['--disable-back-forward-cache'],
+  // All that it learns of this machine: what else a shell or a desktop has set, tests must not depend on.
+  env: { PATH: process.env.PATH, HOME: home, TMPDIR: tmpdir(), LANG: 'C.UTF-8', FONTCONFIG_FILE: fontconfig(font) },
   args: [
-    '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run',
+    // Root has no sandbox, and a container little shared memory.
+    '--no-sandbox', '--disable-dev-shm-usage', '--disable-gpu', '--disable-quic', '--no-first-run', '--no-proxy-server',
     // The browser's own traffic would only fail on a machine without the internet, and slow the tests.
     '--disable-background-networking', '--disable-component-update', '--disable-sync',
   ],
 });
-after(() => browser.close());
+after(async () => {
+  await browser.close();
+  rmSync(home, { recursive: true, force: true });
+});
+
+/** What a person has set, where a test does not say otherwise. */
+const person = {
+  viewport: { width: 1280, height: 860 },
+  locale: 'en-GB',
+  timezoneId: 'Europe/Berlin',
+  colorScheme: 'light',
+  reducedMotion: 'no-preference',
+  forcedColors: 'none',
+};
 
 /** Cognito's address as the page knows it. Asked for with the browser: Node does not find names under .localhost. */
 export const COGNITO = await (async () => {
@@ -43,6 +68,11 @@ export const COGNITO = await (async () => {
   await page.close();
   return new URL(cognito_url).href;
 })();
+
+/** Most of a test is waiting for the stack: so a few of a file run at once. */
+const TESTS_AT_A_TIME = 3;
+/** The tests of this file. */
+let tests = null;
 
 /**
  * A test with a user and a tab of its own.
@@ -55,16 +85,22 @@ export const COGNITO = await (async () => {
  * @param {{ user?: { temporary?: boolean }, context?: import('playwright-core').BrowserContextOptions }} [options]
  */
 export function pageTest(name, body, { user, context } = {}) {
-  test(name, { timeout: TEST_MS_MAX }, async () => {
+  if (tests === null) {
+    tests = [];
+    // When the file has been read, all of its tests are known.
+    queueMicrotask(() => describe('in a browser', { concurrency: TESTS_AT_A_TIME }, () => tests.forEach((define) => define())));
+  }
+  tests.push(() => test(name, { timeout: TEST_MS_MAX }, async () => {
     await usePage(body, { user: await newUser(user), context });
-  });
+  }));
 }
 
 export async function usePage(body, { user, context: options = {} }) {
-  const context = await browser.newContext({ viewport: { width: 1280, height: 860 }, ...options });
+  const context = await browser.newContext({ ...person, ...options });
   context.setDefaultTimeout(20_000);
   const noise = new Noise(context);
   const tab = new Tab(await context.newPage(), user, noise);
+  if (font !== 'own') await blockFont(context, noise);
   try {
     await body(tab);
     noise.check();
@@ -76,6 +112,12 @@ export async function usePage(body, { user, context: options = {} }) {
     await Promise.all(context.pages().map((page) => page.unrouteAll({ behavior: 'ignoreErrors' })));
     await context.close();
   }
+}
+
+/** Has the page do without its own font. */
+async function blockFont(context, noise) {
+  await context.route('**/*.woff2', (route) => route.abort());
+  noise.expect('net::ERR_FAILED', /.*\.woff2/);
 }
 
 /** What the browser complains about, in all tabs of a context. */
@@ -94,6 +136,11 @@ class Noise {
   /** Chromium reports every failed request as an error: these are the ones that the test is about. */
   expect(text, url) {
     this.#expected.push(new RegExp(`^error: Failed to load resource: ${literally(text)}.*\\(${pattern(url)}\\)$`));
+  }
+
+  /** @param {RegExp} pattern for what it says in words of its own */
+  expectAny(pattern) {
+    this.#expected.push(pattern);
   }
 
   /** What it says of an answer that lacks the header that would let the page read it. */
@@ -134,6 +181,11 @@ export class Tab {
     return this.page.getByRole('heading', { name, exact: true });
   }
 
+  /** Follows the link out of a page that could not be opened. */
+  async tryAgain() {
+    await this.page.getByRole('link', { name: 'Try again' }).click();
+  }
+
   get count() {
     return this.page.getByLabel('Number of items');
   }
@@ -142,8 +194,9 @@ export class Tab {
     return this.page.getByRole('progressbar');
   }
 
-  async open() {
-    await this.page.goto(stack.page_url);
+  /** @param {'load' | 'commit'} [until] */
+  async open(until = 'load') {
+    await this.page.goto(stack.page_url, { waitUntil: until });
   }
 
   async openAndSignIn() {
@@ -224,13 +277,29 @@ export class Tab {
     });
   }
 
-  /** Changes what the API says of one task, where the sample's items give no reason to say it. */
-  async alterTasks(alter) {
+  /** Keeps the next requests waiting. @returns {Promise<() => void>} what lets them go */
+  async hold(method, url, times = 1) {
+    let release;
+    const held = new Promise((resolve) => (release = resolve));
+    await this.intercept(method, url, async (route) => {
+      await held;
+      return route.fallback();
+    }, times);
+    return release;
+  }
+
+  /**
+   * Changes what the API says of one task, where the sample's items give no reason to say it.
+   *
+   * @param {(task: object) => void} alter
+   * @param {object} [headers] of the answers
+   */
+  async alterTasks(alter, headers = {}) {
     const altered = async (route) => {
       const response = await route.fetch({ headers: { ...route.request().headers(), 'if-none-match': '' } });
       const body = await response.json();
       for (const task of body.data?.tasks ?? (body.data ? [body.data] : [])) alter(task);
-      return route.fulfill({ response, json: body });
+      return route.fulfill({ response, json: body, headers: { ...response.headers(), ...headers } });
     };
     await this.intercept('GET', STATUS, altered);
     await this.intercept('GET', LIST, altered);
@@ -244,6 +313,23 @@ export class Tab {
   /** Gives the page the word of another tab. */
   async hears(kind, content = {}) {
     await this.page.evaluate((message) => new BroadcastChannel('longhaul').postMessage(message), { kind, content });
+  }
+
+  /** Goes to another page and, when something has happened meanwhile, back: the browser may have kept this one as it was. */
+  async leaveAndComeBack(meanwhile) {
+    await this.page.goto(`${stack.page_url}/404.html`);
+    await meanwhile();
+    // Playwright waits for it to load, which a page that was kept does not.
+    await this.page.evaluate(() => history.back()).catch(() => {});
+    await this.page.waitForURL(`${stack.page_url}/`, { waitUntil: 'commit' });
+  }
+
+  /**
+   * Has the machine sleep: the time of day jumps, and no timer notices. The page's clock must be the test's by then
+   * (`tab.page.clock.install()`).
+   */
+  async sleep(ms) {
+    await this.page.clock.setSystemTime(await this.page.evaluate(() => Date.now()) + ms);
   }
 
   /** Pretends that the tab is or is not in front; Chromium does not tell headless tabs apart. */
@@ -270,21 +356,19 @@ export class Tab {
     return () => this.page.evaluate(() => window.announced);
   }
 
-  /** Waits until what fades or slides in is there. */
+  /** Waits until what fades or slides in is there; what only comes after a while is not waited for. */
   async isSettled() {
     await this.page.evaluate(() => Promise.all(document.getAnimations()
-      .filter((animation) => animation.effect?.getComputedTiming().endTime !== Infinity)
+      .filter((animation) => animation.effect?.getComputedTiming().endTime !== Infinity && animation.effect.getTiming().duration !== 0)
       .map((animation) => animation.finished.catch(() => {}))));
   }
 
-  /** Fails where axe finds anything to object to, or where the page is wider than the screen. */
-  async isAccessible() {
-    await this.isSettled();
-    await this.page.evaluate(axeSource);
-    const { violations } = await this.page.evaluate(() => window.axe.run(document, { resultTypes: ['violations'] }));
+  /** Fails where axe finds anything to object to. @param {string[]} [rules] all, if none are named */
+  async isAccessible(rules) {
+    if (!(await this.page.evaluate(() => 'axe' in window))) await this.page.evaluate(axeSource);
+    const runOnly = rules ? { runOnly: { type: 'rule', values: rules } } : {};
+    const { violations } = await this.page.evaluate((options) => window.axe.run(document, options), { resultTypes: ['violations'], ...runOnly });
     assert.deepEqual(violations.map(({ id, nodes }) => `${id}: ${nodes.map((node) => `${node.html} ${node.failureSummary}`).join('; ')}`), []);
-    const { scroll, client } = await this.page.evaluate(() => ({ scroll: document.documentElement.scrollWidth, client: document.documentElement.clientWidth }));
-    assert.ok(scroll <= client, `the page is ${scroll} px wide on a screen of ${client} px`);
   }
 }
 
@@ -302,6 +386,7 @@ export function answer(status, json, headers = {}) {
 
 /** An address for a regular expression: itself, and for the API everything below it. */
 function pattern(url) {
+  if (url instanceof RegExp) return url.source;
   return literally(url) + (url === API ? '.*' : '');
 }
 

@@ -254,7 +254,7 @@ pageTest('cancelling asks first, keeps what is done, and the next task can start
 pageTest('a cancel that gets no answer is seen to be under way, and its failure is told wherever one looks', async (tab) => {
   tab.expectNoise('net::ERR_CONNECTION_REFUSED', API);
   await tab.openAndSignIn();
-  await tab.start(500);
+  await tab.start(5_000);
   await tab.reaches('Running');
   const announced = await tab.announcements();
   await tab.intercept('DELETE', STATUS, (route) => route.abort('connectionrefused'), 8);

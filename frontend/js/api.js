@@ -1,5 +1,6 @@
 // The HTTP contract: paths, headers, bodies, and errors with a reason.
 
+import { withDeadline } from './deadline.js';
 import { parseRetryAfter } from './retry.js';
 import { CognitoError, SessionEnded } from './session.js';
 
@@ -150,42 +151,48 @@ export class Api {
    * @param {{ headers?: Record<string, string>, body?: string, signal?: AbortSignal }} [options]
    * @returns {Promise<{ response: Response, body: any }>} the body is null for a 304
    */
-  async #request(method, path, { headers = {}, body, signal } = {}) {
-    const deadline = AbortSignal.timeout(REQUEST_MS_MAX);
-    /** @param {string} token */
-    const send = async (token) => {
-      try {
-        const response = await fetch(this.#base + path, {
-          method,
-          headers: { ...headers, Authorization: `Bearer ${token}` },
-          body,
-          signal: signal ? AbortSignal.any([signal, deadline]) : deadline,
-          // The follower keeps its own ETags. The browser's cache in between would only hide a 304.
-          cache: 'no-store',
-        });
-        this.#hasRenewedInDoubt = false;
-        return response;
-      } catch (error) {
-        // A TypeError is all that a script learns of an answer that it may not read.
-        if (error instanceof TypeError && this.#isOnline() && !this.#hasRenewedInDoubt) this.#doubted = token;
-        throw new ApiError(0, 'The server did not answer.');
+  #request(method, path, { headers = {}, body, signal } = {}) {
+    return withDeadline(REQUEST_MS_MAX, async (deadline) => {
+      /** @param {string} token */
+      const send = (token) => this.#send(token, path, { method, headers, body, signal: deadline });
+      let token = await this.#goodToken();
+      let response = await send(token);
+      if (response.status === 401) {
+        token = await this.#session.accessToken(token);
+        response = await send(token);
       }
-    };
+      if (response.status === 401) {
+        this.#session.end(token);
+        throw new SessionEnded();
+      }
+      if (response.status === 304) return { response, body: null };
+      const answer = await response.json().catch(() => null);
+      if (response.ok && answer) return { response, body: answer };
+      throw errorOf(response, answer);
+    }, signal);
+  }
 
-    let token = await this.#goodToken();
-    let response = await send(token);
-    if (response.status === 401) {
-      token = await this.#session.accessToken(token);
-      response = await send(token);
+  /**
+   * @param {string} token
+   * @param {string} path
+   * @param {RequestInit} options
+   * @returns {Promise<Response>}
+   */
+  async #send(token, path, { headers, ...options }) {
+    try {
+      const response = await fetch(this.#base + path, {
+        ...options,
+        headers: { ...headers, Authorization: `Bearer ${token}` },
+        // The follower keeps its own ETags. The browser's cache in between would only hide a 304.
+        cache: 'no-store',
+      });
+      this.#hasRenewedInDoubt = false;
+      return response;
+    } catch (error) {
+      // A TypeError is all that a script learns of an answer that it may not read.
+      if (error instanceof TypeError && this.#isOnline() && !this.#hasRenewedInDoubt) this.#doubted = token;
+      throw new ApiError(0, 'The server did not answer.');
     }
-    if (response.status === 401) {
-      this.#session.end(token);
-      throw new SessionEnded();
-    }
-    if (response.status === 304) return { response, body: null };
-    const answer = await response.json().catch(() => null);
-    if (response.ok && answer) return { response, body: answer };
-    throw errorOf(response, answer);
   }
 
   /**

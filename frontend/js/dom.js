@@ -44,6 +44,12 @@ export function setText(target, text) {
   if (target.textContent !== text) target.textContent = text;
 }
 
+/** Has the room kept that the longest text which may come will need; see style.css. @param {Element} target @param {string} text */
+export function setRoom(target, text) {
+  const parent = target.parentElement;
+  if (parent && parent.dataset.room !== text) parent.dataset.room = text;
+}
+
 /**
  * A button that is busy keeps the focus, which `disabled` would take away; whoever listens to
  * it checks `isBusy` first.

@@ -1,7 +1,10 @@
 // Starts the page: reads where the stack is, finds out who is signed in, and
 // leads to the sign-in form or home.
 
+import './opening.js';
+
 import { Api } from './api.js';
+import { withDeadline } from './deadline.js';
 import { announce, byId, setText } from './dom.js';
 import { Home } from './home.js';
 import { CognitoError, Session } from './session.js';
@@ -11,27 +14,48 @@ import { isBlocked, startProblem } from './words.js';
 
 /** @import { Config } from './session.js' */
 
+/** So that who waits for it is told within a quarter of a minute. */
+const CONFIG_MS_MAX = 10_000;
+const SESSION_ENDED = 'Your session has ended. Sign in again; a running task goes on meanwhile.';
+
 const account = byId('account', HTMLElement);
 const loading = byId('loading', HTMLElement);
+const unavailable = byId('unavailable', HTMLElement);
+const reason = byId('unavailable-reason', HTMLElement);
 
 /** @returns {Promise<Config>} written by whoever deployed the page, into the folder of this version of it */
-async function loadConfig() {
-  const response = await fetch(new URL('../config.json', import.meta.url));
-  if (!response.ok) throw new Error(`config.json: ${response.status}`);
-  return response.json();
+function loadConfig() {
+  return withDeadline(CONFIG_MS_MAX, async (signal) => {
+    const response = await fetch(new URL('../config.json', import.meta.url), { signal });
+    if (!response.ok) throw new Error(`config.json: ${response.status}`);
+    return response.json();
+  });
 }
 
-/** @param {string} reason */
-function showUnavailable(reason) {
+/** @param {string} text */
+function showUnavailable(text) {
+  setText(reason, text);
   loading.hidden = true;
-  setText(byId('unavailable-reason', HTMLElement), reason);
-  byId('unavailable', HTMLElement).hidden = false;
+  unavailable.classList.remove('late');
+  unavailable.hidden = false;
+}
+
+/** Until something is there to be shown; who has to wait for longer is told so by the style sheet. */
+function showLoading() {
+  setText(reason, 'This takes longer than usual. It may still come; or try again.');
+  unavailable.classList.add('late');
+  unavailable.hidden = loading.hidden = false;
+}
+
+function hideLoading() {
+  unavailable.hidden = loading.hidden = true;
 }
 
 async function main() {
-  const reload = byId('reload', HTMLButtonElement);
-  reload.addEventListener('click', () => location.reload());
-  window.addEventListener('online', () => reload.offsetParent && location.reload());
+  // What the page needs is not there, and opening.js has said so.
+  if ('outdated' in document.documentElement.dataset) return;
+  window.addEventListener('online', () => byId('reload', HTMLElement).offsetParent && location.reload());
+  showLoading();
 
   let config;
   try {
@@ -40,9 +64,13 @@ async function main() {
     showUnavailable('The page could not read its settings. Check your connection, or ask whoever runs it.');
     return;
   }
+  await orSayWhy(() => start(config));
+}
 
+/** @param {() => Promise<void>} action that may find out that nothing can be shown */
+async function orSayWhy(action) {
   try {
-    await start(config);
+    await action();
   } catch (error) {
     showUnavailable(startProblem(error));
     // What nobody has foreseen is for whoever looks into the console.
@@ -58,13 +86,13 @@ async function start(config) {
     api: new Api(config.api_url, session),
     session,
     tabs,
-    onSessionEnded: () => toSignIn('Your session has ended. Sign in again; a running task goes on meanwhile.'),
+    onSessionEnded: () => toSignIn(SESSION_ENDED),
   });
   const signIn = new SignIn(session, () => toHome(true));
 
   /** @param {boolean} takeFocus */
   function toHome(takeFocus) {
-    loading.hidden = true;
+    hideLoading();
     signIn.hide();
     setText(byId('username', HTMLElement), session.username);
     account.hidden = false;
@@ -73,7 +101,7 @@ async function start(config) {
 
   /** @param {string} [lead] */
   function toSignIn(lead) {
-    loading.hidden = true;
+    hideLoading();
     home.leave();
     account.hidden = true;
     signIn.show(lead);

@@ -7,6 +7,8 @@
 // gives every tab of one browser the same session, and unlike localStorage it
 // leaves nothing behind once the last tab is closed.
 
+import { withDeadline } from './deadline.js';
+
 /** @import { Tabs } from './tabs.js' */
 
 /**
@@ -285,9 +287,8 @@ export class Session {
    * @returns {Promise<InitiateAuthAnswer>}
    */
   async #cognito(action, body, { keepalive = false } = {}) {
-    let response;
-    try {
-      response = await fetch(this.#config.cognito_url, {
+    const { ok, status, answer } = await withDeadline(REQUEST_MS_MAX, async (signal) => {
+      const response = await fetch(this.#config.cognito_url, {
         method: 'POST',
         headers: {
           'Content-Type': 'application/x-amz-json-1.1',
@@ -295,13 +296,12 @@ export class Session {
         },
         body: JSON.stringify(body),
         keepalive,
-        signal: AbortSignal.timeout(REQUEST_MS_MAX),
+        signal,
       });
-    } catch {
+      return { ok: response.ok, status: response.status, answer: await response.json().catch(() => null) };
+    }).catch(() => {
       throw new CognitoError('Network', 'no answer');
-    }
-    const { ok, status } = response;
-    const answer = await response.json().catch(() => null);
+    });
     if (ok && answer) return answer;
     // A success whose body cannot be read is a lost answer.
     if (ok) throw new CognitoError('Network', 'no readable answer');

@@ -1,7 +1,7 @@
 // Shows one task in the card: the bar that moves smoothly, the counts, the
 // times, the state in words, and the title of the tab.
 
-import { announce, byId, setText } from './dom.js';
+import { announce, byId, setRoom, setText } from './dom.js';
 import { isTerminal } from './follower.js';
 import { Glide } from './glide.js';
 import * as words from './words.js';
@@ -40,6 +40,8 @@ export class TaskView {
   #receivedAt = 0;
   #nextDueAt = 0;
   #inTrouble = false;
+  /** Whether the estimate is from before something that made it worthless. */
+  #inDoubt = false;
   #done = new Glide();
   #failed = new Glide();
   #frame = 0;
@@ -71,9 +73,12 @@ export class TaskView {
       this.#failed.moveTo(task.count_failed_items, durationMs, now);
     }
     if (isTerminal(task)) this.note('');
+    this.#inDoubt = false;
     this.#task = task;
     this.#receivedAt = now;
     this.#nextDueAt = now + (pollAfterMs ?? 0);
+    setRoom(this.#count, words.countOf(task.number_of_items, task.number_of_items));
+    setRoom(this.#failedCount, words.failedCount(task.number_of_items));
     this.#root.dataset.state = task.task_status;
     this.#icon.setAttribute('href', `#icon-${task.task_status.toLowerCase()}`);
     setText(this.#state, words.STATE_WORDS[task.task_status]);
@@ -110,6 +115,12 @@ export class TaskView {
     this.#render();
   }
 
+  /** The machine has slept: until something new is known, a countdown would go on from before that. */
+  doubt() {
+    this.#inDoubt = true;
+    this.#render();
+  }
+
   clear() {
     this.#task = null;
     cancelAnimationFrame(this.#frame);
@@ -119,13 +130,14 @@ export class TaskView {
 
   /**
    * How long the bar takes to reach a new truth: until the next one is due, so that it never
-   * stands still in between. An answer that is long overdue is caught up with quickly.
+   * stands still in between. An answer that is long overdue is caught up with quickly. A hidden page draws nothing,
+   * so that its title would stay behind.
    *
    * @param {number | null} pollAfterMs
    * @param {number} now
    */
   #glideMs(pollAfterMs, now) {
-    if (reducedMotion.matches) return 0;
+    if (reducedMotion.matches || document.hidden) return 0;
     const isOverdue = now - this.#nextDueAt > 2 * GLIDE_MS_SHORT + (this.#nextDueAt - this.#receivedAt);
     if (pollAfterMs === null || isOverdue) return GLIDE_MS_SHORT;
     return Math.min(pollAfterMs, GLIDE_MS_MAX);
@@ -161,8 +173,8 @@ export class TaskView {
     const total = task.number_of_items;
     const percent = Math.min(task.done_percentage, Math.floor((100 * done) / total));
     setText(this.#percent, String(percent));
-    setText(this.#count, `${words.number(Math.floor(done))} of ${words.items(total)}`);
-    setText(this.#failedCount, failed >= 1 ? `${words.number(Math.floor(failed))} failed` : '');
+    setText(this.#count, words.countOf(done, total));
+    setText(this.#failedCount, failed >= 1 ? words.failedCount(failed) : '');
     if (task.task_status === 'QUEUED') this.#progress.removeAttribute('value');
     else this.#progress.value = (100 * done) / total;
     this.#barFailed.style.insetInlineStart = `${(100 * done) / total}%`;
@@ -181,7 +193,7 @@ export class TaskView {
       setText(this.#left, words.moment(task.finished_at));
       return;
     }
-    const isKnown = task.eta_seconds !== null && !this.#inTrouble;
+    const isKnown = task.eta_seconds !== null && !this.#inTrouble && !this.#inDoubt;
     const left = isKnown ? Number(task.eta_seconds) * 1_000 - (now - this.#receivedAt) : null;
     setText(this.#left, words.timeLeft(left));
   }

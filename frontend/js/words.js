@@ -29,6 +29,16 @@ export function items(count) {
   return count === 1 ? '1 item' : `${number(count)} items`;
 }
 
+/** @param {number} done @param {number} total @returns {string} "7 of 100 items", in whole items */
+export function countOf(done, total) {
+  return `${number(Math.floor(done))} of ${items(total)}`;
+}
+
+/** @param {number} failed @returns {string} */
+export function failedCount(failed) {
+  return `${number(Math.floor(failed))} failed`;
+}
+
 /** @param {number} ms @returns {string} a length of time as precise as a person cares for */
 export function duration(ms) {
   const seconds = Math.max(0, Math.floor(ms / 1_000));

@@ -1,0 +1,2 @@
+process.env.LONGHAUL_FONT = 'narrow';
+await import('./states.js');

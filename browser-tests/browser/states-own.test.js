@@ -1,0 +1,2 @@
+process.env.LONGHAUL_FONT = 'own';
+await import('./states.js');

@@ -1,0 +1,2 @@
+process.env.LONGHAUL_FONT = 'wide';
+await import('./states.js');
