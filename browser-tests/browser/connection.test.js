@@ -76,7 +76,7 @@ pageTest('a server that fails for a while is waited for as it asks, and the task
   await tab.reaches('Finished', 60_000);
 });
 
-pageTest('a hidden tab does not poll, and catches up at once when it is shown', async (tab) => {
+pageTest('a hidden tab asks once a minute, so that its title tells of the end, and no more after that', async (tab) => {
   await tab.page.clock.install();
   await tab.openAndSignIn();
   await tab.start(30);
@@ -85,14 +85,61 @@ pageTest('a hidden tab does not poll, and catches up at once when it is shown', 
   await tab.page.waitForTimeout(500);
   const polls = tab.requests('GET', STATUS);
   await tab.user.finish((await tab.user.tasks())[0].task_id);
-  await tab.page.waitForTimeout(2_000);
+  assert.match(await tab.page.title(), /^\d+% · Longhaul$/);
   assert.equal(polls.length, 0);
+  await tab.page.clock.runFor('01:00');
+  await eventually(async () => assert.equal(await tab.page.title(), 'Finished · Longhaul'));
+  await tab.page.clock.runFor('10:00');
+  assert.equal(polls.length, 1);
+});
+
+pageTest('a hidden tab shows how far the task is in its title, although nothing of it is drawn', async (tab) => {
+  await tab.page.clock.install();
+  await tab.openAndSignIn();
+  let done = 13;
+  await tab.alterTasks((task) => Object.assign(task, { task_status: 'PROCESSING', finished_at: null, count_done_items: done, done_percentage: done }));
+  await tab.start(100);
+  await tab.percentReaches(13);
+  await tab.page.evaluate(() => { window.requestAnimationFrame = () => 0; });
+  await tab.setHidden(true);
+  done = 57;
+  await tab.page.clock.runFor('01:00');
+  await eventually(async () => assert.equal(await tab.page.title(), '57% · Longhaul'));
+  await tab.user.cancel((await tab.user.tasks())[0].task_id);
+});
+
+pageTest('a tab catches up at once when it is shown again', async (tab) => {
+  await tab.page.clock.install();
+  await tab.openAndSignIn();
+  await tab.start(30);
+  await tab.reaches('Running');
+  await tab.setHidden(true);
+  await tab.user.finish((await tab.user.tasks())[0].task_id);
+  const polls = tab.requests('GET', STATUS);
   // For the page the time stands still from here on: only what goes out at once goes out.
-  await tab.page.clock.pauseAt(Date.now() + 60_000);
+  await tab.page.clock.pauseAt(Date.now() + 30_000);
   await tab.setHidden(false);
   await tab.page.clock.runFor(1);
   await eventually(() => assert.equal(polls.length, 1));
   await tab.reaches('Finished');
+});
+
+pageTest('when the machine has slept the page asks at once, and shows no countdown from before', async (tab) => {
+  await tab.page.clock.install();
+  await tab.openAndSignIn();
+  await tab.alterTasks((task) => Object.assign(task, { task_status: 'PROCESSING', finished_at: null, eta_seconds: 600 }), { 'retry-after': '30' });
+  await tab.start(1_000);
+  await eventually(async () => assert.equal(await tab.textOf('task-left'), 'about 10 min'));
+  const polls = tab.requests('GET', STATUS);
+  const lists = tab.requests('GET', LIST);
+  const release = await tab.hold('GET', STATUS);
+  await tab.sleep(3_600_000);
+  await eventually(() => assert.equal(polls.length, 1), 5_000);
+  assert.equal(await tab.textOf('task-left'), '–');
+  await eventually(() => assert.equal(lists.length, 1, 'what was started meanwhile may be there to see'));
+  release();
+  await eventually(async () => assert.equal(await tab.textOf('task-left'), 'about 10 min'));
+  await tab.user.cancel((await tab.user.tasks())[0].task_id);
 });
 
 pageTest('a task that another program starts is found when the tab is looked at again', async (tab) => {

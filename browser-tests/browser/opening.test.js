@@ -9,7 +9,7 @@ import { eventually, stack } from './stack.js';
 const moduleAt = (name) => `${FILES}/js/${name}`;
 /** Every one of them is one too many, wherever it stands in the tree of imports; trying all takes a while. */
 const ALL = readdirSync(new URL('../../frontend/js/', import.meta.url)).filter((name) => !['main.js', 'opening.js'].includes(name));
-const MODULES = isLong ? ALL : ['words.js', 'retry.js'];
+const MODULES = isLong ? ALL : ['words.js', 'wake-up.js'];
 
 const troubles = {
   blocked: { trouble: (route) => route.abort('blockedbyclient'), noise: 'net::ERR_BLOCKED_BY_CLIENT' },

@@ -5,7 +5,7 @@ import { Alarm } from '../../frontend/js/alarm.js';
 import { FakeClock } from './fake-clock.js';
 
 /** An alarm in a world that the test controls, and when it rang. */
-function alarm() {
+function alarm({ hiddenDelayMs } = {}) {
   const clock = new FakeClock();
   const start = clock.now();
   const rings = [];
@@ -17,8 +17,7 @@ function alarm() {
       listeners.add(callback);
       return () => listeners.delete(callback);
     },
-    onOnline: () => () => {},
-  });
+  }, hiddenDelayMs);
   const setHidden = (value) => {
     isHidden = value;
     listeners.forEach((callback) => callback());
@@ -47,6 +46,31 @@ test('while the page is hidden it does not ring, however often it is set; what f
   setHidden(false);
   await clock.pass(0);
   assert.deepEqual(rings, [60_000]);
+});
+
+test('while the page is hidden it rings late, if it may, and on time when the page is shown before', async () => {
+  const { made, clock, rings, setHidden } = alarm({ hiddenDelayMs: 60_000 });
+  setHidden(true);
+  made.set(1_000);
+  await clock.pass(59_999);
+  assert.deepEqual(rings, []);
+  await clock.pass(1);
+  assert.deepEqual(rings, [60_000]);
+  made.set(20_000);
+  await clock.pass(10_000);
+  setHidden(false);
+  await clock.pass(10_000);
+  assert.deepEqual(rings, [60_000, 80_000]);
+});
+
+test('a clock that is set back delays it by no more than it was set to', async () => {
+  const { made, clock, rings, setHidden } = alarm();
+  made.set(5_000);
+  setHidden(true);
+  clock.sleep(-3_600_000);
+  setHidden(false);
+  await clock.pass(5_000);
+  assert.equal(rings.length, 1);
 });
 
 test('what was cleared does not ring, not even when the page is shown', async () => {

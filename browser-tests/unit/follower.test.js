@@ -19,7 +19,7 @@ const final = () => Object.assign(new Error('gone'), { isRetryable: false, retry
 /** A follower in a world that the test controls. `script` is what the polls are answered with, in order. */
 function follow(script, { firstPollAfterMs = 0, random = () => 1, hidden = false } = {}) {
   const clock = new FakeClock();
-  const world = { hidden, listeners: { visibility: new Set(), online: new Set() } };
+  const world = { hidden, listeners: { visibility: new Set(), online: new Set(), wakeUp: new Set() } };
   const log = { polls: [], etags: [], tasks: [], troubles: [], recoveries: 0, lost: [] };
   const subscribe = (set) => (callback) => {
     set.add(callback);
@@ -48,6 +48,7 @@ function follow(script, { firstPollAfterMs = 0, random = () => 1, hidden = false
       isHidden: () => world.hidden,
       onVisibilityChange: subscribe(world.listeners.visibility),
       onOnline: subscribe(world.listeners.online),
+      onWakeUp: subscribe(world.listeners.wakeUp),
     },
   }, firstPollAfterMs);
   const tell = (kind) => world.listeners[kind].forEach((callback) => callback());
@@ -61,6 +62,10 @@ function follow(script, { firstPollAfterMs = 0, random = () => 1, hidden = false
       tell('visibility');
     },
     goOnline: () => tell('online'),
+    wakeUp(sleptMs) {
+      clock.sleep(sleptMs);
+      tell('wakeUp');
+    },
   };
 }
 
@@ -99,7 +104,7 @@ test('a terminal task ends the polling and all listening', async () => {
   await clock.pass(600_000);
   assert.equal(log.polls.length, 1);
   assert.equal(clock.nextIn, null);
-  assert.equal(world.listeners.visibility.size + world.listeners.online.size, 0);
+  assert.deepEqual(Object.values(world.listeners).map(({ size }) => size), [0, 0, 0]);
 });
 
 test('failures back off exponentially up to half a minute, and say so each time', async () => {
@@ -145,16 +150,33 @@ test('an error that repeating cannot cure stops at once', async () => {
   assert.equal(clock.nextIn, null);
 });
 
-test('a hidden page does not poll, and catches up at once when it is shown', async () => {
+test('a hidden page asks about once a minute until the task has ended, and catches up at once when it is shown', async () => {
+  const page = follow([answers.running(), answers.running(), answers.running(), answers.finished()]);
+  await page.clock.pass(0);
+  page.setHidden(true);
+  await page.clock.pass(130_000);
+  assert.deepEqual(page.log.polls, [0, 55_000, 110_000]);
+  page.setHidden(false);
+  await page.clock.pass(0);
+  assert.deepEqual(page.log.polls, [0, 55_000, 110_000, 130_000]);
+  assert.deepEqual(page.log.tasks.at(-1), ['SUCCESS', null]);
+});
+
+test('a task that ends while the page is hidden is known to have ended, and is asked for no more', async () => {
   const page = follow([answers.running(), answers.finished()]);
   await page.clock.pass(0);
   page.setHidden(true);
-  assert.equal(page.clock.nextIn, null, 'not even a timer is left');
-  await page.clock.pass(3_600_000);
-  assert.equal(page.log.polls.length, 1);
-  page.setHidden(false);
+  await page.clock.pass(600_000);
+  assert.deepEqual(page.log.polls, [0, 55_000]);
+  assert.deepEqual(page.log.tasks.at(-1), ['SUCCESS', null]);
+});
+
+test('a hidden page does not ask more often because something fails, nor sooner than the server wants', async () => {
+  const page = follow([retryable(), retryable(), answers.running(60_000), answers.finished()]);
   await page.clock.pass(0);
-  assert.deepEqual(page.log.polls, [0, 3_600_000]);
+  page.setHidden(true);
+  await page.clock.pass(230_000);
+  assert.deepEqual(page.log.polls, [0, 55_000, 110_000, 170_000]);
 });
 
 test('a page that is shown before the next poll is due still waits for it', async () => {
@@ -169,13 +191,16 @@ test('a page that is shown before the next poll is due still waits for it', asyn
   assert.deepEqual(page.log.polls, [0, 10_000]);
 });
 
-test('a page opened in the background waits with its first poll until it is shown', async () => {
-  const page = follow([answers.finished()], { hidden: true });
-  await page.clock.pass(60_000);
-  assert.equal(page.log.polls.length, 0);
-  page.setHidden(false);
-  await page.clock.pass(0);
-  assert.equal(page.log.polls.length, 1);
+test('a page opened in the background waits with its first poll until it is shown, but for no longer than a minute', async () => {
+  const shown = follow([answers.finished()], { hidden: true });
+  await shown.clock.pass(30_000);
+  assert.equal(shown.log.polls.length, 0);
+  shown.setHidden(false);
+  await shown.clock.pass(0);
+  assert.equal(shown.log.polls.length, 1);
+  const left = follow([answers.finished()], { hidden: true });
+  await left.clock.pass(60_000);
+  assert.equal(left.log.polls.length, 1);
 });
 
 test('a poll that is under way when the page is hidden is still used', async () => {
@@ -184,7 +209,7 @@ test('a poll that is under way when the page is hidden is still used', async () 
   await page.clock.pass(0);
   page.setHidden(true);
   answer(answers.running());
-  await page.clock.pass(60_000);
+  await page.clock.pass(50_000);
   assert.deepEqual(page.log.tasks, [['PROCESSING', 2_000]]);
   assert.equal(page.log.polls.length, 1);
 });
@@ -213,6 +238,31 @@ test('after the machine slept, the overdue poll goes out once and not once for e
   page.clock.sleep(3_600_000);
   await page.clock.pass(1_999);
   assert.equal(page.log.polls.length, 2);
+});
+
+test('a machine that wakes up asks at once, although by its timers the next poll is not due', async () => {
+  const page = follow([answers.running(30_000), answers.running(30_000), answers.finished()]);
+  await page.clock.pass(1_000);
+  page.wakeUp(10_000);
+  await page.clock.pass(0);
+  assert.deepEqual(page.log.polls, [0, 11_000]);
+});
+
+test('a poll that was under way when the machine fell asleep is not waited for', async () => {
+  const answered = [];
+  const late = () => new Promise((resolve) => answered.push(resolve));
+  const page = follow([late, late, answers.finished()]);
+  await page.clock.pass(0);
+  const { signal } = page.log;
+  page.wakeUp(3_600_000);
+  await page.clock.pass(0);
+  assert.equal(signal.aborted, true);
+  answered[1](answers.running());
+  await settle();
+  answered[0](retryable());
+  await page.clock.pass(0);
+  assert.deepEqual(page.log.troubles, [], 'what becomes of it is nobody\'s concern any more');
+  assert.deepEqual(page.log.tasks, [['PROCESSING', 2_000]]);
 });
 
 test('only one poll is under way at a time, whatever happens meanwhile', async () => {

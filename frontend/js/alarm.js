@@ -1,5 +1,5 @@
-// Rings once, later, but only while somebody looks at the page. Time and the page's surroundings
-// come in from outside, so that the tests can drive them.
+// Rings once, later; while nobody looks at the page, much later or not at all. Time and the page's surroundings come in
+// from outside, so that the tests can drive them.
 
 /**
  * @typedef {object} Clock
@@ -9,44 +9,54 @@
  */
 
 /**
- * The outside world as far as waiting cares.
+ * The outside world as far as waiting cares; everything that subscribes yields the function that unsubscribes.
  *
  * @typedef {object} Surroundings
  * @property {() => boolean} isHidden
- * @property {(callback: () => void) => () => void} onVisibilityChange yields the function that unsubscribes
+ * @property {(callback: () => void) => () => void} onVisibilityChange
  * @property {(callback: () => void) => () => void} onOnline
+ * @property {(callback: () => void) => () => void} onWakeUp the machine has slept
  */
 
 export class Alarm {
   #ring;
   #clock;
   #surroundings;
-  /** @type {number | null} */ #dueAt = null;
+  #hiddenDelayMs;
+  #setAt = 0;
+  /** @type {number | null} */ #delayMs = null;
   /** @type {unknown} */ #timer = null;
   #unsubscribe;
   #isStopped = false;
 
-  /** @param {() => void} ring @param {Clock} clock @param {Surroundings} surroundings */
-  constructor(ring, clock, surroundings) {
+  /**
+   * @param {() => void} ring
+   * @param {Clock} clock
+   * @param {Surroundings} surroundings
+   * @param {number} [hiddenDelayMs] while the page is hidden it rings no sooner than this; not at all, if nothing is said
+   */
+  constructor(ring, clock, surroundings, hiddenDelayMs = Infinity) {
     this.#ring = ring;
     this.#clock = clock;
     this.#surroundings = surroundings;
+    this.#hiddenDelayMs = hiddenDelayMs;
     this.#unsubscribe = surroundings.onVisibilityChange(() => this.#arm());
   }
 
   get isSet() {
-    return this.#dueAt !== null;
+    return this.#delayMs !== null;
   }
 
   /** Rings after `delayMs`, and not when it would have rung otherwise. @param {number} delayMs */
   set(delayMs) {
-    this.#dueAt = this.#clock.now() + delayMs;
+    this.#setAt = this.#clock.now();
+    this.#delayMs = delayMs;
     this.#arm();
   }
 
   /** Does not ring, unless it is set again. */
   clear() {
-    this.#dueAt = null;
+    this.#delayMs = null;
     this.#arm();
   }
 
@@ -58,15 +68,19 @@ export class Alarm {
   }
 
   /**
-   * Sets the timer for what is due. A hidden page gets none: when it is shown again, this runs
-   * again, and what fell due meanwhile rings at once.
+   * Sets the timer for what is due. When a hidden page is shown again this runs again, and what fell
+   * due meanwhile rings at once.
    */
   #arm() {
     this.#clock.clearTimeout(this.#timer);
-    if (this.#isStopped || this.#dueAt === null || this.#surroundings.isHidden()) return;
+    if (this.#isStopped || this.#delayMs === null) return;
+    const delayMs = this.#surroundings.isHidden() ? Math.max(this.#delayMs, this.#hiddenDelayMs) : this.#delayMs;
+    if (delayMs === Infinity) return;
+    // Where the clock was set back meanwhile, nobody knows how long it has been.
+    const sinceMs = Math.max(0, this.#clock.now() - this.#setAt);
     this.#timer = this.#clock.setTimeout(() => {
-      this.#dueAt = null;
+      this.#delayMs = null;
       this.#ring();
-    }, Math.max(0, this.#dueAt - this.#clock.now()));
+    }, Math.max(0, delayMs - sinceMs));
   }
 }

@@ -10,10 +10,10 @@ import { History } from './history.js';
 import { backoffMs, withRetries } from './retry.js';
 import { CognitoError, SessionEnded } from './session.js';
 import { newIdempotencyKey, Submitter } from './submitter.js';
+import { clock, surroundings } from './surroundings.js';
 import { TaskView } from './task-view.js';
 import * as words from './words.js';
 
-/** @import { Clock, Surroundings } from './alarm.js' */
 /** @import { Api, Task } from './api.js' */
 /** @import { ErrorReader } from './retry.js' */
 /** @import { Session } from './session.js' */
@@ -38,20 +38,6 @@ const retries = {
   errors,
   sleep: (/** @type {number} */ ms) => /** @type {Promise<void>} */ (new Promise((resolve) => setTimeout(resolve, ms))),
   random: Math.random,
-};
-
-/** @type {Clock} */
-const clock = {
-  now: () => Date.now(),
-  setTimeout: (callback, ms) => setTimeout(callback, ms),
-  clearTimeout: (timer) => clearTimeout(timer),
-};
-
-/** @type {Surroundings} */
-const surroundings = {
-  isHidden: () => document.hidden,
-  onVisibilityChange: (callback) => subscribe(document, 'visibilitychange', callback),
-  onOnline: (callback) => subscribe(window, 'online', callback),
 };
 
 export class Home {
@@ -161,8 +147,13 @@ export class Home {
     surroundings.onOnline(() => this.#lookAlarm.isSet && this.#lookAlarm.set(0));
     // A task may have been started in another tab, or by another program of the same user.
     this.#tabs.on('task-started', () => void this.#lookAgain());
-    document.addEventListener('visibilitychange', () => {
-      if (!document.hidden && Date.now() - this.#lookedAt > LOOK_AGAIN_MS) void this.#lookAgain();
+    const lookAfterAWhile = () => {
+      if (!surroundings.isHidden() && clock.now() - this.#lookedAt > LOOK_AGAIN_MS) void this.#lookAgain();
+    };
+    surroundings.onVisibilityChange(lookAfterAWhile);
+    surroundings.onWakeUp(() => {
+      this.#view.doubt();
+      lookAfterAWhile();
     });
   }
 
@@ -390,7 +381,7 @@ export class Home {
    * @returns {Promise<Task | undefined>} the active task
    */
   async #look(visit) {
-    this.#lookedAt = Date.now();
+    this.#lookedAt = clock.now();
     this.#lookAlarm.clear();
     try {
       const active = await this.#history.load();
@@ -485,10 +476,4 @@ function queuedTask(taskId, count) {
     eta_seconds: null,
     error: null,
   };
-}
-
-/** @param {EventTarget} target @param {string} type @param {() => void} callback @returns {() => void} */
-function subscribe(target, type, callback) {
-  target.addEventListener(type, callback);
-  return () => target.removeEventListener(type, callback);
 }
