@@ -126,6 +126,45 @@ pageTest('whoever comes with a temporary password that has expired is told whom 
   await tab.says('Your temporary password has expired. Ask whoever manages the account for a new one.');
 }, { user: { temporary: true } });
 
+pageTest('a page that comes back out of the browser\'s cache after its session has ended shows the form, and nothing else', async (tab) => {
+  tab.expectNoise(WRONG, COGNITO);
+  await tab.user.finish(await tab.user.start(1));
+  await tab.openAndSignIn();
+  await tab.page.locator('#history-rows .row').waitFor();
+  await tab.page.evaluate(() => window.addEventListener('pageshow', ({ persisted }) => (window.wasKept = persisted)));
+  const requests = tab.requests('GET', API);
+  await tab.leaveAndComeBack(async () => revoke(await refreshTokenOf(tab)));
+  await tab.says('Your session has ended. Sign in again; a running task goes on meanwhile.');
+  assert.equal(await tab.page.evaluate(() => window.wasKept), true, 'the browser kept it');
+  assert.equal(await tab.page.locator('#history-rows .row').count(), 0);
+  assert.equal(await refreshTokenOf(tab), null);
+  assert.equal(requests.length, 0, 'with a token that was given back nothing is asked for');
+});
+
+pageTest('a page that comes back after a sign-out in another tab shows the form, whether or not the browser kept it', async (tab) => {
+  tab.expectNoise(WRONG, COGNITO);
+  await tab.openAndSignIn();
+  const refreshToken = await refreshTokenOf(tab);
+  const other = await tab.another();
+  await other.open();
+  await other.reaches('Start a task');
+  await tab.leaveAndComeBack(async () => {
+    await other.button('Sign out').click();
+    await eventually(async () => assert.equal(await isRefreshTokenGood(refreshToken), false));
+  });
+  await tab.reaches('Sign in');
+  assert.equal(await refreshTokenOf(tab), null);
+});
+
+pageTest('a page that comes back out of the browser\'s cache is still signed in, and shows what is new', async (tab) => {
+  await tab.openAndSignIn();
+  await tab.says('Nothing yet.');
+  let taskId;
+  await tab.leaveAndComeBack(async () => { taskId = await tab.user.start(100); });
+  await tab.page.locator('#task-size').filter({ hasText: '100 items' }).waitFor();
+  await tab.user.cancel(taskId);
+});
+
 pageTest('a reload stays signed in, and nothing but the refresh token is kept in the tab', async (tab) => {
   await tab.openAndSignIn();
   await tab.page.reload();

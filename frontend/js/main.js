@@ -113,6 +113,20 @@ async function start(config) {
     toSignIn('You are signed out.');
   });
 
+  // Out of the browser's cache the page comes back as it was left, and heard nothing meanwhile.
+  window.addEventListener('pageshow', ({ persisted }) => {
+    if (!persisted) return;
+    if (!session.isSignedIn) {
+      // Another tab may know of a session; then it leads home through onChangedElsewhere.
+      void session.restore();
+      return;
+    }
+    home.leave();
+    account.hidden = true;
+    showLoading();
+    void orSayWhy(async () => ((await session.restore()) ? toHome(false) : toSignIn(SESSION_ENDED)));
+  });
+
   if (await session.restore()) toHome(false);
   else toSignIn();
   session.onChangedElsewhere = (isSignedIn) => (isSignedIn ? toHome(true) : toSignIn('You signed out in another tab.'));
