@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 
-import { API, COGNITO, CONFIG, FILES, LIST, STATUS, answer, pageTest } from './page.js';
+import { API, COGNITO, CONFIG, FILES, LIST, STATUS, answer, moving, pageTest } from './page.js';
 import { eventually } from './stack.js';
 
 pageTest('polls keep to Retry-After, send the ETag back, and end with the task', async (tab) => {
@@ -79,10 +79,11 @@ pageTest('a server that fails for a while is waited for as it asks, and the task
 pageTest('a hidden tab asks once a minute, so that its title tells of the end, and no more after that', async (tab) => {
   await tab.page.clock.install();
   await tab.openAndSignIn();
+  const before = tab.requests('GET', STATUS);
   await tab.start(30);
   await tab.reaches('Running');
   await tab.setHidden(true);
-  await tab.page.waitForTimeout(500);
+  for (const { request } of before) await (await request.response()).finished();
   const polls = tab.requests('GET', STATUS);
   await tab.user.finish((await tab.user.tasks())[0].task_id);
   assert.match(await tab.page.title(), /^\d+% · Longhaul$/);
@@ -106,7 +107,7 @@ pageTest('a hidden tab shows how far the task is in its title, although nothing 
   await tab.page.clock.runFor('01:00');
   await eventually(async () => assert.equal(await tab.page.title(), '57% · Longhaul'));
   await tab.user.cancel((await tab.user.tasks())[0].task_id);
-});
+}, { context: moving });
 
 pageTest('a tab catches up at once when it is shown again', async (tab) => {
   await tab.page.clock.install();
@@ -238,7 +239,7 @@ pageTest('a page that takes long says what it is waiting for, and nothing moves 
   await tab.reaches('Start a task');
   assert.equal(await tasks.isVisible(), false);
   assert.deepEqual(await tab.page.locator('#work').boundingBox(), before);
-});
+}, { context: moving });
 
 pageTest('a page without its settings says so, and offers to try again', async (tab) => {
   tab.expectNoise('the server responded with a status of 404', CONFIG);

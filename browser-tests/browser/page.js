@@ -27,7 +27,7 @@ export const ITEMS = new RegExp(`^${literally(API)}[0-9a-f-]{36}/items/\\?`);
 const axeSource = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 /** Whether also what nobody has to wait for every time is done: every module, every picture, axe everywhere. */
 export const isLong = process.env.LONGHAUL_LONG === '1';
-const TEST_MS_MAX = isLong ? 900_000 : 120_000;
+const TEST_MS_MAX = isLong ? 900_000 : 300_000;
 
 /** Which fonts the browser of this file sees. */
 export const font = /** @type {import('./fonts.js').FontSetUp} */ (process.env.LONGHAUL_FONT ?? 'own');
@@ -56,9 +56,12 @@ const person = {
   locale: 'en-GB',
   timezoneId: 'Europe/Berlin',
   colorScheme: 'light',
-  reducedMotion: 'no-preference',
+  // To draw what turns and glides takes more of the machine than all the rest.
+  reducedMotion: 'reduce',
   forcedColors: 'none',
 };
+/** For the tests of what moves. */
+export const moving = { reducedMotion: 'no-preference' };
 
 /** Cognito's address as the page knows it. Asked for with the browser: Node does not find names under .localhost. */
 export const COGNITO = await (async () => {
@@ -97,7 +100,7 @@ export function pageTest(name, body, { user, context } = {}) {
 
 export async function usePage(body, { user, context: options = {} }) {
   const context = await browser.newContext({ ...person, ...options });
-  context.setDefaultTimeout(20_000);
+  context.setDefaultTimeout(30_000);
   const noise = new Noise(context);
   const tab = new Tab(await context.newPage(), user, noise);
   if (font !== 'own') await blockFont(context, noise);
@@ -217,7 +220,7 @@ export class Tab {
   }
 
   /** Waits for a heading of that name. */
-  async reaches(name, timeout = 20_000) {
+  async reaches(name, timeout = 30_000) {
     await this.heading(name).waitFor({ timeout });
   }
 
@@ -315,13 +318,21 @@ export class Tab {
     await this.page.evaluate((message) => new BroadcastChannel('longhaul').postMessage(message), { kind, content });
   }
 
-  /** Goes to another page and, when something has happened meanwhile, back: the browser may have kept this one as it was. */
+  /**
+   * Goes to another page and, when something has happened meanwhile, back. Some browsers have kept this one as it was, some
+   * have not.
+   */
   async leaveAndComeBack(meanwhile) {
     await this.page.goto(`${stack.page_url}/404.html`);
     await meanwhile();
     // Playwright waits for it to load, which a page that was kept does not.
     await this.page.evaluate(() => history.back()).catch(() => {});
     await this.page.waitForURL(`${stack.page_url}/`, { waitUntil: 'commit' });
+  }
+
+  /** What a page that was kept as it was is told when it is shown again. */
+  async isShownAgain() {
+    await this.page.evaluate(() => window.dispatchEvent(new PageTransitionEvent('pageshow', { persisted: true })));
   }
 
   /**

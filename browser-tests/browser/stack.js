@@ -118,7 +118,7 @@ export async function isRefreshTokenGood(refreshToken) {
 }
 
 /** Repeats a check until it holds. Waiting for a condition is never shorter or longer than it needs to be. */
-export async function eventually(check, timeoutMs = 20_000) {
+export async function eventually(check, timeoutMs = 30_000) {
   const deadline = Date.now() + timeoutMs;
   for (;;) {
     try {
