@@ -7,12 +7,13 @@ use std::thread;
 
 use serde_json::Value;
 
+/// The id of the only invocation.
+const INVOCATION: &str = "invocation-1";
+
 /// How the start of a function failed.
 #[derive(Clone, Debug, PartialEq)]
 pub struct FailedStart {
-    /// The call of Lambda's runtime API that it made: method and path.
-    pub call: String,
-    /// The call's body.
+    /// What it told Lambda's runtime API of the invocation that waited for it.
     pub told: Value,
     /// Its exit code.
     pub exit_code: Option<i32>,
@@ -20,55 +21,87 @@ pub struct FailedStart {
     pub log: String,
 }
 
-/// Starts a function's program as Lambda does, but without any configuration.
+/// Starts a function's program as Lambda does, with an invocation waiting for it, but without any configuration.
 ///
 /// # Panics
 ///
-/// When it cannot be started, or ends without calling the runtime API, which no test of it can do without.
+/// When it cannot be started, or ends without a word about the invocation.
 #[must_use]
 #[expect(clippy::expect_used, reason = "a test cannot go on without it")]
 pub fn start_unconfigured(program: &str) -> FailedStart {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let address = listener.local_addr().expect("an address");
-    let heard = thread::spawn(move || listener.accept().map(|(caller, _)| hear(caller)));
+    let runtime_api = thread::spawn(move || {
+        let mut callers = listener.incoming();
+        while let Some(Ok(caller)) = callers.next() {
+            match hear(caller)? {
+                Heard::Next => {}
+                Heard::Error(told) => return Some(told),
+            }
+        }
+        None
+    });
     let output = Command::new(program)
         .env_clear()
         .env("AWS_LAMBDA_RUNTIME_API", address.to_string())
         .stderr(Stdio::inherit())
         .output()
         .expect("the program runs");
-    let log = String::from_utf8_lossy(&output.stdout).into_owned();
-    // It waits for the answer, so whoever has not been heard by now has not called; then this call ends the waiting.
+    // It waits for answers, so what was not heard by now was not said; then this call ends the waiting.
     drop(TcpStream::connect(address));
-    let heard = heard.join().expect("it does not panic");
-    let (call, told) = heard.expect("a caller").unwrap_or_default();
+    let told = runtime_api.join().expect("it does not panic");
     FailedStart {
-        call,
-        told,
+        told: told.expect("a word about the invocation"),
         exit_code: output.status.code(),
-        log,
+        log: String::from_utf8_lossy(&output.stdout).into_owned(),
     }
 }
 
-/// Reads one call and accepts it: the first line without the protocol, and the body.
-fn hear(caller: TcpStream) -> Option<(String, Value)> {
+enum Heard {
+    Next,
+    Error(Value),
+}
+
+/// Answers one call; `None` when it is none of those that belong here.
+fn hear(caller: TcpStream) -> Option<Heard> {
     let mut reader = BufReader::new(caller);
-    let mut head = Vec::new();
+    let mut lines = Vec::new();
     loop {
         let mut line = String::new();
         reader.read_line(&mut line).ok()?;
         if line.trim().is_empty() {
             break;
         }
-        head.push(line.trim().to_lowercase());
+        lines.push(line.trim().to_lowercase());
     }
-    let length = head
+    let length = lines
         .iter()
         .find_map(|line| line.strip_prefix("content-length:"));
-    let mut body = vec![0; length?.trim().parse().ok()?];
+    let length = length.and_then(|length| length.trim().parse().ok());
+    let mut body = vec![0; length.unwrap_or(0)];
     reader.read_exact(&mut body).ok()?;
-    let answer = b"HTTP/1.1 202 Accepted\r\ncontent-length: 0\r\n\r\n";
-    reader.get_mut().write_all(answer).ok()?;
-    let call = head.first()?.strip_suffix(" http/1.1")?.to_owned();
-    Some((call, serde_json::from_slice(&body).ok()?))
+
+    let (method, path) = lines.first()?.split_once(" /2018-06-01/runtime/")?;
+    let path = path.strip_suffix(" http/1.1")?;
+    let error_of = path.strip_prefix("invocation/")?.strip_suffix("/error");
+    let (heard, answer) = match (method, path) {
+        ("get", "invocation/next") => {
+            let id = format!("lambda-runtime-aws-request-id: {INVOCATION}\r\n");
+            (Heard::Next, format!("200 OK\r\n{id}content-length: 2"))
+        }
+        ("post", _) if error_of == Some(INVOCATION) => {
+            let told = serde_json::from_slice(&body).ok()?;
+            let answer = "202 Accepted\r\ncontent-length: 0";
+            (Heard::Error(told), answer.to_owned())
+        }
+        _ => return None,
+    };
+    let body = if matches!(heard, Heard::Next) {
+        "{}"
+    } else {
+        ""
+    };
+    let answer = format!("HTTP/1.1 {answer}\r\nconnection: close\r\n\r\n{body}");
+    reader.get_mut().write_all(answer.as_bytes()).ok()?;
+    Some(heard)
 }

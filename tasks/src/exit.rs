@@ -9,40 +9,49 @@ use std::process::ExitCode;
 use http::Request;
 use lambda_http::Error;
 use lambda_runtime_api_client::PooledClient;
+use lambda_runtime_api_client::body::Body;
 use serde_json::json;
 
 use crate::telemetry;
 
-/// Where a function says that it could not start (Lambda runtime API).
-const INIT_ERROR_PATH: &str = "/2018-06-01/runtime/init/error";
+/// Where the process asks for an invocation (Lambda runtime API).
+const INVOCATION: &str = "/2018-06-01/runtime/invocation";
 
-/// Logs why the process ends, and reports that it does.
+/// Logs why the process ends, and lets the invocation that waits for it fail.
 pub async fn after(ran: Result<(), Error>) -> ExitCode {
     let Err(error) = ran else {
         return ExitCode::SUCCESS;
     };
     let cause = telemetry::chain(&*error);
     tracing::error!(error = cause, "the function cannot run");
-    if let Err(error) = report().await {
+    if let Err(error) = fail_next_invocation().await {
         let error = telemetry::chain(&*error);
         tracing::warn!(error, "Lambda could not be told so");
     }
     ExitCode::FAILURE
 }
 
-async fn report() -> Result<(), Error> {
+/// An error of the start has an address of its own in the API. But it takes an invocation for the log to be kept
+/// everywhere, and one is waiting. With this one the process ends, so that the next is a new start.
+async fn fail_next_invocation() -> Result<(), Error> {
     let Ok(runtime_api) = env::var("AWS_LAMBDA_RUNTIME_API") else {
         return Ok(());
     };
+    let client = PooledClient::builder().with_endpoint(runtime_api.parse()?);
+    let client = client.build();
+    let next = Request::get(format!("{INVOCATION}/next")).body(Body::empty())?;
+    let next = client.call(next).await?;
+    let id = next.headers().get("lambda-runtime-aws-request-id");
+    let id = id.ok_or("an invocation without an id")?.to_str()?;
+
     let error_type = "Runtime.CannotRun";
-    let body = json!({
+    let error = json!({
         "errorType": error_type,
         "errorMessage": "The function cannot run. Its log says why.",
     });
-    let request = Request::post(INIT_ERROR_PATH)
+    let failed = Request::post(format!("{INVOCATION}/{id}/error"))
         .header("lambda-runtime-function-error-type", error_type)
-        .body(body.to_string().into())?;
-    let client = PooledClient::builder().with_endpoint(runtime_api.parse()?);
-    client.build().call(request).await?;
+        .body(error.to_string().into())?;
+    client.call(failed).await?;
     Ok(())
 }

@@ -671,7 +671,6 @@ fn a_start_that_fails_is_reported_and_why_is_logged() {
         "errorType": "Runtime.CannotRun",
         "errorMessage": "The function cannot run. Its log says why.",
     });
-    assert_eq!(start.call, "post /2018-06-01/runtime/init/error");
     assert_eq!((start.told, start.exit_code), (told, Some(1)));
     assert!(start.log.contains("TABLE_NAME is missing"), "{}", start.log);
 }
