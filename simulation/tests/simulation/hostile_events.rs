@@ -192,7 +192,7 @@ async fn whatever_an_event_says_the_answer_is_one_of_the_contract() {
 }
 
 #[tokio::test]
-#[ignore = "takes long: run it with --ignored, as `cargo xtask test --long` does"]
+#[ignore = "long: part of `cargo xtask test --long`"]
 async fn whatever_very_many_events_say_the_answers_are_of_the_contract() {
     answers_are_of_the_contract(1_500..60_000).await;
 }
