@@ -65,7 +65,7 @@ where
 
 /// The request that the event stands for.
 ///
-/// `lambda_http` makes a URL of what the client says of protocol, host, path and query, and decodes the body, and it
+/// `lambda_http` makes a URL of what the event says of protocol, host, stage, path and query, and decodes the body, and it
 /// panics where there is none or where that cannot be. So it is not given any of them: path, query and body are taken
 /// from the event as they are, and nobody needs the URL.
 ///
@@ -82,6 +82,7 @@ pub fn request(event: &str) -> Result<Request, ApiError> {
     // Where there is no host, the protocol is not looked at.
     event.headers.remove(HOST);
     event.request_context.domain_name = None;
+    event.request_context.stage = None;
     let path = event.raw_path.take().unwrap_or_default();
     let query = event.raw_query_string.take().unwrap_or_default();
     let Ok(query) = query.parse::<QueryMap>();
@@ -177,7 +178,9 @@ mod tests {
             assert!(crate::api::task_id(&request).is_ok(), "{at}: {value}");
         }
         let long = "x".repeat(100_000);
-        assert!(request(&with(STATUS, "/rawPath", format!("/{long}"))).is_ok());
+        for at in ["/rawPath", "/requestContext/stage", "/headers/host"] {
+            assert!(request(&with(STATUS, at, &*long)).is_ok(), "{at}");
+        }
     }
 
     async fn answer_of(handle: impl AsyncFn(Request) -> Response<Body>, event: &str) -> Value {
