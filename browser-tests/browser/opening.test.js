@@ -37,7 +37,7 @@ pageTest('a module of another version, which does not fit to the others, is told
   tab.noise.expectAny(/^uncaught: $/);
   await tab.page.route(moduleAt('words.js'), (route) => route.fulfill({ contentType: 'text/javascript', body: 'export const nothing = 0;' }));
   await tab.open();
-  await tab.reaches('Longhaul cannot be reached');
+  await tab.reaches('Longhaul cannot be reached', 8_000);
 });
 
 for (const silent of ['words.js', 'main.js', 'opening.js']) {

@@ -22,6 +22,14 @@ test('the page needs nothing that the browsers of 2023 lack', async () => {
   assert.deepEqual([...extensions].sort(), ['css', 'html', 'js']);
 });
 
+test('nor do the values of its custom properties, which no linter looks into', async () => {
+  const styles = readFileSync(`${root}frontend/style.css`, 'utf8');
+  const values = [...styles.matchAll(/^\s*--[\w-]+:\s*([^;]+);/gm)].map(([, value]) => value);
+  assert.ok(values.length > 20);
+  const asColours = values.map((value) => `p { color: ${value}; }`).join('\n');
+  assert.deepEqual(complaints(await eslint.lintText(asColours, { filePath: `${root}frontend/style.css` })), []);
+});
+
 describe('what would need a younger browser is noticed', () => {
   const younger = {
     'frontend/js/words.js': [
