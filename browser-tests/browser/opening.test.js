@@ -43,13 +43,13 @@ pageTest('a module of another version, which does not fit to the others, is told
 for (const silent of ['words.js', 'main.js', 'opening.js']) {
   pageTest(`when ${silent} is not answered at all, the page says so within 15 s, and opens all the same when it comes`, async (tab) => {
     const release = await tab.hold('GET', moduleAt(silent), Infinity);
-    const openedAt = Date.now();
     await tab.open('commit');
     await tab.page.waitForFunction(() => document.getElementById('loading') && getComputedStyle(document.body).margin.startsWith('0px'));
     await tab.page.getByText('One moment …').waitFor();
+    const seenAt = Date.now();
     assert.equal(await tab.heading('Longhaul cannot be reached').isVisible(), false, 'whoever waits for a moment is not alarmed');
     await tab.reaches('Longhaul cannot be reached', 15_000);
-    assert.ok(Date.now() - openedAt < 15_000);
+    assert.ok(Date.now() - seenAt < 15_000);
     assert.equal(await tab.page.getByText('One moment …').isVisible(), false);
     release();
     await tab.reaches('Sign in');
