@@ -3,8 +3,9 @@
 //! Two tiers. Without options every promise is tested, at some size, in minutes; `--long` adds what takes long to find:
 //! more seeds, states and cases.
 
+use std::env;
 use std::fs::{self, File};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::sync::OnceLock;
 use std::time::Instant;
@@ -177,6 +178,8 @@ struct Run {
     /// A state directory of its own: the developer's running stack is not touched.
     stack_places: Places,
     stack: OnceLock<Stack>,
+    /// A copy of this program: the compiler puts another one into the place of the one that runs.
+    xtask: PathBuf,
     /// Another DynamoDB that already runs.
     dynamodb: Option<String>,
     long: bool,
@@ -191,10 +194,13 @@ pub(crate) fn run(places: &Places, options: &Options) -> Result<ExitCode> {
     if lock.try_lock().is_err() {
         bail!("another `cargo xtask test` is at work in this checkout");
     }
+    let xtask = stack_places.state.join("xtask");
+    fs::copy(env::current_exe()?, &xtask).context("cannot copy this program")?;
     let run = Run {
         places: places.clone(),
         stack_places,
         stack: OnceLock::new(),
+        xtask,
         dynamodb: options.dynamodb.clone(),
         long: options.long,
     };
@@ -327,7 +333,8 @@ fn foreign_emulator(run: &Run, output: &mut Output) -> Result<()> {
     let settings = Settings::read(&run.places)?;
     let emulator = run.places.with_state(state.join("ministack"));
     emulator::with_ministack(&emulator, &settings.region, |url| {
-        let result = foreign_emulator::check(&run.places.with_state(state), url, output);
+        let places = run.places.with_state(state);
+        let result = foreign_emulator::check(&places, &run.xtask, url, output);
         if result.is_err() {
             keep_log(output, &emulator.emulator_log());
         }
@@ -352,7 +359,7 @@ fn page_tests(run: &Run, output: &mut Output) -> Result<()> {
     }
     // Node.js is one of the tools.
     let mut path = run.places.venv().join("bin").into_os_string();
-    if let Some(inherited) = std::env::var_os("PATH") {
+    if let Some(inherited) = env::var_os("PATH") {
         path.push(":");
         path.push(inherited);
     }

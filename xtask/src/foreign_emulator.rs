@@ -1,6 +1,7 @@
 //! A check: `up --endpoint` to an emulator that this command did not start, typed in a shell that is full of settings for
 //! other purposes, with the state under a path that has a blank.
 
+use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -36,9 +37,9 @@ const SET: [&str; 2] = ["AlarmEmail=", "AllowedOrigins=http://localhost:5173"];
 /// A task of three items, and a slow machine.
 const TASK_SECONDS_MAX: Duration = Duration::from_mins(2);
 
-/// Deploys to the emulator, and has a task worked off.
-pub(crate) fn check(places: &Places, url: &str, output: &mut Output) -> Result<()> {
-    let mut up = Command::new(std::env::current_exe()?);
+/// Deploys to the emulator, and has a task worked off. `xtask` is this program.
+pub(crate) fn check(places: &Places, xtask: &Path, url: &str, output: &mut Output) -> Result<()> {
+    let mut up = Command::new(xtask);
     up.arg("--state").arg(&places.state);
     up.args(["up", "--detach", "--along-with-tests", "--endpoint", url]);
     up.args(SET.iter().flat_map(|value| ["--set", value]));
