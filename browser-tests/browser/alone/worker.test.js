@@ -7,7 +7,7 @@ import { STATUS, pageTest } from '../page.js';
 import { eventually, reconfigureWorker } from '../stack.js';
 
 let restore = async () => {};
-before(async () => { restore = await reconfigureWorker({ ITEM_SECONDS: '3', ITEMS_IN_FLIGHT: '10', FAIL_EVERY: '5' }); });
+before(async () => { restore = await reconfigureWorker({ ITEM_SECONDS: '5', ITEMS_IN_FLIGHT: '10', FAIL_EVERY: '5' }); });
 after(() => restore());
 
 pageTest('while nothing changes, polls are answered without a body, and the page stays as it is', async (tab) => {
