@@ -13,6 +13,7 @@ use std::time::Instant;
 use anyhow::{Context, Result, bail};
 use clap::Args;
 
+use crate::artifacts::{self, Built};
 use crate::aws::Aws;
 use crate::commands::{self, UpOptions};
 use crate::deploy::Settings;
@@ -56,19 +57,14 @@ const FOREIGN_EMULATOR: &str = "somebody else's emulator";
 /// What runs in the long tier only.
 const LONG: [&str; 2] = ["long tests", "mutants"];
 
-/// In each lane in the order in which failures are cheapest to find; what a check needs is listed before it.
+/// What a check needs is listed before it. What the other lane waits for comes first, so that the stack is at work as soon as
+/// it can be; clippy, which compiles everything once more in its own way, comes when the stack is.
 const CHECKS: [Check; 14] = [
     Check {
         name: "format",
         lane: Lane::Code,
         needs: &[],
         work: format,
-    },
-    Check {
-        name: "clippy",
-        lane: Lane::Code,
-        needs: &[],
-        work: clippy,
     },
     Check {
         name: COMPILED,
@@ -132,6 +128,12 @@ const CHECKS: [Check; 14] = [
         work: foreign_emulator,
     },
     Check {
+        name: "clippy",
+        lane: Lane::Code,
+        needs: &[],
+        work: clippy,
+    },
+    Check {
         name: LONG[0],
         lane: Lane::Code,
         needs: &[COMPILED],
@@ -178,6 +180,7 @@ struct Run {
     /// A state directory of its own: the developer's running stack is not touched.
     stack_places: Places,
     stack: OnceLock<Stack>,
+    stack_tests: OnceLock<Vec<Built>>,
     /// A copy of this program: the compiler puts another one into the place of the one that runs.
     xtask: PathBuf,
     /// Another DynamoDB that already runs.
@@ -200,6 +203,7 @@ pub(crate) fn run(places: &Places, options: &Options) -> Result<ExitCode> {
         places: places.clone(),
         stack_places,
         stack: OnceLock::new(),
+        stack_tests: OnceLock::new(),
         xtask,
         dynamodb: options.dynamodb.clone(),
         long: options.long,
@@ -220,6 +224,23 @@ impl Run {
         command
     }
 
+    /// The tests of the deployed whole; compiled by the check of that name, or here when only a later one was asked for.
+    /// Chosen by the names of the tests and not by their package: that would compile the dependencies that they share
+    /// again, with fewer features.
+    fn stack_tests(&self) -> Result<&[Built]> {
+        if self.stack_tests.get().is_none() {
+            let tests = ["test", "--workspace", "--locked", "--no-run"];
+            let mut cargo = self.cargo(&tests);
+            let built =
+                artifacts::build(cargo.args(["--test", "e2e", "--test", "recovery"]), |_| {})?;
+            return Ok(self.stack_tests.get_or_init(|| built));
+        }
+        self.stack_tests
+            .get()
+            .map(Vec::as_slice)
+            .context("they were just looked up")
+    }
+
     /// The stack under test; started by the check of that name, or here when only a later check was asked for.
     fn stack(&self) -> Result<&Stack> {
         if self.stack.get().is_none() {
@@ -238,8 +259,9 @@ fn format(run: &Run, output: &mut Output) -> Result<()> {
 }
 
 fn clippy(run: &Run, output: &mut Output) -> Result<()> {
-    let all = ["clippy", "--workspace", "--all-targets", "--locked"];
-    output.succeed(run.cargo(&all).args(["--", "-D", "warnings"]))
+    let mut clippy = run.cargo(&["clippy", "--workspace", "--all-targets", "--locked"]);
+    clippy.args(["--", "-D", "warnings"]);
+    output.succeed(&mut at_lowest_priority(&clippy))
 }
 
 /// The tests that need no stack, of all packages together: so their dependencies get the same features everywhere and are
@@ -256,7 +278,7 @@ const WITHOUT_STACK: [&str; 6] = [
 /// All of them, so that none has to wait for the compiler, which works for one command at a time.
 fn tests_compile(run: &Run, output: &mut Output) -> Result<()> {
     output.succeed(run.cargo(&WITHOUT_STACK).arg("--no-run"))?;
-    output.succeed(cargo_test(run, "e2e").args(["--test", "recovery", "--no-run"]))
+    run.stack_tests().map(drop)
 }
 
 /// Others wait for items meanwhile, and must not be kept from noticing them in time.
@@ -343,11 +365,11 @@ fn foreign_emulator(run: &Run, output: &mut Output) -> Result<()> {
 }
 
 fn end_to_end_tests(run: &Run, output: &mut Output) -> Result<()> {
-    with_stack(run, output, &mut cargo_test(run, "e2e"))
+    run_stack_tests(run, output, "e2e")
 }
 
 fn recovery_tests(run: &Run, output: &mut Output) -> Result<()> {
-    with_stack(run, output, &mut cargo_test(run, "recovery"))
+    run_stack_tests(run, output, "recovery")
 }
 
 /// The page in a real browser, and what can be tested of it without one.
@@ -366,10 +388,15 @@ fn page_tests(run: &Run, output: &mut Output) -> Result<()> {
     with_stack(run, output, command.env("PATH", path))
 }
 
-/// Chosen by the name of the test and not by its package: the latter would compile the dependencies that they share
-/// again, with fewer features.
-fn cargo_test(run: &Run, name: &str) -> Command {
-    run.cargo(&["test", "--workspace", "--test", name, "--locked"])
+/// The tests of this name, without cargo: it would wait for whatever is being compiled meanwhile.
+fn run_stack_tests(run: &Run, output: &mut Output, name: &str) -> Result<()> {
+    let found = run.stack_tests()?.iter().find(|one| one.name == name);
+    let executable = &found
+        .with_context(|| format!("no tests {name}"))?
+        .executable;
+    let mut tests = Command::new(executable);
+    tests.current_dir(run.places.root.join("e2e"));
+    with_stack(run, output, &mut tests)
 }
 
 fn with_stack(run: &Run, output: &mut Output, command: &mut Command) -> Result<()> {

@@ -2,12 +2,12 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
-use serde::Deserialize;
 
+use crate::artifacts::{self, Built, Kind};
 use crate::places::Places;
 use crate::process;
 use crate::steps::{Step, Steps, seconds};
@@ -28,33 +28,6 @@ pub(crate) enum Build {
     AlongWithTests,
 }
 
-/// A function's executable as cargo built it.
-#[derive(Debug)]
-struct Built {
-    name: String,
-    executable: PathBuf,
-}
-
-/// The one message of `cargo build --message-format=json` that matters here.
-#[derive(Deserialize)]
-struct Artifact {
-    target: Target,
-    profile: Profile,
-    executable: Option<PathBuf>,
-}
-
-#[derive(Deserialize)]
-struct Profile {
-    /// The target's unit tests: an executable of the same name.
-    test: bool,
-}
-
-#[derive(Deserialize)]
-struct Target {
-    name: String,
-    kind: Vec<String>,
-}
-
 /// Builds, then refreshes the deployment directory. Unchanged files are left alone, so that the deploy skips them.
 pub(crate) fn build(places: &Places, steps: &Steps, how: Build) -> Result<()> {
     let built = steps.run("build the functions", |step| compile(places, step, how))?;
@@ -64,11 +37,7 @@ pub(crate) fn build(places: &Places, steps: &Steps, how: Build) -> Result<()> {
 fn compile(places: &Places, step: &Step, how: Build) -> Result<Vec<Built>> {
     let started = Instant::now();
     let mut cargo = process::cargo(&places.root);
-    cargo.args([
-        "build",
-        "--bins",
-        "--message-format=json-render-diagnostics",
-    ]);
+    cargo.args(["build", "--bins"]);
     if how == Build::AlongWithTests {
         cargo.args(["--workspace", "--exclude", "e2e", "--tests"]);
     } else {
@@ -81,21 +50,14 @@ fn compile(places: &Places, step: &Step, how: Build) -> Result<Vec<Built>> {
     if how == Build::Release {
         cargo.arg("--release");
     }
-    // Its lines are read, so they must be there and without colours, whatever the developer likes to see.
-    cargo
-        .env("CARGO_TERM_COLOR", "never")
-        .env("CARGO_TERM_QUIET", "false");
     let mut crates = 0;
-    let output = process::capture(&mut cargo, |line| {
+    let mut built = artifacts::build(&mut cargo, |line| {
         if let Some(compiling) = line.trim_start().strip_prefix("Compiling ") {
             crates += 1;
             step.busy_with(&format!("{compiling} ({crates})"));
         }
     })?;
-    if !output.status.success() {
-        bail!("the functions do not build:\n{}", output.stderr.trim_end());
-    }
-    let built: Vec<Built> = output.stdout.lines().filter_map(executable).collect();
+    built.retain(|one| one.kind == Kind::Program && FUNCTIONS.contains(&one.name.as_str()));
     for function in FUNCTIONS {
         if !built.iter().any(|one| one.name == function) {
             bail!("package {function} has no binary named {function}");
@@ -109,22 +71,13 @@ fn compile(places: &Places, step: &Step, how: Build) -> Result<Vec<Built>> {
     Ok(built)
 }
 
-fn executable(line: &str) -> Option<Built> {
-    let artifact: Artifact = serde_json::from_str(line).ok()?;
-    let is_function = !artifact.profile.test
-        && artifact.target.kind.iter().any(|kind| kind == "bin")
-        && FUNCTIONS.contains(&artifact.target.name.as_str());
-    let executable = artifact.executable?;
-    is_function.then_some(Built {
-        name: artifact.target.name,
-        executable,
-    })
-}
-
 fn stage(places: &Places, built: &[Built]) -> Result<()> {
     let template = Template::read(places)?;
     let deployment = places.deployment();
-    for Built { name, executable } in built {
+    for Built {
+        name, executable, ..
+    } in built
+    {
         let bootstrap = deployment.join(template.code_uri(name)?).join("bootstrap");
         write_if_changed(&bootstrap, &fs::read(executable)?)?;
         fs::set_permissions(&bootstrap, fs::Permissions::from_mode(0o755))?;
@@ -144,24 +97,4 @@ pub(crate) fn write_if_changed(path: &Path, content: &[u8]) -> Result<()> {
         fs::create_dir_all(directory)?;
     }
     fs::write(path, content).with_context(|| format!("cannot write {}", path.display()))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_a_functions_own_binary_counts() {
-        let line = |kind: &str, name: &str, test: bool| {
-            let target = format!(r#"{{"kind":["{kind}"],"name":"{name}"}}"#);
-            format!(
-                r#"{{"reason":"compiler-artifact","target":{target},"profile":{{"test":{test}}},"executable":"/t/{name}"}}"#
-            )
-        };
-        assert!(executable(&line("bin", "submit", false)).is_some());
-        assert!(executable(&line("bin", "submit", true)).is_none());
-        assert!(executable(&line("lib", "submit", false)).is_none());
-        assert!(executable(&line("bin", "xtask", false)).is_none());
-        assert!(executable(r#"{"reason":"build-finished","success":true}"#).is_none());
-    }
 }

@@ -1,5 +1,6 @@
 //! `cargo xtask`: the commands a developer of Longhaul needs, with nothing to install but Rust and Python.
 
+mod artifacts;
 mod aws;
 mod checks;
 mod commands;

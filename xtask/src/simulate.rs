@@ -3,27 +3,15 @@
 use std::path::PathBuf;
 use std::process::{Command, ExitCode};
 
-use anyhow::{Context, Result, bail};
-use serde::Deserialize;
+use anyhow::{Context, Result};
 
+use crate::artifacts::{self, Kind};
 use crate::places::Places;
 use crate::process;
 use crate::steps::Steps;
 
 /// The name of the simulator's binary.
 const SIMULATOR: &str = "simulate";
-
-/// The one message of `cargo build --message-format=json` that matters here.
-#[derive(Deserialize)]
-struct Artifact {
-    target: Target,
-    executable: Option<PathBuf>,
-}
-
-#[derive(Deserialize)]
-struct Target {
-    name: String,
-}
 
 /// Runs the simulator with these arguments; its exit code is the command's.
 pub(crate) fn run(places: &Places, arguments: &[String]) -> Result<ExitCode> {
@@ -49,19 +37,8 @@ fn build(places: &Places) -> Result<PathBuf> {
         "--bin",
         SIMULATOR,
     ]);
-    cargo.arg("--message-format=json-render-diagnostics");
-    let output = process::capture(&mut cargo, |_| {})?;
-    if !output.status.success() {
-        bail!(
-            "the simulator does not build:\n{}",
-            output.stderr.trim_end()
-        );
-    }
-    output
-        .stdout
-        .lines()
-        .filter_map(|line| serde_json::from_str::<Artifact>(line).ok())
-        .filter(|artifact| artifact.target.name == SIMULATOR)
-        .find_map(|artifact| artifact.executable)
-        .context("cargo built no simulator")
+    let built = artifacts::build(&mut cargo, |_| {})?;
+    let mut programs = built.into_iter().filter(|one| one.kind == Kind::Program);
+    let simulator = programs.find(|one| one.name == SIMULATOR);
+    Ok(simulator.context("cargo built no simulator")?.executable)
 }
