@@ -12,6 +12,7 @@ use tasks::task::{Status, TaskId};
 use crate::run::Run;
 use crate::scenario::{Afterwards, Client};
 use crate::site::Function;
+use crate::watch::Poll;
 use crate::world::State;
 
 /// How long API Gateway waits for a function (the functions' timeout).
@@ -51,6 +52,14 @@ impl Answer {
     }
 }
 
+/// What a submit was answered.
+struct Promise {
+    /// The task.
+    id: TaskId,
+    /// When to look at it first.
+    look_after: Duration,
+}
+
 struct Actor {
     run: Run,
     name: String,
@@ -62,15 +71,19 @@ pub(crate) async fn follow_script(run: Run, number: usize, script: Client) {
     tokio::time::sleep(script.at).await;
     let name = format!("client-{}", number + 1);
     let actor = Actor { run, name, script };
-    let Some(id) = actor.submit(actor.script.items).await else {
+    let Some(Promise { id, look_after }) = actor.submit(actor.script.items).await else {
         return;
     };
+    // One whose polls are counted looks when it is told to. The others look at once: the task must be there.
+    if actor.run.world.state().scenario.watched {
+        tokio::time::sleep(look_after).await;
+    }
     if let Some(after) = actor.script.cancel_after {
         tokio::time::sleep(after).await;
         actor.cancel(id).await;
     }
     actor.follow(id).await;
-    actor.look_around(id).await;
+    Box::pin(actor.look_around(id)).await;
     match actor.script.afterwards {
         Afterwards::Leave => {}
         Afterwards::Cancel => actor.cancel(id).await,
@@ -83,7 +96,7 @@ pub(crate) async fn follow_script(run: Run, number: usize, script: Client) {
         Afterwards::RepeatTomorrow => {
             // Clocks may be off by ten minutes: stay clear of the border.
             tokio::time::sleep(Duration::from_secs(25 * 3600)).await;
-            if let Some(id) = actor.submit(actor.script.items).await {
+            if let Some(Promise { id, .. }) = actor.submit(actor.script.items).await {
                 actor.follow(id).await;
             }
         }
@@ -91,8 +104,8 @@ pub(crate) async fn follow_script(run: Run, number: usize, script: Client) {
 }
 
 impl Actor {
-    /// Submits until there is an answer; returns the task that it names.
-    async fn submit(&self, items: u64) -> Option<TaskId> {
+    /// Submits until there is an answer; returns what it says.
+    async fn submit(&self, items: u64) -> Option<Promise> {
         let world = &self.run.world;
         let body = json!({ "number_of_items": items }).to_string();
         let key = self.script.key.as_deref();
@@ -112,7 +125,11 @@ impl Actor {
                     let verdict =
                         self.judge_submit(&mut world.state(), &answer, id, items, asked_at);
                     world.judge(verdict);
-                    return Some(id);
+                    let seconds = answer.retry_after.unwrap_or_default();
+                    return Some(Promise {
+                        id,
+                        look_after: Duration::from_secs(seconds),
+                    });
                 }
                 (422, _) => {
                     self.judge_refusal(items);
@@ -275,6 +292,10 @@ impl Actor {
                     .and_then(|()| answer.judge_wait(told))
             };
             world.judge(verdict);
+            if world.state().scenario.watched {
+                let poll = Poll::new(world.now(), view, answer.retry_after);
+                world.state().watched.polls.push(poll);
+            }
             match answer.retry_after {
                 Some(seconds) => tokio::time::sleep(Duration::from_secs(seconds)).await,
                 None => return,

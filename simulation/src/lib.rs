@@ -9,6 +9,7 @@
 //!
 //! - [`scenario`] says what happens; it is drawn from a seed or written by a test.
 //! - [`run()`] makes it happen; [`hunt`] does so for many seeds.
+//! - [`estimates`] measures what clients are told of the time left.
 //! - `world` decides the fate of every call; `ledger` holds every invariant; `client` holds what
 //!   clients are told against what is true.
 //!
@@ -17,6 +18,7 @@
 //! build this crate); in a build of the whole workspace it is there and does nothing unless asked.
 
 mod client;
+pub mod estimates;
 pub mod hunt;
 mod ledger;
 mod process;
@@ -26,8 +28,10 @@ pub mod scenario;
 mod site;
 mod table;
 mod trace;
+mod watch;
 mod world;
 
 pub use run::{Report, run};
 pub use site::Function;
+pub use watch::{Poll, Sample, Watched};
 pub use world::Figures;

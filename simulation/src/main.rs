@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
+use simulation::estimates::{self, Course, Figures, HEAD};
 use simulation::hunt::Hunt;
 use simulation::run;
 use simulation::scenario::{Profile, Scenario};
@@ -33,7 +34,14 @@ struct Options {
     /// Stop at the first violation.
     #[arg(long)]
     stop_early: bool,
+    /// Measure what clients are told of the time left, and how often they ask, over all courses or those of this name:
+    /// the worst of three runs each, or with --seed one of them, answer by answer.
+    #[arg(long, value_name = "COURSE", num_args = 0..=1, default_missing_value = "")]
+    eta: Option<String>,
 }
+
+/// The runs of each course that are measured.
+const MEASURED: u64 = 3;
 
 /// [`Profile`] for the command line.
 #[derive(Clone, Copy, ValueEnum)]
@@ -71,10 +79,34 @@ fn guard(name: &str) -> Result<&'static str, String> {
 
 fn main() -> ExitCode {
     let options = Options::parse();
+    if let Some(name) = &options.eta {
+        return measure(name, options.seed);
+    }
     match options.seed {
         Some(seed) => tell(seed, &options),
         None => hunt(&options),
     }
+}
+
+/// Prints how good the estimates are, for the courses whose name has this in it.
+fn measure(name: &str, seed: Option<u64>) -> ExitCode {
+    println!("{HEAD}");
+    let named = |course: &Course| format!("{course:?}").contains(name);
+    let courses: Vec<_> = Course::ALL.into_iter().filter(named).collect();
+    let Some(seed) = seed else {
+        for figures in estimates::measure(&courses, MEASURED) {
+            println!("{figures}");
+        }
+        return ExitCode::SUCCESS;
+    };
+    for course in courses {
+        let report = run(&course.scenario(seed));
+        println!("{}", Figures::new(course, &report));
+        for poll in &report.watched.polls {
+            println!("{poll}");
+        }
+    }
+    ExitCode::SUCCESS
 }
 
 /// Prints the whole story of one seed.

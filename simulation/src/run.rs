@@ -20,6 +20,7 @@ use crate::process::Process;
 use crate::queue::{Envelope, Order};
 use crate::scenario::{Profile, Scenario};
 use crate::site::Function;
+use crate::watch::{Watched, watch};
 use crate::world::{BEGINNING, Figures, World};
 
 /// What a run came to.
@@ -37,6 +38,8 @@ pub struct Report {
     pub figures: Figures,
     /// The tasks as they were in the end.
     pub tasks: Vec<tasks::task::Task>,
+    /// How they got there, if that was watched.
+    pub watched: Watched,
 }
 
 /// A run may take so long in its own time.
@@ -160,6 +163,9 @@ impl Run {
         background.spawn(self.clone().deliver());
         background.spawn(self.clone().sweep_on_schedule());
         background.spawn(self.clone().monitor());
+        if self.world.state().scenario.watched {
+            background.spawn(watch(self.world.clone()));
+        }
         let mut clients = JoinSet::new();
         let scripts = self.world.state().scenario.clients.clone();
         for (n, script) in scripts.into_iter().enumerate() {
@@ -329,6 +335,7 @@ impl Run {
             trace: state.trace.lines().to_vec(),
             figures,
             tasks,
+            watched: std::mem::take(&mut state.watched),
         }
     }
 

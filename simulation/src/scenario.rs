@@ -2,6 +2,7 @@
 //!
 //! A scenario is data. [`Scenario::drawn`] draws one from a seed; tests write their own.
 
+use std::ops::Range;
 use std::time::Duration;
 
 use fastrand::Rng;
@@ -275,6 +276,23 @@ pub struct Scenario {
     pub ends_at: Option<Duration>,
     /// Whether clients also look at lists, items and other people's tasks.
     pub curious: bool,
+    /// The items that take longer than the settings say.
+    pub slow: Vec<Slow>,
+    /// From when on, and for how long, no item gets on: what it depends on does not answer.
+    pub hang: Option<(Duration, Duration)>,
+    /// Whether it is written down how a task gets on and what its client is shown of that.
+    pub watched: bool,
+}
+
+/// Items that take longer than the settings say.
+#[derive(Clone, Debug)]
+pub struct Slow {
+    /// Which items…
+    pub items: Range<u64>,
+    /// …that begin from here on…
+    pub from: Duration,
+    /// …take so many times as long.
+    pub times: u32,
 }
 
 /// A kind of run.
@@ -355,6 +373,9 @@ impl Scenario {
             strays: vec![],
             ends_at: None,
             curious: false,
+            slow: vec![],
+            hang: None,
+            watched: false,
         }
     }
 

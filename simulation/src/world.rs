@@ -19,10 +19,11 @@ use tokio::time::Instant;
 
 use crate::ledger::{Ledger, Writer};
 use crate::queue::Queue;
-use crate::scenario::{Fate, Scenario, fault};
+use crate::scenario::{Fate, Scenario, Slow, fault};
 use crate::site::{Function, is_write, method};
 use crate::table::{Key, Row};
 use crate::trace::Trace;
+use crate::watch::Watched;
 
 /// The true time at which every run begins.
 pub(crate) const BEGINNING: Timestamp = Timestamp(1_700_000_000_000);
@@ -110,6 +111,8 @@ pub(crate) struct State {
     troubled: BTreeSet<String>,
     invocations: u32,
     changed_at: BTreeMap<Key, (Duration, Option<Arc<Row>>)>,
+    /// How the tasks get on, if that is watched.
+    pub(crate) watched: Watched,
     /// What was promised under idempotency keys: the task, and when it came into being.
     pub(crate) promises: BTreeMap<(String, String), (TaskId, Duration)>,
 }
@@ -151,6 +154,7 @@ impl World {
             troubled: BTreeSet::new(),
             invocations: 0,
             changed_at: BTreeMap::new(),
+            watched: Watched::default(),
             promises: BTreeMap::new(),
         };
         Self {
@@ -299,7 +303,12 @@ impl World {
         let (from, to) = state.scenario.settings.item;
         let spread = u64::try_from((to.saturating_sub(from)).as_millis()).unwrap_or(0);
         let extra = state.chance.u64(0..=spread);
-        (fate, tries, from + Duration::from_millis(extra))
+        let time = from + Duration::from_millis(extra);
+        (
+            fate,
+            tries,
+            slowed(&state.scenario, index, self.now(), time),
+        )
     }
 
     /// What a call is about to suffer.
@@ -520,6 +529,24 @@ impl State {
         *self.figures.faults.entry(what).or_default() += 1;
         self.ledger.fault_at.get_or_insert(now);
         self.last_fault_at = self.last_fault_at.max(Some(until));
+    }
+}
+
+/// How long an item takes that begins now and would take `time` if nothing slowed it down.
+fn slowed(scenario: &Scenario, index: u64, now: Duration, time: Duration) -> Duration {
+    let slow = scenario.slow.iter();
+    let is_slowed = |slow: &&Slow| slow.items.contains(&index) && now >= slow.from;
+    let time = slow
+        .filter(is_slowed)
+        .fold(time, |time, slow| time * slow.times);
+    let Some((from, lasts)) = scenario.hang else {
+        return time;
+    };
+    let until = from + lasts;
+    if now >= until || now + time <= from {
+        time
+    } else {
+        time + until.saturating_sub(now.max(from))
     }
 }
 
