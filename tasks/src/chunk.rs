@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::host::Timestamp;
 
 /// A task has at most this many chunks, whatever its size: they all live in one `DynamoDB` item, and
-/// each costs some 75 bytes of every progress write, and 50 more once it was handed on.
+/// each costs some 90 bytes of every progress write while it is at work, and 50 more once it was handed on.
 pub const CHUNKS_MAX: u64 = 100;
 
 /// Which chunk of a task, counted from 0.
@@ -61,6 +61,9 @@ pub struct Chunk {
     /// When the owner last let go of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub released_at: Option<Timestamp>,
+    /// When it will be complete, as its worker reckoned when the cursor last moved.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ends_at: Option<Timestamp>,
     /// How often the chunk was claimed since its cursor last moved. A number that grows is the
     /// trace of an item that takes its worker down with it.
     pub attempts: u32,

@@ -1,8 +1,9 @@
 //! The domain of Longhaul and its two AWS adapters.
 //!
 //! Read [`task`] for what a task is and may become, then [`store`] for how `DynamoDB` is made to
-//! guarantee it. [`chunk`] is the arithmetic of splitting a task, [`listing`] that of listing its items; [`queue`] is the
-//! message that tells a worker where to look. [`api`] speaks the HTTP contract, [`serve`](mod@serve) runs what answers it.
+//! guarantee it. [`chunk`] is the arithmetic of splitting a task, [`listing`] that of listing its items, [`forecast`]
+//! that of the time it will still take; [`queue`] is the message that tells a worker where to look. [`api`] speaks the
+//! HTTP contract, [`serve`](mod@serve) runs what answers it.
 //! The rest is plumbing.
 //!
 //! The rule that holds it together: *the conditional expression is the guard, the message is only a
@@ -14,6 +15,7 @@ pub mod aws;
 pub mod chunk;
 pub mod config;
 pub mod exit;
+pub mod forecast;
 pub mod host;
 pub mod listing;
 pub mod queue;

@@ -33,6 +33,7 @@ use aws_sdk_dynamodb::types::{
 use serde::{Deserialize, Serialize};
 
 use crate::chunk::{ChunkIndex, ItemIndex, Owner};
+use crate::forecast::Reckoning;
 use crate::host::{Host, Timestamp, milliseconds};
 use crate::listing::{ItemCursor, Listing};
 use crate::queue::Message;
@@ -140,6 +141,8 @@ pub struct Step {
     pub to: u64,
     /// How many of the items before `to` failed.
     pub failed: u64,
+    /// How it will go on. `None` for a step that says nothing of that.
+    pub reckoning: Option<Reckoning>,
 }
 
 /// A settled item: what became of it, for good.
@@ -551,6 +554,20 @@ impl Store {
                 .set(&format!("#chunks[{chunk}].#waited_milliseconds = :waited"))
                 .value(":next", number(next.into()))
                 .value(":waited", number(milliseconds(waited)));
+        }
+        let is_complete = matches!(hold, Hold::Complete(_));
+        if let Some(Reckoning { ends_at, forecast }) = step.reckoning {
+            write = write
+                .set("#forecast = :forecast")
+                .value(":forecast", serde_dynamo::to_attribute_value(forecast)?);
+            if !is_complete {
+                write = write
+                    .set(&format!("#chunks[{chunk}].#ends_at = :ends_at"))
+                    .value(":ends_at", number(ends_at.0));
+            }
+        }
+        if is_complete && task.chunks[chunk].ends_at.is_some() {
+            write = write.remove(&format!("#chunks[{chunk}].#ends_at"));
         }
         if step.to > step.from {
             // Getting somewhere is what attempts and dispatches are there to bring about.

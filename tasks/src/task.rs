@@ -22,6 +22,7 @@ use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
 use crate::chunk::{Chunk, ChunkIndex, ItemIndex, Owner, Plan};
+use crate::forecast::Forecast;
 use crate::host::{Host, Timestamp};
 
 /// How long after its lease ran out a task may be taken over by a new one of the same user. It is
@@ -314,6 +315,9 @@ pub struct Task {
     /// When it reached a terminal state.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub finished_at: Option<Timestamp>,
+    /// What is expected of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub forecast: Option<Forecast>,
     /// Why it failed, in a sentence for its user.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
@@ -396,6 +400,7 @@ impl Task {
             created_at: now,
             started_at: None,
             finished_at: None,
+            forecast: None,
             error: None,
             lock: terms.uniqueness.lock(&request),
             digest: request.digest(),
@@ -473,56 +478,6 @@ impl Task {
             .filter(|&chunk| !self.is_chunk_complete(chunk))
             .filter(|&chunk| self.chunks[chunk].lease_until < now)
             .collect()
-    }
-
-    /// How long the settled items took and how long the rest will take at that pace; `None` before
-    /// the first item is settled.
-    fn pace(&self, now: Timestamp) -> Option<(Duration, Duration)> {
-        let progress = self.progress();
-        let settled = progress.done + progress.failed;
-        let elapsed = now.since(self.started_at?);
-        if settled == 0 {
-            return None;
-        }
-        #[expect(clippy::cast_precision_loss, reason = "an estimate needs no 53 bits")]
-        let ratio =
-            (self.number_of_items - settled.min(self.number_of_items)) as f64 / settled as f64;
-        Some((elapsed, elapsed.mul_f64(ratio.min(1e9))))
-    }
-
-    /// The estimated time until the last item is settled: the time the settled ones took,
-    /// stretched to the rest. `None` when the task is not at work, or too little is settled to tell: the
-    /// first of several items that are under way together says nothing about the pace of all.
-    #[must_use]
-    pub fn time_left(&self, now: Timestamp) -> Option<Duration> {
-        const TELLING: u64 = 10;
-        let Progress { done, failed, .. } = self.progress();
-        let is_telling = done + failed >= TELLING.min(self.number_of_items / 20);
-        (self.status == Status::Processing && is_telling)
-            .then(|| self.pace(now))
-            .flatten()
-            .map(|(_, left)| left)
-    }
-
-    /// How long a client should wait before it looks again; `None` once the task has ended.
-    ///
-    /// About a twentieth of the task's whole duration, so that a long task costs no more polls than
-    /// a short one and what is shown is at most 5 % old; never past the estimated end; and soon, as
-    /// long as the task is young and nothing is known.
-    #[must_use]
-    pub fn polling_interval(&self, now: Timestamp) -> Option<Duration> {
-        const SHORTEST: Duration = Duration::from_secs(1);
-        const LONGEST: Duration = Duration::from_secs(30);
-        const LONGEST_UNKNOWN: Duration = Duration::from_secs(5);
-        if !self.status.is_open() {
-            return None;
-        }
-        let interval = match self.pace(now) {
-            // 5.5 %: whole percents are shown, and a lag of 5.5 shows as 5.
-            Some((elapsed, left)) => ((elapsed + left) * 55 / 1000).min(left),
-            None => (now.since(self.created_at) / 2).min(LONGEST_UNKNOWN),
-        };
-        Some(interval.clamp(SHORTEST, LONGEST))
     }
 
     /// Whether the task's user may have it replaced: it is open, but its lease ran out and the
@@ -673,48 +628,6 @@ mod tests {
         failing.chunks[0].failed = 3;
         let expected = Outcome::failed("3 of 200 items failed.");
         assert_eq!(failing.outcome(), Some(expected));
-    }
-
-    #[test]
-    fn time_left_follows_the_pace_so_far() {
-        let task = at_work(100, &[25]);
-        let left = task.time_left(later(&task, 10)).unwrap();
-        assert_eq!(left.as_secs(), 30);
-        assert_eq!(at_work(3, &[0]).time_left(later(&task, 10)), None);
-        assert_eq!(at_work(100, &[4]).time_left(later(&task, 10)), None);
-        let known = [at_work(3, &[1]), at_work(100, &[5]), at_work(1000, &[10])];
-        assert!(
-            known
-                .iter()
-                .all(|task| task.time_left(later(task, 10)).is_some())
-        );
-    }
-
-    #[test]
-    fn a_task_of_200_seconds_is_polled_at_most_20_times_and_is_shown_at_most_5_percent_late() {
-        let mut polls = 0;
-        let (mut now, mut shown_at) = (0.0, 0.0);
-        while now < 200.0 {
-            // One item every two seconds, the first of them settled after two.
-            let mut task = at_work(100, &[]);
-            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
-            let settled = (now / 2.0) as u64;
-            task.chunks[0].cursor = settled;
-            let at = task.created_at.after(Duration::from_secs_f64(now));
-            let wait = task.polling_interval(at).unwrap().as_secs_f64().floor();
-            now += wait;
-            polls += 1;
-            assert!(now - shown_at < 12.0, "shown {} s late", now - shown_at);
-            shown_at = now;
-        }
-        assert!(polls <= 20, "{polls} polls");
-    }
-
-    #[test]
-    fn a_finished_task_needs_no_polling() {
-        let mut task = at_work(1, &[1]);
-        task.status = Status::Success;
-        assert_eq!(task.polling_interval(later(&task, 1)), None);
     }
 
     #[test]

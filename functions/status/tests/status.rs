@@ -14,6 +14,7 @@ use lambda_http::{Body, Request, Response};
 use serde_json::{Value, json};
 use status::StatusReader;
 use tasks::chunk::Owner;
+use tasks::forecast::{Forecast, Reckoning};
 use tasks::host::Host;
 use tasks::queue::Message;
 use tasks::store::{Hold, ItemOutcome, ItemRow, SeenLock, Step, Store};
@@ -79,6 +80,15 @@ impl Bench {
             from: 0,
             to: 3,
             failed: 1,
+            reckoning: Some(Reckoning {
+                ends_at: until.after(Duration::from_secs(30)),
+                forecast: Forecast {
+                    item: 10_000_000,
+                    at: until,
+                    patience: 60_000,
+                    lease: 0,
+                },
+            }),
         };
         let hold = Hold::Until(until);
         let advance = self.store.advance(&task, 0, &owner, step, hold);
@@ -124,7 +134,8 @@ async fn the_status_shows_what_is_counted() {
         let shown = data.remove(time).unwrap();
         assert!(shown.as_str().unwrap().ends_with('Z'), "{time}: {shown}");
     }
-    assert!(data.remove("eta_seconds").unwrap().is_u64());
+    let eta = data.remove("eta_seconds").unwrap().as_u64().unwrap();
+    assert!((25..=30).contains(&eta), "{eta} s");
     let expected = json!({"success": true, "data": {
         "task_id": task.task_id,
         "task_status": "PROCESSING",
@@ -136,7 +147,8 @@ async fn the_status_shows_what_is_counted() {
         "error": null,
     }});
     assert_eq!(body, expected);
-    assert_eq!(response.headers()[RETRY_AFTER], "1");
+    // 5.7 % of four items of ten seconds.
+    assert_eq!(response.headers()[RETRY_AFTER], "2");
 }
 
 #[tokio::test]
@@ -151,7 +163,7 @@ async fn a_client_that_knows_the_state_is_told_so() {
     assert_eq!(response.status(), 304);
     assert!(response.body().is_empty());
     assert_eq!(response.headers()[ETAG], etag);
-    assert_eq!(response.headers()[RETRY_AFTER], "1");
+    assert_eq!(response.headers()[RETRY_AFTER], "2");
     assert_eq!(response.headers()[CACHE_CONTROL], "private, no-cache");
 
     let failed = Outcome::failed("no luck");
@@ -243,6 +255,7 @@ async fn a_page_of_large_items_ends_before_a_function_could_not_answer_with_it()
         from: 0,
         to: 1000,
         failed: 0,
+        reckoning: None,
     };
     let advance = bench
         .store

@@ -94,6 +94,7 @@ impl Bench {
             from: 0,
             to: items,
             failed: 0,
+            reckoning: None,
         };
         let hold = Hold::Until(self.store.host().now().after(LEASE));
         let owner = Owner::new(7);
@@ -178,6 +179,7 @@ async fn the_message_for_a_chunk_that_a_worker_left_as_it_was_goes_alone_and_is_
         from: 0,
         to: 0,
         failed: 0,
+        reckoning: None,
     };
     let released = Hold::Released {
         alive_until: bench.store.host().now().after(LEASE),

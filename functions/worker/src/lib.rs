@@ -19,6 +19,7 @@
 //! chunk; once the chunk has had that turn, the others find that it is over.
 
 pub mod item;
+mod meter;
 mod slice;
 
 use std::collections::HashMap;

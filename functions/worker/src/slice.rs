@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use tasks::aws::CALL_SECONDS_MAX;
 use tasks::chunk::{ChunkIndex, ItemIndex, Owner};
+use tasks::forecast::{Forecast, Reckoning};
 use tasks::host::Host;
 use tasks::store::{Advance, Hold, ItemOutcome, ItemRow, Step, StoreError};
 use tasks::task::Task;
@@ -17,7 +18,11 @@ use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::Instant;
 
 use crate::item::{Item, ItemError, Processed};
+use crate::meter::{Meter, Running};
 use crate::{Invocation, Process, Worker};
+
+/// A longer wait between two workers is that of a wrong clock.
+const USUAL_WAIT_MAX: Duration = Duration::from_secs(60 * 60);
 
 /// How long the first item that could be saved waits for others. Items that were started together
 /// tend to end together, and are worth one write, not two.
@@ -62,6 +67,8 @@ pub(crate) struct Slice<'a> {
     end: ItemIndex,
     /// How long the chunk had waited.
     waited: Duration,
+    /// How long it will wait for the next worker: not longer than the last two times, one of which may have been odd.
+    usual_wait: Duration,
     /// It began so early that an item which it does not get past takes too long for any invocation.
     is_whole: bool,
     /// How many items of the chunk are saved, and how many of those failed.
@@ -70,7 +77,8 @@ pub(crate) struct Slice<'a> {
     /// The next item to start.
     next: ItemIndex,
     in_flight: JoinSet<ItemRow>,
-    indexes: HashMap<Id, ItemIndex>,
+    running: HashMap<Id, (ItemIndex, Running)>,
+    meter: Meter,
     /// Items that are settled but not saved.
     settled: BTreeMap<ItemIndex, ItemRow>,
     items_in_flight_max: usize,
@@ -104,6 +112,11 @@ impl<'a> Slice<'a> {
         // one of them kills the worker, the cursor points at it.
         let careful = stored.attempts > 1;
         let pace = worker.pace;
+        let items_in_flight_max = if careful { 1 } else { pace.items_in_flight };
+        let side_by_side = side_by_side(items_in_flight_max, range.end - range.start);
+        let known = task
+            .forecast
+            .map(|forecast| forecast.items(1) * side_by_side);
         let rate = task.chunks.len().div_ceil(CHUNKS_AT_FULL_RATE).max(1);
         let save_every = pace.progress_interval * u32::try_from(rate).unwrap_or(u32::MAX);
         let leave_at = now + time_left.saturating_sub(CALL_SECONDS_MAX.min(time_left / 4));
@@ -114,14 +127,18 @@ impl<'a> Slice<'a> {
             start: range.start,
             end: range.end,
             waited,
+            usual_wait: waited
+                .min(Duration::from_millis(stored.waited_milliseconds))
+                .min(USUAL_WAIT_MAX),
             is_whole: invocation.has_just_begun(),
             cursor,
             failed,
             next: range.start + cursor,
             in_flight: JoinSet::new(),
-            indexes: HashMap::new(),
+            running: HashMap::new(),
+            meter: Meter::new(items_in_flight_max, known),
             settled: BTreeMap::new(),
-            items_in_flight_max: if careful { 1 } else { pace.items_in_flight },
+            items_in_flight_max,
             unsaved_max: if careful { 1 } else { UNSAVED_MAX },
             saved_at_once: if rate > 1 { usize::MAX } else { SAVED_AT_ONCE },
             // Never so rarely that the lease could run out in between.
@@ -188,24 +205,26 @@ impl<'a> Slice<'a> {
             let handle = self
                 .in_flight
                 .spawn(settle_item(item, process, host, self.leave_at));
-            self.indexes.insert(handle.id(), self.next);
+            self.running
+                .insert(handle.id(), (self.next, self.meter.begin()));
             self.next += 1;
         }
     }
 
     fn settle(&mut self, ended: Result<(Id, ItemRow), JoinError>) {
-        let row = match ended {
-            Ok((id, row)) => {
-                self.indexes.remove(&id);
-                row
-            }
-            // Nothing aborts an item but the end of the slice, so this is a panic. It says nothing
-            // about the others.
-            Err(panic) => match self.indexes.remove(&panic.id()) {
-                Some(index) => failed(index, "Processing the item panicked."),
-                None => return,
-            },
+        let id = match &ended {
+            Ok((id, _)) => *id,
+            Err(panic) => panic.id(),
         };
+        let Some((index, running)) = self.running.remove(&id) else {
+            return;
+        };
+        self.meter.end(running);
+        // Nothing aborts an item but the end of the slice, so an error is a panic. It says nothing about the others.
+        let row = ended.map_or_else(
+            |_| failed(index, "Processing the item panicked."),
+            |(_, row)| row,
+        );
         self.settled.insert(row.index, row);
         if self.ready_since.is_none() && self.ready() > 0 {
             self.ready_since = Some(Instant::now());
@@ -268,6 +287,46 @@ impl<'a> Slice<'a> {
         }
     }
 
+    /// When the chunk will be complete if it goes on like this: what is done here, and what is left to the workers
+    /// after this one, for whom it has to wait.
+    fn reckon(&self, hold: Hold) -> Option<Reckoning> {
+        let pace = self.worker.pace;
+        let size = self.end - self.start;
+        let own = self.meter.item(size)?;
+        let side_by_side = |items_in_flight_max| side_by_side(items_in_flight_max, size);
+        let together = side_by_side(self.items_in_flight_max);
+        let typical = self.task.forecast.map(|forecast| forecast.items(1));
+        let item = self.meter.likely(typical.map(|item| item * together));
+        let waiting = usize::try_from(self.end - self.next).unwrap_or(usize::MAX);
+        let running = self.running.values().map(|(_, running)| *running);
+        let (mut left, spread) = self.meter.rest(item, running, waiting);
+        let here = self.stop_at.saturating_duration_since(Instant::now());
+        if waiting > 0 && left > here + item {
+            // One worker processes one item at a time only if the one before it died.
+            let rest = left.saturating_sub(here);
+            let later = rest * together / side_by_side(pace.items_in_flight);
+            let turns = later.div_duration_f64(pace.slice).ceil();
+            left = here + later + (self.usual_wait + spread / 2).mul_f64(turns);
+        }
+        let now = self.worker.store.host().now();
+        let patience = item.max(self.save_every) * 3 + Duration::from_secs(2);
+        let patience = match hold {
+            Hold::Released { .. } => patience + self.usual_wait * 2,
+            _ => patience,
+        };
+        Some(Reckoning {
+            ends_at: now.after(left),
+            forecast: Forecast::new(
+                &self.task,
+                self.chunk,
+                own / together,
+                now,
+                patience,
+                pace.lease,
+            ),
+        })
+    }
+
     async fn leave(&mut self, complete: bool) -> Result<End, StoreError> {
         // Nothing got done, but that says nothing about the item at the cursor.
         let is_no_attempt = !self.is_whole && self.ready() == 0 && !complete;
@@ -326,6 +385,7 @@ impl<'a> Slice<'a> {
             from: self.cursor,
             to: self.cursor + recorded.len() as u64,
             failed: self.failed + recorded.iter().filter(is_failed).count() as u64,
+            reckoning: self.reckon(hold).filter(|_| !recorded.is_empty()),
         };
         let advance = store
             .advance(&self.task, self.chunk, &self.owner, step, hold)
@@ -343,6 +403,15 @@ impl<'a> Slice<'a> {
             Advance::Lost => Ok(false),
         }
     }
+}
+
+/// How many of so many items are processed at a time.
+fn side_by_side(items_in_flight_max: usize, items: u64) -> u32 {
+    let items = u32::try_from(items).unwrap_or(u32::MAX);
+    u32::try_from(items_in_flight_max)
+        .unwrap_or(u32::MAX)
+        .min(items)
+        .max(1)
 }
 
 /// Processes an item, again if that may help and can be done by `leave_at`, and says what became of it.

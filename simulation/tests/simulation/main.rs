@@ -8,6 +8,7 @@
 
 mod calls;
 mod crash_points;
+mod estimates;
 mod fairness;
 mod guards;
 mod hostile_events;

@@ -113,6 +113,7 @@ fn step(from: u64, to: u64) -> Step {
         from,
         to,
         failed: 0,
+        reckoning: None,
     }
 }
 
