@@ -48,7 +48,6 @@ fn wait_of_the_fifth(slice: Duration) -> Option<Duration> {
 }
 
 #[test]
-#[ignore = "long: part of `cargo xtask test --long`"]
 fn a_small_task_gets_its_turn_within_one_slice_while_huge_ones_fill_all_workers() {
     let slice = Scenario::one_task(0, 1).settings.slice;
     let wait = wait_of_the_fifth(slice).expect("the fifth user's task is done");
