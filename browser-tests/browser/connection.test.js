@@ -88,8 +88,11 @@ pageTest('a hidden tab asks once a minute, so that its title tells of the end, a
   await tab.user.finish((await tab.user.tasks())[0].task_id);
   assert.match(await tab.page.title(), /^\d+% · Longhaul$/);
   assert.equal(polls.length, 0);
-  await tab.page.clock.runFor('01:00');
-  await eventually(async () => assert.equal(await tab.page.title(), 'Finished · Longhaul'));
+  await eventually(async () => {
+    // The minute begins anew if the page had yet to read an answer that came just before it was hidden.
+    if (polls.length === 0) await tab.page.clock.runFor('01:00');
+    assert.equal(await tab.page.title(), 'Finished · Longhaul');
+  });
   await tab.page.clock.runFor('10:00');
   assert.equal(polls.length, 1);
 });
@@ -104,8 +107,10 @@ pageTest('a hidden tab shows how far the task is in its title, although nothing 
   await tab.page.evaluate(() => { window.requestAnimationFrame = () => 0; });
   await tab.setHidden(true);
   done = 57;
-  await tab.page.clock.runFor('01:00');
-  await eventually(async () => assert.equal(await tab.page.title(), '57% · Longhaul'));
+  await eventually(async () => {
+    await tab.page.clock.runFor('01:00');
+    assert.equal(await tab.page.title(), '57% · Longhaul');
+  });
   await tab.user.cancel((await tab.user.tasks())[0].task_id);
 }, { context: moving });
 
