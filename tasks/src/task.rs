@@ -179,7 +179,8 @@ impl fmt::Debug for IdempotencyKey {
 
 /// The first half of the SHA-256 of `text`, in hexadecimal: 128 bits keep what has to be told apart
 /// apart, and keep keys short.
-pub(crate) fn hex_of_sha256(text: &str) -> String {
+#[must_use]
+pub fn hex_of_sha256(text: &str) -> String {
     use std::fmt::Write as _;
     let digest = Sha256::digest(text.as_bytes());
     digest.iter().take(16).fold(String::new(), |mut hex, byte| {

@@ -1,0 +1,8 @@
+//! The library as functions use it: requests are read, jobs are described, items are done.
+
+#![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
+mod descriptions;
+mod requests;
+mod runners;
+mod watchdog;
