@@ -375,7 +375,7 @@ fn recovery_tests(run: &Run, output: &mut Output) -> Result<()> {
 /// The page in a real browser, and what can be tested of it without one.
 fn page_tests(run: &Run, output: &mut Output) -> Result<()> {
     tools::install(&run.places, &Steps::new())?;
-    let mut command = environment::command(run.places.root.join("browser-tests/run"));
+    let mut command = environment::command(run.places.root.join("tests/browser/run"));
     if run.long {
         command.arg("--long");
     }
@@ -395,7 +395,7 @@ fn run_stack_tests(run: &Run, output: &mut Output, name: &str) -> Result<()> {
         .with_context(|| format!("no tests {name}"))?
         .executable;
     let mut tests = Command::new(executable);
-    tests.current_dir(run.places.root.join("e2e"));
+    tests.current_dir(run.places.root.join("tests/e2e"));
     with_stack(run, output, &mut tests)
 }
 

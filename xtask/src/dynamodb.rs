@@ -10,7 +10,7 @@ mod tests {
     #[test]
     fn the_tests_read_the_variable_of_that_name() {
         // By another name they would go on in process, and pass.
-        let reader = include_str!("../../embedded-aws/src/dynamodb.rs");
+        let reader = include_str!("../../tests/embedded-aws/src/dynamodb.rs");
         let line = format!("pub const ENDPOINT_VARIABLE: &str = {ENDPOINT_VARIABLE:?};");
         assert!(reader.contains(&line));
     }

@@ -1,0 +1,148 @@
+// A page that does not open is never left with "One moment …": files that do not come, and browsers that are too old.
+
+import assert from 'node:assert/strict';
+import { readdirSync } from 'node:fs';
+
+import { COGNITO, CONFIG, FILES, isLong, pageTest } from './page.js';
+import { eventually, stack } from './stack.js';
+
+const moduleAt = (name) => `${FILES}/js/${name}`;
+/** Every one of them is one too many, wherever it stands in the tree of imports; trying all takes a while. */
+const ALL = readdirSync(new URL('../../../frontend/js/', import.meta.url)).filter((name) => !['main.js', 'opening.js'].includes(name));
+const MODULES = isLong ? ALL : ['words.js', 'wake-up.js'];
+
+const troubles = {
+  blocked: { trouble: (route) => route.abort('blockedbyclient'), noise: 'net::ERR_BLOCKED_BY_CLIENT' },
+  'answered with 503': { trouble: (route) => route.fulfill({ status: 503, contentType: 'application/xml', body: '<Error/>' }), noise: 'the server responded with a status of 503' },
+};
+for (const module of MODULES) {
+  for (const [name, { trouble, noise }] of Object.entries(troubles)) {
+    pageTest(`when ${module} is ${name}, the page says at once that something is missing, and opens when tried again`, async (tab) => {
+      tab.expectNoise(noise, moduleAt(module));
+      await tab.page.route(moduleAt(module), trouble);
+      await tab.open();
+      await tab.reaches('Longhaul cannot be reached', 8_000);
+      await tab.says('A part of this page did not arrive. Check your connection and try again.');
+      assert.equal(await tab.page.getByText('One moment …').isVisible(), false);
+      await tab.page.unroute(moduleAt(module));
+      await tab.tryAgain();
+      await tab.reaches('Sign in');
+      assert.equal(await tab.heading('Longhaul cannot be reached').isVisible(), false);
+    });
+  }
+}
+
+pageTest('a module of another version, which does not fit to the others, is told as one that is missing', async (tab) => {
+  // The browser's own word for it is empty.
+  tab.noise.expectAny(/^uncaught: $/);
+  await tab.page.route(moduleAt('words.js'), (route) => route.fulfill({ contentType: 'text/javascript', body: 'export const nothing = 0;' }));
+  await tab.open();
+  await tab.reaches('Longhaul cannot be reached', 8_000);
+});
+
+for (const silent of ['words.js', 'main.js', 'opening.js']) {
+  pageTest(`when ${silent} is not answered at all, the page says so within 15 s, and opens all the same when it comes`, async (tab) => {
+    const release = await tab.hold('GET', moduleAt(silent), Infinity);
+    await tab.open('commit');
+    await tab.page.waitForFunction(() => document.getElementById('loading') && getComputedStyle(document.body).margin.startsWith('0px'));
+    await tab.page.getByText('One moment …').waitFor();
+    const seenAt = Date.now();
+    assert.equal(await tab.heading('Longhaul cannot be reached').isVisible(), false, 'whoever waits for a moment is not alarmed');
+    await tab.reaches('Longhaul cannot be reached', 15_000);
+    assert.ok(Date.now() - seenAt < 15_000);
+    assert.equal(await tab.page.getByText('One moment …').isVisible(), false);
+    release();
+    await tab.reaches('Sign in');
+    assert.equal(await tab.heading('Longhaul cannot be reached').isVisible(), false);
+  });
+}
+
+for (const missing of ['main.js', 'opening.js']) {
+  pageTest(`when ${missing} is missing, which opens all others or watches over them, the page says so within 15 s`, async (tab) => {
+    tab.expectNoise('net::ERR_FAILED', moduleAt(missing));
+    await tab.page.route(moduleAt(missing), (route) => route.abort());
+    await tab.open();
+    await tab.reaches('Longhaul cannot be reached', 15_000);
+    await tab.page.unroute(moduleAt(missing));
+    await tab.tryAgain();
+    await tab.reaches('Sign in');
+  });
+}
+
+pageTest('where no script of the page arrives, it says so by itself', async (tab) => {
+  tab.expectNoise('net::ERR_FAILED', new RegExp(`${moduleAt('')}.*`));
+  await tab.page.route(`${moduleAt('')}**`, (route) => route.abort());
+  await tab.open();
+  await tab.reaches('Longhaul cannot be reached', 15_000);
+  await tab.page.unrouteAll();
+  await tab.tryAgain();
+  await tab.reaches('Sign in');
+});
+
+pageTest('settings that are not answered are not waited for for ever', async (tab) => {
+  await tab.page.clock.install();
+  await tab.hold('GET', CONFIG);
+  await tab.open();
+  await tab.page.clock.runFor(10_000);
+  await tab.says('The page could not read its settings. Check your connection, or ask whoever runs it.');
+});
+
+pageTest('whoever has to wait for the sign-in service is told so, and comes in when it answers', async (tab) => {
+  await tab.openAndSignIn();
+  const release = await tab.hold('POST', COGNITO);
+  await tab.page.reload();
+  await tab.says('This takes longer than usual. It may still come; or try again.');
+  release();
+  await tab.reaches('Start a task');
+  assert.equal(await tab.page.getByRole('link', { name: 'Try again' }).isVisible(), false);
+});
+
+const without = {
+  modules: () => { delete HTMLScriptElement.prototype.noModule; },
+  BroadcastChannel: () => { delete window.BroadcastChannel; },
+  'Array.prototype.at': () => { delete Array.prototype.at; },
+  'modal dialogs': () => { delete HTMLDialogElement.prototype.showModal; },
+  dialogs: () => { delete window.HTMLDialogElement; },
+};
+for (const [what, take] of Object.entries(without)) {
+  pageTest(`a browser without ${what} is told that it is too old, and which ones are not`, async (tab) => {
+    await tab.page.addInitScript(take);
+    await tab.open();
+    await tab.reaches('This browser is too old');
+    await tab.says('Longhaul needs Chrome or Edge 120, Firefox 121, Safari 17.2, or a newer one. Update your browser, or use another one.');
+    assert.equal(await tab.page.getByText('One moment …').isVisible(), false);
+    assert.equal(await tab.page.getByRole('link', { name: 'Try again' }).isVisible(), false);
+    assert.equal(await tab.heading('Sign in').isVisible(), false);
+  });
+}
+
+pageTest('what came after 2023 is not needed for a task from the start to its end', async (tab) => {
+  await tab.page.addInitScript(() => {
+    delete AbortSignal.any;
+    delete AbortSignal.timeout;
+    delete Promise.withResolvers;
+    delete Object.groupBy;
+    delete Map.groupBy;
+    delete crypto.randomUUID;
+  });
+  await tab.openAndSignIn();
+  await tab.start(20);
+  await tab.reaches('Running');
+  await eventually(async () => assert.ok(Number(await tab.textOf('task-percent')) > 0));
+  await tab.reaches('Finished');
+});
+
+for (const path of ['/tasks', '/no/such/page', '/js/', '/index.htm', '/?x', '/404.html']) {
+  pageTest(`whoever comes to ${path} finds a page, and the way back`, async (tab) => {
+    tab.expectNoise('the server responded with a status of 404', stack.page_url + path);
+    const response = await tab.page.goto(stack.page_url + path);
+    assert.match(response.headers()['content-type'], /^text\/html/);
+    if (path === '/?x') return tab.reaches('Sign in');
+    if (path !== '/404.html') assert.equal(response.status(), 404);
+    await tab.reaches('There is no such page');
+    assert.match(response.headers()['content-security-policy'] ?? '', /default-src 'none'/);
+    await tab.isAccessible();
+    await tab.page.getByRole('link', { name: 'Go to Longhaul' }).click();
+    await tab.reaches('Sign in');
+  });
+}

@@ -1,0 +1,456 @@
+//! A small client for tests of a deployed stack: its users, its HTTP API, and a look into its table and queues.
+//!
+//! It knows the stack only by its description, the file that the environment variable `LONGHAUL_STACK` names, and
+//! shares no code with what it tests. Everything blocks; what must happen at the same time runs in threads.
+
+mod aws;
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+use std::{env, fs, thread};
+
+use anyhow::{Context, Result, bail, ensure};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use url::Url;
+
+/// The collection of tasks; an id and a slash follow for a single one.
+pub const TASKS: &str = "/api/tuned-long-running-task/";
+
+/// Longer than any answer takes, even with a hundred cold functions on two cores.
+const ANSWER_TIMEOUT: Duration = Duration::from_mins(1);
+
+/// How often [`wait_until`] looks.
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
+
+/// The stack under test, as `stack.json` describes it.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Stack {
+    /// The emulator's URL.
+    pub endpoint_url: String,
+    /// The AWS region that it stands for.
+    pub region: String,
+    /// The API's URL, without a slash at the end.
+    pub api_url: String,
+    /// The page's URL, without a slash at the end.
+    pub page_url: String,
+    /// The Cognito user pool.
+    pub user_pool_id: String,
+    /// The app client that users sign in with.
+    pub client_id: String,
+    /// The `DynamoDB` table.
+    pub table_name: String,
+    /// The worker's queue.
+    pub queue_url: String,
+    /// The queue of the messages that could not be processed.
+    pub dlq_url: String,
+}
+
+/// A signed-in user.
+#[derive(Debug, Clone)]
+pub struct User {
+    stack: Stack,
+    /// The name that the user signed in with.
+    pub name: String,
+    /// Cognito's immutable id, by which the stack knows the user.
+    pub sub: String,
+    /// The access token.
+    pub token: String,
+}
+
+/// What the API answered.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Answer {
+    /// The HTTP status.
+    pub status: u16,
+    /// The headers by their names in lower case.
+    pub headers: BTreeMap<String, String>,
+    /// The body as it came.
+    pub body: Vec<u8>,
+}
+
+impl Stack {
+    /// The stack that `LONGHAUL_STACK` describes.
+    ///
+    /// # Errors
+    ///
+    /// When the variable is missing or names no readable description.
+    pub fn load() -> Result<Self> {
+        let path = env::var("LONGHAUL_STACK").ok().filter(|path| !path.is_empty()).context(
+            "LONGHAUL_STACK is not set: these tests need a deployed stack. `cargo xtask test` starts one and runs them; \
+             against a running one: LONGHAUL_STACK=.local/stack.json cargo test -p e2e",
+        )?;
+        // Tests run in their package's directory, developers type paths from the workspace's.
+        let from_workspace = concat!(env!("CARGO_MANIFEST_DIR"), "/../../");
+        let text = fs::read(&path)
+            .or_else(|_| fs::read(format!("{from_workspace}{path}")))
+            .with_context(|| {
+                format!("LONGHAUL_STACK={path} cannot be read; is the stack running?")
+            })?;
+        serde_json::from_slice(&text).with_context(|| format!("{path} does not describe a stack"))
+    }
+
+    /// A new user with a random name, signed in.
+    ///
+    /// # Errors
+    ///
+    /// When Cognito does not play along.
+    pub fn user(&self) -> Result<User> {
+        let name = format!("user-{}", uuid::Uuid::new_v4());
+        let password = format!("{}-Aa1", uuid::Uuid::new_v4());
+        let pool = &self.user_pool_id;
+        let cognito = |operation: &str, request: Value| {
+            self.aws(
+                "cognito-idp",
+                &format!("AWSCognitoIdentityProviderService.{operation}"),
+                &request,
+            )
+        };
+        let created = cognito(
+            "AdminCreateUser",
+            json!({"UserPoolId": pool, "Username": name, "MessageAction": "SUPPRESS"}),
+        )?;
+        let attributes = created["User"]["Attributes"]
+            .as_array()
+            .context("the new user has no attributes")?;
+        let sub = attributes
+            .iter()
+            .find(|attribute| attribute["Name"] == "sub")
+            .context("the new user has no sub")?;
+        let sub = sub["Value"]
+            .as_str()
+            .context("the sub is no text")?
+            .to_owned();
+        cognito(
+            "AdminSetUserPassword",
+            json!({"UserPoolId": pool, "Username": name, "Password": password, "Permanent": true}),
+        )?;
+        let session = cognito(
+            "InitiateAuth",
+            json!({
+                "AuthFlow": "USER_PASSWORD_AUTH",
+                "ClientId": self.client_id,
+                "AuthParameters": {"USERNAME": name, "PASSWORD": password},
+            }),
+        )?;
+        let token = session
+            .pointer("/AuthenticationResult/AccessToken")
+            .and_then(Value::as_str);
+        let token = token
+            .with_context(|| format!("no token: {session}"))?
+            .to_owned();
+        Ok(User {
+            stack: self.clone(),
+            name,
+            sub,
+            token,
+        })
+    }
+
+    /// Calls the API with exactly these headers.
+    ///
+    /// # Errors
+    ///
+    /// When there is no answer; an answer with an error status is an answer.
+    pub fn call(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &[u8],
+    ) -> Result<Answer> {
+        send(method, &format!("{}{path}", self.api_url), headers, body)
+    }
+
+    /// Asks for anything that the emulator serves.
+    ///
+    /// # Errors
+    ///
+    /// When there is no answer.
+    pub fn fetch(&self, path: &str, headers: &[(&str, &str)]) -> Result<Answer> {
+        send("GET", &format!("{}{path}", self.endpoint_url), headers, b"")
+    }
+
+    /// The items of a partition of the table: `USER#<sub>` or `TASK#<task id>`.
+    ///
+    /// # Errors
+    ///
+    /// When the table cannot be read.
+    pub fn rows(&self, partition: &str) -> Result<Vec<Value>> {
+        let mut rows = Vec::new();
+        let mut request = json!({
+            "TableName": self.table_name,
+            "ConsistentRead": true,
+            "KeyConditionExpression": "pk = :pk",
+            "ExpressionAttributeValues": {":pk": {"S": partition}},
+        });
+        loop {
+            let page = self.aws("dynamodb", "DynamoDB_20120810.Query", &request)?;
+            rows.extend(page["Items"].as_array().into_iter().flatten().cloned());
+            if page["LastEvaluatedKey"].is_null() {
+                return Ok(rows);
+            }
+            request["ExclusiveStartKey"] = page["LastEvaluatedKey"].clone();
+        }
+    }
+
+    /// A call of an operation such as `DynamoDB_20120810.Query`, with the emulator's root credentials.
+    ///
+    /// # Errors
+    ///
+    /// When the call fails.
+    pub fn aws(&self, service: &str, target: &str, request: &Value) -> Result<Value> {
+        let version = if service == "cognito-idp" {
+            "application/x-amz-json-1.1"
+        } else {
+            "application/x-amz-json-1.0"
+        };
+        let headers = vec![
+            ("content-type".to_owned(), version.to_owned()),
+            ("x-amz-target".to_owned(), target.to_owned()),
+        ];
+        self.signed_call("POST", service, "", headers, request)
+    }
+
+    /// A call of Lambda's own API, which speaks REST.
+    ///
+    /// # Errors
+    ///
+    /// When the call fails.
+    pub fn lambda(&self, method: &str, path: &str, request: &Value) -> Result<Value> {
+        let headers = vec![("content-type".to_owned(), "application/json".to_owned())];
+        self.signed_call(method, "lambda", path, headers, request)
+    }
+
+    fn signed_call(
+        &self,
+        method: &str,
+        service: &str,
+        path: &str,
+        headers: Vec<(String, String)>,
+        request: &Value,
+    ) -> Result<Value> {
+        let url = format!("{}{path}", self.endpoint_url);
+        let body = if request.is_null() {
+            vec![]
+        } else {
+            request.to_string().into_bytes()
+        };
+        let headers = aws::sign(method, &url, &self.region, service, headers, &body)?;
+        let headers: Vec<(&str, &str)> = headers
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str()))
+            .collect();
+        let answer = send(method, &url, &headers, &body)?;
+        ensure!(
+            (200..300).contains(&answer.status),
+            "{service} {method} {path}: {} {}",
+            answer.status,
+            answer.text()
+        );
+        if answer.body.is_empty() {
+            Ok(Value::Null)
+        } else {
+            answer.json()
+        }
+    }
+}
+
+impl User {
+    /// Calls the API with the user's token.
+    ///
+    /// # Errors
+    ///
+    /// When there is no answer.
+    pub fn call(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &[u8],
+    ) -> Result<Answer> {
+        let authorization = format!("Bearer {}", self.token);
+        let mut all = vec![("authorization", authorization.as_str())];
+        all.extend_from_slice(headers);
+        self.stack.call(method, path, &all, body)
+    }
+
+    /// `GET`.
+    ///
+    /// # Errors
+    ///
+    /// When there is no answer.
+    pub fn get(&self, path: &str) -> Result<Answer> {
+        self.call("GET", path, &[], b"")
+    }
+
+    /// `POST` of a JSON body that is sent as it is.
+    ///
+    /// # Errors
+    ///
+    /// When there is no answer.
+    pub fn post(&self, path: &str, body: &[u8]) -> Result<Answer> {
+        self.call("POST", path, &[("content-type", "application/json")], body)
+    }
+
+    /// Follows the `Location` of an answer to a request that was sent to this path, as a client would.
+    ///
+    /// # Errors
+    ///
+    /// When there is none, when it leads out of the API, or when there is no answer.
+    pub fn follow(&self, sent_to: &str, answer: &Answer) -> Result<Answer> {
+        let api_url = &self.stack.api_url;
+        let location = answer.headers.get("location").context("no location")?;
+        let url = Url::parse(&format!("{api_url}{sent_to}"))?.join(location)?;
+        let path = url.as_str().strip_prefix(api_url.as_str());
+        self.get(path.with_context(|| format!("{location} leads to {url}"))?)
+    }
+
+    /// Asks for a task of so many items.
+    ///
+    /// # Errors
+    ///
+    /// When there is no answer.
+    pub fn submit(&self, number_of_items: u32) -> Result<Answer> {
+        self.post(
+            TASKS,
+            json!({"number_of_items": number_of_items})
+                .to_string()
+                .as_bytes(),
+        )
+    }
+
+    /// Cancels a task.
+    ///
+    /// # Errors
+    ///
+    /// When there is no answer.
+    pub fn cancel(&self, task_id: &str) -> Result<Answer> {
+        self.call("DELETE", &format!("{TASKS}{task_id}/"), &[], b"")
+    }
+
+    /// The `data` of a task's status.
+    ///
+    /// # Errors
+    ///
+    /// When the answer is not a status.
+    pub fn status(&self, task_id: &str) -> Result<Value> {
+        let answer = self.get(&format!("{TASKS}{task_id}/"))?;
+        ensure!(
+            answer.status == 200,
+            "status of {task_id}: {} {}",
+            answer.status,
+            answer.text()
+        );
+        Ok(answer.json()?["data"].clone())
+    }
+
+    /// What the table holds for this user: lock, tasks, idempotency keys.
+    ///
+    /// # Errors
+    ///
+    /// When the table cannot be read.
+    pub fn rows(&self) -> Result<Vec<Value>> {
+        self.stack.rows(&format!("USER#{}", self.sub))
+    }
+}
+
+impl Answer {
+    /// The body as JSON.
+    ///
+    /// # Errors
+    ///
+    /// When it is none.
+    pub fn json(&self) -> Result<Value> {
+        serde_json::from_slice(&self.body)
+            .with_context(|| format!("not JSON: {} {}", self.status, self.text()))
+    }
+
+    /// The body as text, for messages.
+    #[must_use]
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&self.body).into_owned()
+    }
+
+    /// The `task_id` of an accepted or refused submit.
+    ///
+    /// # Errors
+    ///
+    /// When there is none.
+    pub fn task_id(&self) -> Result<String> {
+        let body = self.json()?;
+        let task_id = body.pointer("/data/task_id").and_then(Value::as_str);
+        Ok(task_id
+            .with_context(|| format!("no task id: {} {}", self.status, self.text()))?
+            .to_owned())
+    }
+
+    /// The headers without those that differ from answer to answer.
+    #[must_use]
+    pub fn stable_headers(&self) -> BTreeMap<String, String> {
+        let mut headers = self.headers.clone();
+        headers.retain(|name, _| name != "date" && name != "apigw-requestid");
+        headers
+    }
+}
+
+/// Looks again and again until there is something to see.
+///
+/// # Errors
+///
+/// When looking fails, or when there is nothing to see before the timeout.
+pub fn wait_until<T>(
+    what: &str,
+    timeout: Duration,
+    mut look: impl FnMut() -> Result<Option<T>>,
+) -> Result<T> {
+    let deadline = Instant::now() + timeout;
+    loop {
+        if let Some(seen) = look()? {
+            return Ok(seen);
+        }
+        if Instant::now() > deadline {
+            bail!("waited {} s in vain: {what}", timeout.as_secs());
+        }
+        thread::sleep(LOOK_AGAIN);
+    }
+}
+
+fn send(method: &str, url: &str, headers: &[(&str, &str)], body: &[u8]) -> Result<Answer> {
+    let mut request = ureq::http::Request::builder().method(method).uri(url);
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    // Not a word more than the caller says, as far as that can be prevented: no proxy, no redirect, no user agent.
+    let agent: ureq::Agent = ureq::Agent::config_builder()
+        .http_status_as_error(false)
+        .timeout_global(Some(ANSWER_TIMEOUT))
+        .max_redirects(0)
+        .proxy(None)
+        .user_agent("")
+        .build()
+        .into();
+    let sent = if method == "GET" || (method == "DELETE" && body.is_empty()) {
+        agent.run(request.body(())?)
+    } else {
+        agent.run(request.body(body)?)
+    };
+    let mut response = sent.with_context(|| format!("{method} {url}: no answer"))?;
+    let headers = response
+        .headers()
+        .iter()
+        .map(|(name, value)| {
+            (
+                name.as_str().to_owned(),
+                String::from_utf8_lossy(value.as_bytes()).into_owned(),
+            )
+        })
+        .collect();
+    let status = response.status().as_u16();
+    let body = response.body_mut().read_to_vec()?;
+    Ok(Answer {
+        status,
+        headers,
+        body,
+    })
+}

@@ -1,0 +1,124 @@
+//! What holds in the model, and what each guard is there for.
+
+use model::Rules;
+use model::guard::Guard;
+use model::report::{Extent, Report, check, shortest_break};
+
+const THREADS: usize = 2;
+
+fn assert_rules_hold(rules: Rules, extent: Extent) -> Report {
+    let report = check(rules, extent, THREADS);
+    println!("{report}");
+    assert!(report.broken.is_empty(), "{report}");
+    report
+}
+
+fn assert_possible(report: &Report, names: &[&str]) {
+    for name in names {
+        assert!(report.possible.contains(name), "never: {name}");
+    }
+}
+
+#[test]
+fn whatever_happens_to_submits_no_rule_is_broken() {
+    let report = assert_rules_hold(Rules::SUBMITS, Extent::Everything);
+    assert!(report.states >= 800_000, "{report}");
+    let ends = ["CANCELLED", "FAILED: given up", "FAILED: taken over"];
+    assert_possible(&report, &ends);
+    assert_possible(&report, &["a submit is replayed"]);
+}
+
+#[test]
+fn whatever_happens_to_workers_no_rule_is_broken() {
+    let report = assert_rules_hold(Rules::WORK, Extent::Everything);
+    assert!(report.states >= 1_000_000, "{report}");
+    assert_possible(
+        &report,
+        &[
+            "SUCCESS",
+            "FAILED: items failed",
+            "FAILED: an item kills its workers",
+            "FAILED: given up",
+            "CANCELLED",
+        ],
+    );
+}
+
+#[test]
+fn submits_and_workers_together_break_no_rule_in_their_first_steps() {
+    let report = assert_rules_hold(Rules::TOGETHER, Extent::Steps(600_000));
+    assert!(report.states >= 100_000, "{report}");
+}
+
+#[test]
+#[ignore = "long: part of `cargo xtask test --long`"]
+fn submits_and_workers_together_break_no_rule_within_a_million_states() {
+    let report = assert_rules_hold(Rules::TOGETHER, Extent::Steps(4_500_000));
+    assert!(report.states >= 1_000_000, "{report}");
+}
+
+/// The checker finds a history that breaks `rule` once `guard` is gone.
+fn assert_needed(guard: Guard, rule: &str) {
+    let Some(report) = shortest_break(guard.shown_by().without(guard)) else {
+        panic!("without \"{guard}\" nothing is broken");
+    };
+    println!("without \"{guard}\": {report}");
+    assert!(report.broken.contains_key(rule), "{report}");
+}
+
+macro_rules! needed {
+    ($($test:ident: $guard:ident, $rule:literal;)*) => {$(
+        #[test]
+        fn $test() {
+            assert_needed(Guard::$guard, $rule);
+        }
+    )*
+        #[test]
+        fn every_guard_is_shown_to_be_needed() {
+            let shown = [$(Guard::$guard),*];
+            for guard in Guard::ALL {
+                assert!(shown.contains(&guard), "{guard}");
+            }
+        }
+    };
+}
+
+needed! {
+    without_a_free_lock_two_tasks_are_open: LockIsFree, "at most one task is open";
+    without_the_lock_as_seen_two_tasks_are_open: LockIsAsSeen, "at most one task is open";
+    without_a_new_task_an_ended_one_comes_back: TaskIsNew, "an ended task is never written";
+    without_a_new_key_it_has_two_tasks: KeyIsNew, "a key has at most one task";
+    without_an_open_task_an_ended_one_is_written: Open, "an ended task is never written";
+    without_a_free_chunk_a_live_worker_is_robbed: ChunkIsFree,
+        "a chunk is nobody else's while its lease runs";
+    without_processing_an_ended_task_advances: Processing, "an ended task is never written";
+    without_the_owner_a_stale_one_writes: Owner, "a stale owner never writes";
+    without_the_cursor_it_goes_back: Cursor, "a cursor never goes back";
+    without_the_version_seen_an_ended_task_is_written: Seen, "an ended task is never written";
+    without_a_new_row_the_counts_are_wrong: RowIsNew,
+        "what is counted has a row, and failed rows count as failed";
+    without_an_incomplete_chunk_a_settled_item_is_blamed: ChunkIsIncomplete,
+        "only an unsettled item is blamed";
+    without_the_blamers_owner_a_settled_item_is_blamed: BlamersOwner,
+        "only an unsettled item is blamed";
+}
+
+/// So that a guard that is added to the code is added here.
+#[test]
+fn every_guard_of_the_store_is_in_the_model() {
+    let store = include_str!("../../../tasks/src/store/write.rs");
+    let (_, list) = store.split_once("pub const GUARDS").unwrap();
+    let (list, _) = list.split_once("];").unwrap();
+    let names: Vec<_> = list.split('"').skip(1).step_by(2).collect();
+    assert!(!names.is_empty());
+    for name in names {
+        // Who has a message is not modelled: every message may come again at any time, whatever its turn.
+        if name == "claim: turn" {
+            continue;
+        }
+        // The store tells apart which write is guarded; here one guard serves all writes that ask the same.
+        let (_, condition) = name.split_once(": ").unwrap();
+        let known = Guard::ALL.iter().any(|guard| guard.name() == condition);
+        assert!(known, "the model has no guard \"{condition}\"");
+    }
+}
