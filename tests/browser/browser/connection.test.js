@@ -7,7 +7,7 @@ pageTest('polls keep to Retry-After, send the ETag back, and end with the task',
   await tab.openAndSignIn();
   const polls = tab.requests('GET', API);
   await tab.start(40);
-  await tab.reaches('Finished', 60_000);
+  await tab.reaches('Finished');
   await tab.page.waitForTimeout(3_000);
   const answered = [];
   for (const { sentAt, request } of polls) {
@@ -26,7 +26,7 @@ pageTest('polls keep to Retry-After, send the ETag back, and end with the task',
 pageTest('an unchanged status is answered without a body, and the page stays as it is', async (tab) => {
   await tab.openAndSignIn();
   await tab.start(20);
-  await tab.reaches('Finished', 60_000);
+  await tab.reaches('Finished');
   const taskId = (await tab.user.tasks())[0].task_id;
   const statuses = await tab.page.evaluate(async ([files, id]) => {
     const { Session } = await import(`${files}/js/session.js`);
@@ -57,7 +57,7 @@ pageTest('offline for a while: the page says so, and recovers by itself', async 
   await tab.page.context().setOffline(false);
   await tab.says('Connected again.');
   await eventually(async () => assert.ok(Number(await tab.textOf('task-percent')) > frozen));
-  await tab.reaches('Finished', 60_000);
+  await tab.reaches('Finished');
 });
 
 pageTest('a server that fails for a while is waited for as it asks, and the task goes on', async (tab) => {
@@ -73,7 +73,7 @@ pageTest('a server that fails for a while is waited for as it asks, and the task
   await tab.says('The server has a problem. Your task goes on; this page catches up by itself.');
   await tab.says('Connected again.');
   assert.ok(failed[1] - failed[0] >= 2_000);
-  await tab.reaches('Finished', 60_000);
+  await tab.reaches('Finished');
 });
 
 /** A minute for the page; another one, if it had yet to read an answer that came just before it was hidden. */
@@ -215,7 +215,7 @@ pageTest('an answer that was overtaken by a newer one hides no task', async (tab
   release();
   await tab.page.locator('#work:not([aria-busy])').waitFor();
   assert.equal(await tab.heading('Start a task').isVisible(), false);
-  await tab.reaches('Finished', 60_000);
+  await tab.reaches('Finished');
 });
 
 pageTest('a task that has vanished is not polled for ever', async (tab) => {

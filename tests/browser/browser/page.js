@@ -11,7 +11,7 @@ import { fileURLToPath } from 'node:url';
 import { chromium } from 'playwright-core';
 
 import { fontconfig } from './fonts.js';
-import { eventually, newUser, stack } from './stack.js';
+import { PATIENCE_MS, eventually, newUser, stack } from './stack.js';
 
 /** Where a submit goes; everything else of the API is below. */
 export const API = `${stack.api_url}/api/tuned-long-running-task/`;
@@ -27,7 +27,7 @@ export const ITEMS = new RegExp(`^${literally(API)}[0-9a-f-]{36}/items/\\?`);
 const axeSource = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 /** Whether also what nobody has to wait for every time is done: every module, every picture, axe everywhere. */
 export const isLong = process.env.LONGHAUL_LONG === '1';
-const TEST_MS_MAX = isLong ? 900_000 : 300_000;
+const TEST_MS_MAX = isLong ? 900_000 : 420_000;
 
 /** Which fonts the browser of this file sees. */
 export const font = /** @type {import('./fonts.js').FontSetUp} */ (process.env.LONGHAUL_FONT ?? 'own');
@@ -100,7 +100,7 @@ export function pageTest(name, body, { user, context } = {}) {
 
 export async function usePage(body, { user, context: options = {} }) {
   const context = await browser.newContext({ ...person, ...options });
-  context.setDefaultTimeout(30_000);
+  context.setDefaultTimeout(PATIENCE_MS);
   const noise = new Noise(context);
   const tab = new Tab(await context.newPage(), user, noise);
   if (font !== 'own') await blockFont(context, noise);
@@ -220,7 +220,7 @@ export class Tab {
   }
 
   /** Waits for a heading of that name. */
-  async reaches(name, timeout = 30_000) {
+  async reaches(name, timeout = PATIENCE_MS) {
     await this.heading(name).waitFor({ timeout });
   }
 
@@ -234,7 +234,7 @@ export class Tab {
   }
 
   async percentReaches(percent) {
-    await eventually(async () => assert.ok(Number(await this.textOf('task-percent')) >= percent), 60_000);
+    await eventually(async () => assert.ok(Number(await this.textOf('task-percent')) >= percent));
   }
 
   /** Waits until the bar of a cancelled task has moved to where its work stopped. */

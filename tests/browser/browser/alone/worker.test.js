@@ -25,14 +25,14 @@ pageTest('while nothing changes, polls are answered without a body, and the page
   });
   assert.equal(await tab.heading('Running').isVisible(), true);
   assert.equal(await tab.textOf('task-note'), '');
-  await tab.reaches('Finished', 60_000);
+  await tab.reaches('Finished');
   assert.ok((await announced()).every((text) => !text.includes('server')), 'it is no trouble');
 });
 
 pageTest('failed items come first, with their reason, and the task says what to do', async (tab) => {
   await tab.openAndSignIn();
   await tab.start(20);
-  await tab.reaches('Failed', 60_000);
+  await tab.reaches('Failed');
   await tab.says('4 of 20 items failed. See which ones and why, then start another task.');
   await eventually(async () => assert.equal(await tab.textOf('task-failed'), '4 failed'));
   assert.equal(await tab.textOf('task-percent'), '80');
