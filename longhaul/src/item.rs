@@ -10,8 +10,8 @@ use sha2::{Digest as _, Sha256};
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use tasks::chunk::ItemIndex;
-use tasks::task::{TaskId, UserId};
+use crate::chunk::ItemIndex;
+use crate::task::{TaskId, UserId};
 
 /// What there is to process.
 #[derive(Clone, Debug)]

@@ -10,11 +10,11 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::chunk::ItemIndex;
 use crate::invalid::Invalid;
 use crate::item::{Item, ItemError};
 use crate::items::{Items, Limits};
 use crate::setup::{Setup, StartError};
-use tasks::chunk::ItemIndex;
 
 /// The largest body that any job may allow, in bytes. Lambda refuses events of more than 6 MB (AWS Lambda quotas), and
 /// a body that API Gateway hands on in Base64 is a third larger than it was.

@@ -48,16 +48,22 @@
 //! # }
 //! ```
 
-// Hidden is what functions do with jobs, and adopters need not know.
-#[doc(hidden)]
-pub mod describe;
-#[doc(hidden)]
-pub mod executor;
+// What an adopter writes against.
 mod invalid;
 mod item;
 mod items;
 mod job;
 mod list;
+mod setup;
+pub mod test_kit;
+
+// Hidden is how it is done, which functions and tests use, and adopters need not know.
+//
+// Jobs: reading requests, describing, running.
+#[doc(hidden)]
+pub mod describe;
+#[doc(hidden)]
+pub mod executor;
 #[doc(hidden)]
 pub mod order;
 #[doc(hidden)]
@@ -65,11 +71,43 @@ pub mod request;
 mod rules;
 #[doc(hidden)]
 pub mod runner;
-mod setup;
 mod shape;
-pub mod test_kit;
+
+// The protocol. Read [`task`] for what a task is and may become, then [`store`] for how `DynamoDB` is made to guarantee
+// it. The rule that holds it together: *the conditional expression is the guard, the message is only a hint*. Losing,
+// repeating, delaying or reordering messages, and crashing between any two calls, may cost time, never correctness.
+#[doc(hidden)]
+pub mod chunk;
+#[doc(hidden)]
+pub mod forecast;
+#[doc(hidden)]
+pub mod listing;
+#[doc(hidden)]
+pub mod queue;
+#[doc(hidden)]
+pub mod store;
+#[doc(hidden)]
+pub mod task;
+
+// The HTTP contract, and the processes around it.
+#[doc(hidden)]
+pub mod api;
+#[doc(hidden)]
+pub mod aws;
+#[doc(hidden)]
+pub mod config;
+#[doc(hidden)]
+pub mod exit;
+#[doc(hidden)]
+pub mod host;
+#[doc(hidden)]
+pub mod serve;
+#[doc(hidden)]
+pub mod telemetry;
 
 pub use aws_config::SdkConfig;
+pub use chunk::ItemIndex;
+pub use config::{ConfigError, Environment};
 pub use invalid::Invalid;
 pub use item::{Item, ItemError};
 pub use items::{Items, Limits};
@@ -77,6 +115,4 @@ pub use job::{BLOCKING_ITEMS_MAX, BODY_BYTES_LIMIT, Job, Process};
 pub use list::{JobList, ProcessList, ProcessVisitor, Visitor, check};
 pub use runner::OUTPUT_BYTES_MAX;
 pub use setup::{Setup, StartError};
-pub use tasks::chunk::ItemIndex;
-pub use tasks::config::{ConfigError, Environment};
-pub use tasks::task::{MalformedTaskId, TaskId, UserId};
+pub use task::{MalformedTaskId, TaskId, UserId};

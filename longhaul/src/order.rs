@@ -6,13 +6,13 @@ use serde::Serialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
+use crate::chunk::ItemIndex;
 use crate::invalid::Invalid;
 use crate::items::{Items, Limits, Listed};
 use crate::job::Job;
 use crate::request::BadRequest;
 use crate::rules::{at_least, at_most};
-use tasks::chunk::ItemIndex;
-use tasks::task::hex_of_sha256;
+use crate::task::hex_of_sha256;
 
 /// What a client asked for, validated. It knows the job by its name only.
 #[derive(Clone, Debug, Serialize)]

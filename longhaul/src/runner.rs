@@ -15,15 +15,15 @@ use serde_json::value::RawValue;
 use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
+use crate::chunk::ItemIndex;
 use crate::executor::Executor;
 use crate::item::{Item, ItemError, Retry};
 use crate::job::{BLOCKING_ITEMS_MAX, Process};
 use crate::list::{ProcessList, ProcessVisitor};
 use crate::order::name_of;
 use crate::setup::Setup;
-use tasks::chunk::ItemIndex;
-use tasks::task::{TaskId, UserId};
-use tasks::telemetry;
+use crate::task::{TaskId, UserId};
+use crate::telemetry;
 
 /// The largest output of an item, as JSON, in bytes. A page of a thousand items has to fit into one answer of a
 /// function (6 MB, AWS Lambda quotas).

@@ -5,9 +5,9 @@ use std::error::Error;
 use std::fmt;
 use std::sync::Arc;
 
+use crate::config::{ConfigError, Environment};
+use crate::telemetry;
 use aws_config::SdkConfig;
-use tasks::config::{ConfigError, Environment};
-use tasks::telemetry;
 
 /// What a job is started with: the SDK's configuration and the function's environment.
 #[derive(Clone)]

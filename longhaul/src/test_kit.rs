@@ -41,7 +41,9 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 use tokio::time::Instant;
 
+use crate::chunk::ItemIndex;
 use crate::executor::Executor;
+use crate::host::{Host, Timestamp};
 use crate::invalid::Invalid;
 use crate::items::Limits;
 use crate::job::{Job, Process};
@@ -49,9 +51,7 @@ use crate::order::Order;
 use crate::request::{self, BadRequest};
 use crate::runner::{AnyBatch, AnyJob as _, Attempt, Runner, StoredItem};
 use crate::setup::{Setup, StartError};
-use tasks::chunk::ItemIndex;
-use tasks::host::{Host, Timestamp};
-use tasks::task::{TaskId, UserId};
+use crate::task::{TaskId, UserId};
 
 /// How often an item is tried, as by a worker.
 const ITEM_ATTEMPTS_MAX: u32 = 3;

@@ -322,7 +322,7 @@ fn template(run: &Run, output: &mut Output) -> Result<()> {
 fn tests_on_another_dynamodb(run: &Run, output: &mut Output) -> Result<()> {
     let mut on = |endpoint: &str| {
         let mut handlers = run.cargo(&WITHOUT_STACK);
-        for name in ["store"].into_iter().chain(FUNCTIONS) {
+        for name in ["protocol"].into_iter().chain(FUNCTIONS) {
             handlers.args(["--test", name]);
         }
         let mut simulator = run.cargo(&WITHOUT_STACK);

@@ -24,7 +24,7 @@ const GOAL: usize = 90;
 /// The tests of the first round: those of the library and of each handler.
 const TESTS: [&str; 7] = [
     "--lib",
-    "--test=store",
+    "--test=protocol",
     "--test=submit",
     "--test=status",
     "--test=cancel",

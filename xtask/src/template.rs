@@ -146,7 +146,7 @@ fn number(text: &str) -> Option<f64> {
 
 #[cfg(test)]
 pub(crate) mod tests {
-    use tasks::config::Environment;
+    use longhaul::config::Environment;
 
     use super::*;
 

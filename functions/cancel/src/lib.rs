@@ -4,9 +4,9 @@
 //! not told; their next write fails, and they stop.
 
 use lambda_http::{Body, Request, Response};
-use tasks::api::{self, ApiError, TaskView};
-use tasks::config::{ConfigError, Environment};
-use tasks::store::{Cancellation, Store};
+use longhaul::api::{self, ApiError, TaskView};
+use longhaul::config::{ConfigError, Environment};
+use longhaul::store::{Cancellation, Store};
 
 /// What the function is configured with.
 #[derive(Clone, Debug)]

@@ -4,10 +4,10 @@ use std::process::ExitCode;
 
 use cancel::{Cancel, Config};
 use lambda_http::Error;
-use tasks::host::Host;
-use tasks::serve::serve;
-use tasks::store::Store;
-use tasks::{aws, exit, telemetry};
+use longhaul::host::Host;
+use longhaul::serve::serve;
+use longhaul::store::Store;
+use longhaul::{aws, exit, telemetry};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {

@@ -7,10 +7,10 @@ use std::time::Duration;
 use cancel::Cancel;
 use embedded_aws::{EmbeddedAws, start_unconfigured};
 use lambda_http::Request;
+use longhaul::host::Host;
+use longhaul::store::{SeenLock, Store, Submission};
+use longhaul::task::{Outcome, Task, Terms, Uniqueness, UserId};
 use serde_json::{Value, json};
-use tasks::host::Host;
-use tasks::store::{SeenLock, Store, Submission};
-use tasks::task::{Outcome, Task, Terms, Uniqueness, UserId};
 
 const CANCEL: &str = include_str!("../../../events/cancel.json");
 const SAMPLE_USER: &str = "3f1c2b9e-7a54-4d0e-9b1a-5f7d6c8e9a10";
@@ -23,7 +23,7 @@ async fn submitted(store: &Store, user: &str) -> Task {
         retention: Duration::from_secs(86_400),
         uniqueness: Uniqueness::User,
     };
-    let request = tasks::task::Request { number_of_items: 4 };
+    let request = longhaul::task::Request { number_of_items: 4 };
     let user = UserId::from_claim(user).unwrap();
     let task = Task::new(store.host(), user, request, &terms);
     let submission = store.submit(&task, None, SeenLock::Free).await.unwrap();
@@ -33,7 +33,7 @@ async fn submitted(store: &Store, user: &str) -> Task {
 
 async fn cancel(store: &Store, task_id: impl ToString) -> (u16, Value) {
     let event = CANCEL.replace(SAMPLE_TASK, &task_id.to_string());
-    let request: Request = tasks::serve::request(&event).unwrap();
+    let request: Request = longhaul::serve::request(&event).unwrap();
     let response = Cancel::new(store.clone()).handle(&request).await;
     let body = serde_json::from_slice(response.body()).unwrap();
     (response.status().as_u16(), body)

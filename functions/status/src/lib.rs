@@ -5,12 +5,12 @@
 
 use http::{Method, StatusCode, header};
 use lambda_http::{Body, Request, RequestExt, Response};
+use longhaul::api::{self, ApiError, TaskView};
+use longhaul::config::{ConfigError, Environment};
+use longhaul::listing::{ItemCursor, Listing};
+use longhaul::store::{ItemOutcome, ItemRow, Page, Store};
+use longhaul::task::{Task, TaskId, UserId};
 use serde_json::{Value, json};
-use tasks::api::{self, ApiError, TaskView};
-use tasks::config::{ConfigError, Environment};
-use tasks::listing::{ItemCursor, Listing};
-use tasks::store::{ItemOutcome, ItemRow, Page, Store};
-use tasks::task::{Task, TaskId, UserId};
 
 const TASKS_DEFAULT: u16 = 20;
 const TASKS_MAX: u16 = 100;

@@ -3,11 +3,11 @@
 use std::process::ExitCode;
 
 use lambda_http::Error;
+use longhaul::host::Host;
+use longhaul::serve::serve;
+use longhaul::store::Store;
+use longhaul::{aws, exit, telemetry};
 use status::{Config, StatusReader};
-use tasks::host::Host;
-use tasks::serve::serve;
-use tasks::store::Store;
-use tasks::{aws, exit, telemetry};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {

@@ -11,14 +11,14 @@ use std::time::Duration;
 use embedded_aws::{EmbeddedAws, start_unconfigured};
 use lambda_http::http::header::{CACHE_CONTROL, ETAG, IF_NONE_MATCH, RETRY_AFTER};
 use lambda_http::{Body, Request, Response};
+use longhaul::chunk::Owner;
+use longhaul::forecast::{Forecast, Reckoning};
+use longhaul::host::Host;
+use longhaul::queue::Message;
+use longhaul::store::{Hold, ItemOutcome, ItemRow, SeenLock, Step, Store};
+use longhaul::task::{Outcome, Task, Terms, Uniqueness, UserId};
 use serde_json::{Value, json};
 use status::StatusReader;
-use tasks::chunk::Owner;
-use tasks::forecast::{Forecast, Reckoning};
-use tasks::host::Host;
-use tasks::queue::Message;
-use tasks::store::{Hold, ItemOutcome, ItemRow, SeenLock, Step, Store};
-use tasks::task::{Outcome, Task, Terms, Uniqueness, UserId};
 
 const STATUS: &str = include_str!("../../../events/status.json");
 const LIST: &str = include_str!("../../../events/list.json");
@@ -45,7 +45,7 @@ impl Bench {
             retention: Duration::from_secs(86_400),
             uniqueness: Uniqueness::User,
         };
-        let request = tasks::task::Request { number_of_items: 4 };
+        let request = longhaul::task::Request { number_of_items: 4 };
         let user = UserId::from_claim(user).unwrap();
         let task = Task::new(self.store.host(), user, request, &terms);
         self.store
@@ -104,7 +104,7 @@ impl Bench {
 /// The sample event, but about this task.
 fn about(event: &str, task_id: impl ToString) -> Request {
     let event = event.replace(SAMPLE_TASK, &task_id.to_string());
-    tasks::serve::request(&event).unwrap()
+    longhaul::serve::request(&event).unwrap()
 }
 
 fn with_query(event: &str, task_id: impl ToString, query: &Value) -> Request {
@@ -226,7 +226,7 @@ async fn a_page_of_large_items_ends_before_a_function_could_not_answer_with_it()
         retention: Duration::from_secs(86_400),
         uniqueness: Uniqueness::User,
     };
-    let request = tasks::task::Request {
+    let request = longhaul::task::Request {
         number_of_items: 1000,
     };
     let user = UserId::from_claim(SAMPLE_USER).unwrap();

@@ -10,13 +10,13 @@ use std::time::Duration;
 
 use http::{StatusCode, header};
 use lambda_http::{Body, Request, Response};
+use longhaul::api::{self, ANSWER_SECONDS_MAX, ApiError};
+use longhaul::config::{ConfigError, Environment};
+use longhaul::queue::{Message, Queue};
+use longhaul::store::{SeenLock, Store, StoreError, Submission};
+use longhaul::task::{IdempotencyKey, Task, TaskId, Terms};
+use longhaul::telemetry;
 use serde_json::json;
-use tasks::api::{self, ANSWER_SECONDS_MAX, ApiError};
-use tasks::config::{ConfigError, Environment};
-use tasks::queue::{Message, Queue};
-use tasks::store::{SeenLock, Store, StoreError, Submission};
-use tasks::task::{IdempotencyKey, Task, TaskId, Terms};
-use tasks::telemetry;
 use tokio::time::{Instant, timeout_at};
 
 /// How often a submit looks at the lock again because it moved between looking and writing.

@@ -3,12 +3,12 @@
 use std::process::ExitCode;
 
 use lambda_http::Error;
+use longhaul::host::Host;
+use longhaul::queue::Queue;
+use longhaul::serve::serve;
+use longhaul::store::Store;
+use longhaul::{aws, exit, telemetry};
 use submit::{Config, Submit};
-use tasks::host::Host;
-use tasks::queue::Queue;
-use tasks::serve::serve;
-use tasks::store::Store;
-use tasks::{aws, exit, telemetry};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {

@@ -8,9 +8,9 @@
 use std::collections::BTreeMap;
 
 use http::header::CONTENT_TYPE;
+use longhaul::api::ApiError;
+use longhaul::task::{IdempotencyKey, Request};
 use serde_json::value::RawValue;
-use tasks::api::ApiError;
-use tasks::task::{IdempotencyKey, Request};
 
 /// The largest body that is read. A valid one has some 30 bytes.
 pub const BODY_BYTES_MAX: usize = 16 * 1024;

@@ -5,16 +5,16 @@
 use embedded_aws::{Call, EmbeddedAws, Fault, QUEUE_URL, start_unconfigured};
 use lambda_http::http::header::{CONTENT_TYPE, LOCATION, RETRY_AFTER};
 use lambda_http::{Body, Request, Response};
+use longhaul::api::ANSWER_SECONDS_MAX;
+use longhaul::chunk::Owner;
+use longhaul::host::Host;
+use longhaul::queue::{Message, Queue};
+use longhaul::store::{Claim, Store};
+use longhaul::task::{Terms, Uniqueness};
 use serde_json::{Value, json};
 use std::time::Duration;
 use submit::Submit;
 use submit::request::BODY_BYTES_MAX;
-use tasks::api::ANSWER_SECONDS_MAX;
-use tasks::chunk::Owner;
-use tasks::host::Host;
-use tasks::queue::{Message, Queue};
-use tasks::store::{Claim, Store};
-use tasks::task::{Terms, Uniqueness};
 use tokio::time::Instant;
 use url::Url;
 
@@ -35,7 +35,7 @@ fn function(aws: &EmbeddedAws, uniqueness: Uniqueness) -> Submit {
 }
 
 fn request(event: &str) -> Request {
-    tasks::serve::request(event).unwrap()
+    longhaul::serve::request(event).unwrap()
 }
 
 fn with_body(body: impl Into<Body>) -> Request {

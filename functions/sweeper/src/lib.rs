@@ -8,13 +8,13 @@
 use std::ops::AddAssign;
 use std::time::Duration;
 
-use tasks::aws::CALL_SECONDS_MAX;
-use tasks::chunk::ChunkIndex;
-use tasks::config::{ConfigError, Environment};
-use tasks::queue::{Message, Queue, QueueError};
-use tasks::store::{OPEN_SHARDS, Store, StoreError};
-use tasks::task::{Diagnosis, Task, TaskId, UserId};
-use tasks::telemetry;
+use longhaul::aws::CALL_SECONDS_MAX;
+use longhaul::chunk::ChunkIndex;
+use longhaul::config::{ConfigError, Environment};
+use longhaul::queue::{Message, Queue, QueueError};
+use longhaul::store::{OPEN_SHARDS, Store, StoreError};
+use longhaul::task::{Diagnosis, Task, TaskId, UserId};
+use longhaul::telemetry;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tracing::Instrument;

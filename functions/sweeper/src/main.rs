@@ -3,8 +3,8 @@
 use std::process::ExitCode;
 
 use lambda_runtime::{Error, LambdaEvent, service_fn};
+use longhaul::{aws, exit, host::Host, queue::Queue, store::Store, telemetry};
 use sweeper::{Config, Sweeper};
-use tasks::{aws, exit, host::Host, queue::Queue, store::Store, telemetry};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {

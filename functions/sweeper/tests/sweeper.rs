@@ -6,13 +6,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use embedded_aws::{Call, EmbeddedAws, Fault, QUEUE_URL, start_unconfigured};
+use longhaul::chunk::Owner;
+use longhaul::host::{Host, Timestamp};
+use longhaul::queue::{Message, Queue};
+use longhaul::store::{Hold, SeenLock, Step, Store};
+use longhaul::task::{Request, Status, Task, Terms, Uniqueness, UserId};
 use serde_json::json;
 use sweeper::{Patience, Sweeper, Swept};
-use tasks::chunk::Owner;
-use tasks::host::{Host, Timestamp};
-use tasks::queue::{Message, Queue};
-use tasks::store::{Hold, SeenLock, Step, Store};
-use tasks::task::{Request, Status, Task, Terms, Uniqueness, UserId};
 use tokio::time::Instant;
 
 const LEASE: Duration = Duration::from_secs(60);

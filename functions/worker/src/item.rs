@@ -20,9 +20,9 @@
 
 use std::time::Duration;
 
-use tasks::chunk::ItemIndex;
-use tasks::config::Environment;
-use tasks::task::{TaskId, UserId};
+use longhaul::chunk::ItemIndex;
+use longhaul::config::Environment;
+use longhaul::task::{TaskId, UserId};
 
 /// What there is to process.
 #[derive(Clone, Debug)]

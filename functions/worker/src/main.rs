@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use aws_lambda_events::event::sqs::SqsEvent;
 use lambda_runtime::{Error, LambdaEvent, service_fn};
-use tasks::{aws, exit, host::Host, queue::Queue, store::Store, telemetry};
+use longhaul::{aws, exit, host::Host, queue::Queue, store::Store, telemetry};
 use worker::{Config, Process, Worker, item};
 
 #[tokio::main(flavor = "current_thread")]

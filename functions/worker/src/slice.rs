@@ -8,12 +8,12 @@
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
-use tasks::aws::CALL_SECONDS_MAX;
-use tasks::chunk::{ChunkIndex, ItemIndex, Owner};
-use tasks::forecast::{Forecast, Reckoning};
-use tasks::host::Host;
-use tasks::store::{Advance, Hold, ItemOutcome, ItemRow, Step, StoreError};
-use tasks::task::Task;
+use longhaul::aws::CALL_SECONDS_MAX;
+use longhaul::chunk::{ChunkIndex, ItemIndex, Owner};
+use longhaul::forecast::{Forecast, Reckoning};
+use longhaul::host::Host;
+use longhaul::store::{Advance, Hold, ItemOutcome, ItemRow, Step, StoreError};
+use longhaul::task::Task;
 use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::Instant;
 
@@ -349,7 +349,7 @@ impl<'a> Slice<'a> {
     pub(crate) async fn give_back(&mut self) {
         self.in_flight.shutdown().await;
         if let Err(error) = self.let_go_untouched().await {
-            let error = tasks::telemetry::chain(&error);
+            let error = longhaul::telemetry::chain(&error);
             tracing::warn!(
                 chunk = self.chunk,
                 error,
@@ -460,6 +460,6 @@ fn failed(index: ItemIndex, reason: &str) -> ItemRow {
         name: format!("Item {index}"),
         description: String::new(),
         outcome: ItemOutcome::Failed,
-        error: Some(tasks::task::shortened(reason.to_owned())),
+        error: Some(longhaul::task::shortened(reason.to_owned())),
     }
 }

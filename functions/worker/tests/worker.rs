@@ -9,11 +9,11 @@ use std::time::Duration;
 
 use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent};
 use embedded_aws::{Call, EmbeddedAws, Fault, QUEUE_URL, start_unconfigured};
+use longhaul::host::{Host, Timestamp};
+use longhaul::queue::{Message, Queue};
+use longhaul::store::{SeenLock, Store};
+use longhaul::task::{Request, Status, Task, Terms, Uniqueness, UserId};
 use serde_json::{Value, json};
-use tasks::host::{Host, Timestamp};
-use tasks::queue::{Message, Queue};
-use tasks::store::{SeenLock, Store};
-use tasks::task::{Request, Status, Task, Terms, Uniqueness, UserId};
 use tokio::time::Instant;
 use worker::item::{Item, ItemError, Processed};
 use worker::{Pace, Process, Worker};

@@ -106,7 +106,7 @@ needed! {
 /// So that a guard that is added to the code is added here.
 #[test]
 fn every_guard_of_the_store_is_in_the_model() {
-    let store = include_str!("../../../tasks/src/store/write.rs");
+    let store = include_str!("../../../longhaul/src/store/write.rs");
     let (_, list) = store.split_once("pub const GUARDS").unwrap();
     let (list, _) = list.split_once("];").unwrap();
     let names: Vec<_> = list.split('"').skip(1).step_by(2).collect();

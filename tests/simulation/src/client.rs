@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use cancel::Cancel;
 use lambda_http::Request;
+use longhaul::task::{Status, TaskId};
 use serde_json::{Value, json};
 use status::StatusReader;
 use submit::Submit;
-use tasks::task::{Status, TaskId};
 
 use crate::run::Run;
 use crate::scenario::{Afterwards, Client};
@@ -524,7 +524,7 @@ impl Actor {
         if !body.is_empty() {
             event["body"] = json!(body);
         }
-        let request = tasks::serve::request(&event.to_string());
+        let request = longhaul::serve::request(&event.to_string());
         if let Err(error) = &request {
             self.run
                 .world

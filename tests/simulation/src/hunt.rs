@@ -56,7 +56,7 @@ impl Hunt {
         std::thread::scope(|scope| {
             for _ in 0..threads {
                 scope.spawn(|| {
-                    tasks::store::dropped::set(self.without);
+                    longhaul::store::dropped::set(self.without);
                     loop {
                         let seed = next.fetch_add(1, Ordering::Relaxed);
                         if seed >= self.seeds.end {

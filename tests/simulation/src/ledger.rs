@@ -7,9 +7,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use longhaul::host::Timestamp;
+use longhaul::task::{ATTEMPTS_MAX, Status, TAKE_OVER_AFTER, Task, TaskId, Uniqueness};
 use serde_json::Value;
-use tasks::host::Timestamp;
-use tasks::task::{ATTEMPTS_MAX, Status, TAKE_OVER_AFTER, Task, TaskId, Uniqueness};
 
 use crate::site::Function;
 use crate::table::{Change, Key, Mirror};
@@ -417,7 +417,7 @@ impl Ledger {
             })?;
             return Ok(Step::Claimed);
         }
-        let owner = old.owner.as_ref().map(tasks::chunk::Owner::as_str);
+        let owner = old.owner.as_ref().map(longhaul::chunk::Owner::as_str);
         let owner = owner.unwrap_or("nobody");
         claim(writer.body.to_string().contains(owner), || {
             format!("chunk {chunk} belongs to {owner}, and somebody else wrote it")

@@ -13,7 +13,7 @@
 //! - `world` decides the fate of every call; `ledger` holds every invariant; `client` holds what
 //!   clients are told against what is true.
 //!
-//! The crate asks for the feature `drop-guards` of `tasks`, which lets a thread take one of the
+//! The crate asks for the feature `drop-guards` of `longhaul`, which lets a thread take one of the
 //! store's conditions away. A deployed function is built without it (`cargo build -p worker` does not
 //! build this crate); in a build of the whole workspace it is there and does nothing unless asked.
 

@@ -72,7 +72,7 @@ impl From<Kind> for Profile {
 }
 
 fn guard(name: &str) -> Result<&'static str, String> {
-    let guards = tasks::store::dropped::GUARDS;
+    let guards = longhaul::store::dropped::GUARDS;
     let found = guards.into_iter().find(|guard| *guard == name);
     found.ok_or_else(|| format!("the guards are: {}", guards.join(", ")))
 }
@@ -111,7 +111,7 @@ fn measure(name: &str, seed: Option<u64>) -> ExitCode {
 
 /// Prints the whole story of one seed.
 fn tell(seed: u64, options: &Options) -> ExitCode {
-    tasks::store::dropped::set(options.without);
+    longhaul::store::dropped::set(options.without);
     let report = run(&Scenario::drawn(seed, options.profile.into()));
     for line in &report.trace {
         println!("{line}");

@@ -7,10 +7,10 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use aws_sdk_dynamodb::config::retry::RetryPartition;
 use embedded_aws::{EmbeddedAws, QUEUE_URL};
 use fastrand::Rng;
+use longhaul::host::Host;
+use longhaul::queue::Queue;
+use longhaul::store::Store;
 use std::sync::Mutex;
-use tasks::host::Host;
-use tasks::queue::Queue;
-use tasks::store::Store;
 use worker::item::{Item, ItemError, Processed};
 use worker::{Pace, Process as ProcessItem, Worker};
 
@@ -53,8 +53,8 @@ impl Process {
         let config = aws
             .config(&name)
             .into_builder()
-            .retry_config(tasks::aws::retries())
-            .timeout_config(tasks::aws::timeouts())
+            .retry_config(longhaul::aws::retries())
+            .timeout_config(longhaul::aws::timeouts())
             .time_source(TimeSource(world.clone()))
             .build();
         // Processes on AWS do not share their budget of retries, and neither must two runs here.

@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent};
 use embedded_aws::EmbeddedAws;
+use longhaul::host::Timestamp;
+use longhaul::task::{ATTEMPTS_MAX, Status};
 use serde_json::json;
 use sweeper::{Patience, Sweeper};
-use tasks::host::Timestamp;
-use tasks::task::{ATTEMPTS_MAX, Status};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
@@ -37,7 +37,7 @@ pub struct Report {
     /// The numbers.
     pub figures: Figures,
     /// The tasks as they were in the end.
-    pub tasks: Vec<tasks::task::Task>,
+    pub tasks: Vec<longhaul::task::Task>,
     /// How they got there, if that was watched.
     pub watched: Watched,
 }

@@ -6,7 +6,7 @@ use std::ops::Range;
 use std::time::Duration;
 
 use fastrand::Rng;
-use tasks::task::{Terms, Uniqueness};
+use longhaul::task::{Terms, Uniqueness};
 
 use crate::site::Function;
 

@@ -1,7 +1,7 @@
 //! Which line of the store or the queue a call on the wire comes from.
 //!
 //! Faults are planned, and calls are counted and shown, by the name of the method of
-//! [`Store`](tasks::store::Store) or [`Queue`](tasks::queue::Queue) that makes them.
+//! [`Store`](longhaul::store::Store) or [`Queue`](longhaul::queue::Queue) that makes them.
 
 use std::fmt;
 

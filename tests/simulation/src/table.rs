@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use embedded_aws::{Call, Table, plain};
+use longhaul::task::Task;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
-use tasks::task::Task;
 
 /// A partition key and a sort key.
 pub(crate) type Key = (String, String);

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use embedded_aws::Call;
+use longhaul::task::TaskId;
 use serde_json::Value;
-use tasks::task::TaskId;
 
 use crate::table::{Change, Row};
 use crate::world::BEGINNING;

@@ -3,8 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
+use longhaul::api::TaskView;
 use serde_json::Value;
-use tasks::api::TaskView;
 
 use crate::world::World;
 

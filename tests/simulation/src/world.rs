@@ -11,9 +11,9 @@ use std::time::Duration;
 
 use embedded_aws::{Call, Fault, Faults, Table};
 use fastrand::Rng;
+use longhaul::host::Timestamp;
+use longhaul::task::TaskId;
 use serde_json::{Value, json};
-use tasks::host::Timestamp;
-use tasks::task::TaskId;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 

@@ -540,8 +540,8 @@ const HANDLERS: [(&str, &str); 6] = [
 /// The methods of the store and the queue that a source calls.
 fn calls_in(source: &str) -> impl Iterator<Item = &'static str> {
     let sources = [
-        include_str!("../../../../tasks/src/store.rs"),
-        include_str!("../../../../tasks/src/queue.rs"),
+        include_str!("../../../../longhaul/src/store.rs"),
+        include_str!("../../../../longhaul/src/queue.rs"),
     ];
     let methods: BTreeSet<_> = sources
         .into_iter()

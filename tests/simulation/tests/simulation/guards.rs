@@ -91,7 +91,7 @@ const SEEDS: u64 = 400;
 #[test]
 fn without_any_one_guard_the_simulator_finds_a_violation() {
     let mut guards: Vec<_> = NEEDED.iter().map(|(name, ..)| *name).collect();
-    let mut all = tasks::store::dropped::GUARDS.to_vec();
+    let mut all = longhaul::store::dropped::GUARDS.to_vec();
     guards.sort_unstable();
     all.sort_unstable();
     assert_eq!(guards, all, "every guard has to be shown to be needed");
@@ -134,14 +134,14 @@ fn the_guard_that_the_readme_takes_away_exists() {
     let readme = include_str!("../../../../README.md");
     let mut named = readme.split("--without '").skip(1);
     let name = named.next().and_then(|rest| rest.split('\'').next());
-    let is_known = name.is_some_and(|name| tasks::store::dropped::GUARDS.contains(&name));
+    let is_known = name.is_some_and(|name| longhaul::store::dropped::GUARDS.contains(&name));
     assert!(is_known, "{name:?}");
 }
 
 fn run_without(guard: &'static str, scenario: &Scenario) -> Report {
-    tasks::store::dropped::set(Some(guard));
+    longhaul::store::dropped::set(Some(guard));
     let report = run(scenario);
-    tasks::store::dropped::set(None);
+    longhaul::store::dropped::set(None);
     report
 }
 

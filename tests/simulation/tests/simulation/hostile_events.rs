@@ -8,14 +8,14 @@ use std::time::Duration;
 use cancel::Cancel;
 use embedded_aws::{EmbeddedAws, QUEUE_URL};
 use fastrand::Rng;
+use longhaul::host::Host;
+use longhaul::queue::Queue;
+use longhaul::serve;
+use longhaul::store::Store;
+use longhaul::task::{Terms, Uniqueness};
 use serde_json::{Value, json};
 use status::StatusReader;
 use submit::Submit;
-use tasks::host::Host;
-use tasks::queue::Queue;
-use tasks::serve;
-use tasks::store::Store;
-use tasks::task::{Terms, Uniqueness};
 
 const SAMPLES: [&str; 7] = [
     include_str!("../../../../events/submit.json"),

@@ -1,22 +1,20 @@
 //! The store against an embedded `DynamoDB`, through the SDK's real client: every expression is
 //! evaluated, every condition can fail.
 
-#![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
-
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use embedded_aws::{Call, EmbeddedAws, Fault};
-use tasks::chunk::Owner;
-use tasks::host::{Host, Timestamp};
-use tasks::listing::{ItemCursor, Listing};
-use tasks::queue::Message;
-use tasks::store::{
+use longhaul::chunk::Owner;
+use longhaul::host::{Host, Timestamp};
+use longhaul::listing::{ItemCursor, Listing};
+use longhaul::queue::Message;
+use longhaul::store::{
     Advance, Cancellation, Claim, Hold, ItemOutcome, ItemRow, OPEN_SHARDS, SeenLock, Step, Store,
     Submission,
 };
-use tasks::task::{
+use longhaul::task::{
     Diagnosis, IdempotencyKey, Outcome, Request, Status, Task, TaskId, Terms, Uniqueness, UserId,
 };
 
@@ -579,7 +577,7 @@ async fn a_stalled_task_is_due_and_moves_out_of_the_way_when_it_was_seen_to() {
     let task = bench.submitted("ann", 5).await;
     let due = async || {
         let mut due = Vec::new();
-        for shard in 0..tasks::store::OPEN_SHARDS {
+        for shard in 0..longhaul::store::OPEN_SHARDS {
             due.extend(bench.store.due_tasks(shard, 10).await.unwrap());
         }
         due

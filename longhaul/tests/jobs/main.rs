@@ -1,4 +1,4 @@
-//! The library as functions use it: requests are read, jobs are described, items are done.
+//! Jobs as functions use them: requests are read, jobs are described, items are done.
 
 #![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 

@@ -1,0 +1,5 @@
+//! What is deployed, against an embedded AWS: the store and everything that works with it.
+
+#![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
+mod store;
