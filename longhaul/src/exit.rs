@@ -1,9 +1,10 @@
-//! How the process of a function ends, which it does only when it cannot start or cannot go on.
+//! The process of a function, and how it ends, which it does only when it cannot start or cannot go on.
 //!
 //! Why is for the log. Lambda is told *that* it failed, for what it is told, and what it finds in the output of a
 //! process that ends without a word, may be handed on to whoever invoked the function.
 
 use std::env;
+use std::future::Future;
 use std::process::ExitCode;
 
 use http::Request;
@@ -17,8 +18,21 @@ use crate::telemetry;
 /// Where the process asks for an invocation (Lambda runtime API).
 const INVOCATION: &str = "/2018-06-01/runtime/invocation";
 
+/// Runs a function's process until it ends. Everything of the protocol happens on this one thread.
+pub fn run(function: impl Future<Output = Result<(), Error>>) -> ExitCode {
+    telemetry::init();
+    let runtime = tokio::runtime::Builder::new_current_thread();
+    match { runtime }.enable_all().build() {
+        Ok(runtime) => runtime.block_on(async { after(function.await).await }),
+        Err(error) => {
+            tracing::error!(error = telemetry::chain(&error), "the function cannot run");
+            ExitCode::FAILURE
+        }
+    }
+}
+
 /// Logs why the process ends, and lets the invocation that waits for it fail.
-pub async fn after(ran: Result<(), Error>) -> ExitCode {
+async fn after(ran: Result<(), Error>) -> ExitCode {
     let Err(error) = ran else {
         return ExitCode::SUCCESS;
     };

@@ -89,6 +89,13 @@ pub mod store;
 #[doc(hidden)]
 pub mod task;
 
+// The functions.
+pub mod cancel;
+pub mod status;
+pub mod submit;
+pub mod sweeper;
+pub mod worker;
+
 // The HTTP contract, and the processes around it.
 #[doc(hidden)]
 pub mod api;

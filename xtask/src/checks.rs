@@ -21,7 +21,6 @@ use crate::dynamodb::ENDPOINT_VARIABLE;
 use crate::emulator;
 use crate::environment;
 use crate::foreign_emulator;
-use crate::functions::FUNCTIONS;
 use crate::mutants;
 use crate::places::Places;
 use crate::process;
@@ -322,9 +321,7 @@ fn template(run: &Run, output: &mut Output) -> Result<()> {
 fn tests_on_another_dynamodb(run: &Run, output: &mut Output) -> Result<()> {
     let mut on = |endpoint: &str| {
         let mut handlers = run.cargo(&WITHOUT_STACK);
-        for name in ["protocol"].into_iter().chain(FUNCTIONS) {
-            handlers.args(["--test", name]);
-        }
+        handlers.args(["--test", "protocol"]);
         let mut simulator = run.cargo(&WITHOUT_STACK);
         simulator.args(["--test", "simulation", "--", "undisturbed::"]);
         let mut run = |tests: &mut Command| {

@@ -180,9 +180,9 @@ pub(crate) mod tests {
         }
         let lookup = |variable: &str| Some((*variables.get(variable)?).to_owned());
         Environment::read_from(&lookup, |environment| {
-            submit::Config::read(environment);
-            worker::Config::read(environment);
-            sweeper::Config::read(environment);
+            longhaul::submit::Config::read(environment);
+            longhaul::worker::Config::read(environment);
+            longhaul::sweeper::Config::read(environment);
         })?;
         Ok(())
     }

@@ -1,28 +1,7 @@
-//! The process around [`Cancel`].
+//! `DELETE /api/{job}/{task_id}/`: cancels tasks.
 
 use std::process::ExitCode;
 
-use cancel::{Cancel, Config};
-use lambda_http::Error;
-use longhaul::host::Host;
-use longhaul::serve::serve;
-use longhaul::store::Store;
-use longhaul::{aws, exit, telemetry};
-
-#[tokio::main(flavor = "current_thread")]
-async fn main() -> ExitCode {
-    telemetry::init();
-    exit::after(run().await).await
-}
-
-async fn run() -> Result<(), Error> {
-    let config = Config::from_env()?;
-    let aws = aws::config().await?;
-    let store = Store::new(
-        aws_sdk_dynamodb::Client::new(&aws),
-        config.table_name,
-        Host::system(),
-    );
-    let cancel = &Cancel::new(store);
-    serve(|request| async move { cancel.handle(&request).await }).await
+fn main() -> ExitCode {
+    longhaul::cancel::run()
 }

@@ -2,4 +2,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
+mod cancel;
+mod status;
 mod store;
+mod submit;
+mod sweeper;
+mod worker;

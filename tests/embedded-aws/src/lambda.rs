@@ -5,30 +5,40 @@ use std::net::{TcpListener, TcpStream};
 use std::process::{Command, Stdio};
 use std::thread;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// The id of the only invocation.
 const INVOCATION: &str = "invocation-1";
 
 /// How the start of a function failed.
 #[derive(Clone, Debug, PartialEq)]
-pub struct FailedStart {
+struct FailedStart {
     /// What it told Lambda's runtime API of the invocation that waited for it.
-    pub told: Value,
+    told: Value,
     /// Its exit code.
-    pub exit_code: Option<i32>,
+    exit_code: Option<i32>,
     /// Its log.
-    pub log: String,
+    log: String,
 }
 
-/// Starts a function's program as Lambda does, with an invocation waiting for it, but without any configuration.
+/// Starts a function's program as Lambda does, with an invocation waiting for it, but without any configuration: it must
+/// say that it cannot run, and end, and tell its log why, and nobody else.
 ///
 /// # Panics
 ///
-/// When it cannot be started, or ends without a word about the invocation.
-#[must_use]
+/// When it does not.
+pub fn assert_unconfigured_start_is_reported(program: &str) {
+    let start = start_unconfigured(program);
+    let told = json!({
+        "errorType": "Runtime.CannotRun",
+        "errorMessage": "The function cannot run. Its log says why.",
+    });
+    assert_eq!((start.told, start.exit_code), (told, Some(1)));
+    assert!(start.log.contains("TABLE_NAME is missing"), "{}", start.log);
+}
+
 #[expect(clippy::expect_used, reason = "a test cannot go on without it")]
-pub fn start_unconfigured(program: &str) -> FailedStart {
+fn start_unconfigured(program: &str) -> FailedStart {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let address = listener.local_addr().expect("an address");
     let runtime_api = thread::spawn(move || {

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use cancel::Cancel;
 use lambda_http::Request;
+use longhaul::cancel::Cancel;
+use longhaul::status::StatusReader;
+use longhaul::submit::Submit;
 use longhaul::task::{Status, TaskId};
 use serde_json::{Value, json};
-use status::StatusReader;
-use submit::Submit;
 
 use crate::run::Run;
 use crate::scenario::{Afterwards, Client};

@@ -10,9 +10,9 @@ use fastrand::Rng;
 use longhaul::host::Host;
 use longhaul::queue::Queue;
 use longhaul::store::Store;
+use longhaul::worker::item::{Item, ItemError, Processed};
+use longhaul::worker::{Pace, Process as ProcessItem, Worker};
 use std::sync::Mutex;
-use worker::item::{Item, ItemError, Processed};
-use worker::{Pace, Process as ProcessItem, Worker};
 
 use crate::scenario::Fate;
 use crate::site::Function;

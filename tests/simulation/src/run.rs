@@ -8,9 +8,9 @@ use std::time::Duration;
 use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent};
 use embedded_aws::EmbeddedAws;
 use longhaul::host::Timestamp;
+use longhaul::sweeper::{Patience, Sweeper};
 use longhaul::task::{ATTEMPTS_MAX, Status};
 use serde_json::json;
-use sweeper::{Patience, Sweeper};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 

@@ -254,7 +254,7 @@ fn works() -> Vec<Case> {
 
     let mut endless = small(4);
     endless.settings.slice = seconds(1);
-    endless.hops = Some(worker::HOPS_MAX);
+    endless.hops = Some(longhaul::worker::HOPS_MAX);
     cases.push(Case {
         // Whoever makes up for a fault has more time than a slice.
         ends: &["FAILED", "SUCCESS"],
@@ -511,29 +511,17 @@ fn every_call_is_reached(reached: &BTreeSet<(Function, &'static str)>) {
 
 /// The code that calls the store and the queue.
 const HANDLERS: [(&str, &str); 6] = [
-    (
-        "submit",
-        include_str!("../../../../functions/submit/src/lib.rs"),
-    ),
-    (
-        "status",
-        include_str!("../../../../functions/status/src/lib.rs"),
-    ),
-    (
-        "cancel",
-        include_str!("../../../../functions/cancel/src/lib.rs"),
-    ),
+    ("submit", include_str!("../../../../longhaul/src/submit.rs")),
+    ("status", include_str!("../../../../longhaul/src/status.rs")),
+    ("cancel", include_str!("../../../../longhaul/src/cancel.rs")),
+    ("worker", include_str!("../../../../longhaul/src/worker.rs")),
     (
         "worker",
-        include_str!("../../../../functions/worker/src/lib.rs"),
-    ),
-    (
-        "worker",
-        include_str!("../../../../functions/worker/src/slice.rs"),
+        include_str!("../../../../longhaul/src/worker/slice.rs"),
     ),
     (
         "sweeper",
-        include_str!("../../../../functions/sweeper/src/lib.rs"),
+        include_str!("../../../../longhaul/src/sweeper.rs"),
     ),
 ];
 

@@ -5,17 +5,17 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::time::Duration;
 
-use cancel::Cancel;
 use embedded_aws::{EmbeddedAws, QUEUE_URL};
 use fastrand::Rng;
+use longhaul::cancel::Cancel;
 use longhaul::host::Host;
 use longhaul::queue::Queue;
 use longhaul::serve;
+use longhaul::status::StatusReader;
 use longhaul::store::Store;
+use longhaul::submit::Submit;
 use longhaul::task::{Terms, Uniqueness};
 use serde_json::{Value, json};
-use status::StatusReader;
-use submit::Submit;
 
 const SAMPLES: [&str; 7] = [
     include_str!("../../../../events/submit.json"),

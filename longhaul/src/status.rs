@@ -3,14 +3,18 @@
 //! The function may read and nothing else. A task is looked up under its user's key, so somebody
 //! else's task is not found rather than refused, and costs what a missing one costs.
 
+use crate::api::{self, ApiError, TaskView};
+use crate::config::{ConfigError, Environment};
+use crate::host::Host;
+use crate::listing::{ItemCursor, Listing};
+use crate::serve::serve;
+use crate::store::{ItemOutcome, ItemRow, Page, Store};
+use crate::task::{Task, TaskId, UserId};
+use crate::{aws, exit};
 use http::{Method, StatusCode, header};
 use lambda_http::{Body, Request, RequestExt, Response};
-use longhaul::api::{self, ApiError, TaskView};
-use longhaul::config::{ConfigError, Environment};
-use longhaul::listing::{ItemCursor, Listing};
-use longhaul::store::{ItemOutcome, ItemRow, Page, Store};
-use longhaul::task::{Task, TaskId, UserId};
 use serde_json::{Value, json};
+use std::process::ExitCode;
 
 const TASKS_DEFAULT: u16 = 20;
 const TASKS_MAX: u16 = 100;
@@ -20,6 +24,19 @@ const ITEMS_MAX: u16 = 1000;
 /// A page of items has at most so many bytes, unless a single item has more: a function may answer with 6 MB (AWS
 /// Lambda quotas), in which the body is a string of JSON in JSON.
 const PAGE_BYTES_MAX: usize = 5_000_000;
+
+/// The function's process.
+#[must_use]
+pub fn run() -> ExitCode {
+    exit::run(async {
+        let config = Config::from_env()?;
+        let aws = aws::config().await?;
+        let dynamodb = aws_sdk_dynamodb::Client::new(&aws);
+        let store = Store::new(dynamodb, config.table_name, Host::system());
+        let function = &StatusReader::new(store);
+        serve(|request| async move { function.handle(&request).await }).await
+    })
+}
 
 /// What the function is configured with.
 #[derive(Clone, Debug)]

@@ -22,28 +22,32 @@ pub mod item;
 mod meter;
 mod slice;
 
+use crate::host::Host;
+use crate::{aws, exit};
+use lambda_runtime::{Error, LambdaEvent, service_fn};
 use std::collections::HashMap;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
+use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::chunk::{ChunkIndex, Owner};
+use crate::config::{ConfigError, Environment};
+use crate::host::Timestamp;
+use crate::queue::{MalformedMessage, Message, Queue, QueueError};
+use crate::store::{Claim, Store, StoreError};
+use crate::task::{ATTEMPTS_MAX, Outcome, Task};
+use crate::telemetry;
 use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
-use longhaul::chunk::{ChunkIndex, Owner};
-use longhaul::config::{ConfigError, Environment};
-use longhaul::host::Timestamp;
-use longhaul::queue::{MalformedMessage, Message, Queue, QueueError};
-use longhaul::store::{Claim, Store, StoreError};
-use longhaul::task::{ATTEMPTS_MAX, Outcome, Task};
-use longhaul::telemetry;
 use tokio::sync::RwLock;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tracing::Instrument;
 
-use crate::item::{Item, ItemError, Processed};
-use crate::slice::{End, Slice};
+use self::item::{Item, ItemError, Processed};
+use self::slice::{End, Slice};
 
 /// How often a task's work may be handed on from message to message: at a slice of 60 s, 69 days of
 /// one chunk. Lambda's own recursion detection is off for this function, so this is the brake.
@@ -51,6 +55,28 @@ pub const HOPS_MAX: u32 = 100_000;
 
 /// How often a message that goes alone is passed on before it goes first.
 const PASSED_ON_MAX: u32 = 3;
+
+/// The function's process.
+#[must_use]
+pub fn run() -> ExitCode {
+    exit::run(async {
+        let config = Config::from_env()?;
+        let aws = aws::config().await?;
+        let dynamodb = aws_sdk_dynamodb::Client::new(&aws);
+        let store = Store::new(dynamodb, config.table_name, Host::system());
+        let queue = Queue::new(aws_sdk_sqs::Client::new(&aws), config.queue_url);
+        let settings = Arc::new(config.items);
+        let process: Process = Arc::new(move |item| {
+            let settings = Arc::clone(&settings);
+            Box::pin(async move { item::process_item(item, &settings).await })
+        });
+        let worker = &Worker::new(store, queue, config.pace, process);
+        lambda_runtime::run(service_fn(|event: LambdaEvent<SqsEvent>| async move {
+            Ok::<_, Error>(worker.handle(event.payload, config.timeout).await)
+        }))
+        .await
+    })
+}
 
 /// What the function is configured with.
 #[derive(Clone, Debug)]

@@ -7,9 +7,9 @@
 
 use std::collections::BTreeMap;
 
+use crate::api::ApiError;
+use crate::task::{IdempotencyKey, Request};
 use http::header::CONTENT_TYPE;
-use longhaul::api::ApiError;
-use longhaul::task::{IdempotencyKey, Request};
 use serde_json::value::RawValue;
 
 /// The largest body that is read. A valid one has some 30 bytes.

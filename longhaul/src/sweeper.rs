@@ -5,16 +5,21 @@
 //! shows it, and [`Task::diagnose`] says what to do. Every write is guarded by the version that was
 //! read, so a sweep never overwrites a task that moved.
 
+use crate::host::Host;
+use crate::{aws, exit};
+use lambda_runtime::{Error, LambdaEvent, service_fn};
+use serde::de::IgnoredAny;
 use std::ops::AddAssign;
+use std::process::ExitCode;
 use std::time::Duration;
 
-use longhaul::aws::CALL_SECONDS_MAX;
-use longhaul::chunk::ChunkIndex;
-use longhaul::config::{ConfigError, Environment};
-use longhaul::queue::{Message, Queue, QueueError};
-use longhaul::store::{OPEN_SHARDS, Store, StoreError};
-use longhaul::task::{Diagnosis, Task, TaskId, UserId};
-use longhaul::telemetry;
+use crate::aws::CALL_SECONDS_MAX;
+use crate::chunk::ChunkIndex;
+use crate::config::{ConfigError, Environment};
+use crate::queue::{Message, Queue, QueueError};
+use crate::store::{OPEN_SHARDS, Store, StoreError};
+use crate::task::{Diagnosis, Task, TaskId, UserId};
+use crate::telemetry;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tracing::Instrument;
@@ -30,6 +35,30 @@ const LOOKS_MAX: u32 = 3;
 /// How long it may take to see to one task: three calls. The messages for many chunks take some more, which are quick
 /// unless the queue is in trouble, and then the first of them fails.
 const LOOK_SECONDS_MAX: Duration = CALL_SECONDS_MAX.saturating_mul(3);
+
+/// The function's process.
+#[must_use]
+pub fn run() -> ExitCode {
+    exit::run(async {
+        let config = Config::from_env()?;
+        let aws = aws::config().await?;
+        let dynamodb = aws_sdk_dynamodb::Client::new(&aws);
+        let store = Store::new(dynamodb, config.table_name, Host::system());
+        let queue = Queue::new(aws_sdk_sqs::Client::new(&aws), config.queue_url);
+        let sweeper = &Sweeper::new(store, queue, config.patience);
+        // The event says only that it is time.
+        lambda_runtime::run(service_fn(|_: LambdaEvent<IgnoredAny>| async move {
+            let swept = sweeper.sweep(config.timeout).await;
+            tracing::info!(?swept, "swept");
+            // Whatever could be done is done; an alarm watches the function's errors.
+            match swept.errors {
+                0 => Ok(()),
+                errors => Err(Error::from(format!("{errors} errors, see above"))),
+            }
+        }))
+        .await
+    })
+}
 
 /// What the function is configured with.
 #[derive(Clone, Debug)]

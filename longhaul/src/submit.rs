@@ -6,16 +6,20 @@
 
 pub mod request;
 
+use crate::host::Host;
+use crate::serve::serve;
+use crate::{aws, exit};
+use std::process::ExitCode;
 use std::time::Duration;
 
+use crate::api::{self, ANSWER_SECONDS_MAX, ApiError};
+use crate::config::{ConfigError, Environment};
+use crate::queue::{Message, Queue};
+use crate::store::{SeenLock, Store, StoreError, Submission};
+use crate::task::{IdempotencyKey, Task, TaskId, Terms};
+use crate::telemetry;
 use http::{StatusCode, header};
 use lambda_http::{Body, Request, Response};
-use longhaul::api::{self, ANSWER_SECONDS_MAX, ApiError};
-use longhaul::config::{ConfigError, Environment};
-use longhaul::queue::{Message, Queue};
-use longhaul::store::{SeenLock, Store, StoreError, Submission};
-use longhaul::task::{IdempotencyKey, Task, TaskId, Terms};
-use longhaul::telemetry;
 use serde_json::json;
 use tokio::time::{Instant, timeout_at};
 
@@ -25,6 +29,20 @@ const ROUNDS_MAX: usize = 4;
 /// How long after its arrival a submit still waits for its message to be sent, so that there is time
 /// to answer that it is accepted.
 const SEND_SECONDS_MAX: Duration = ANSWER_SECONDS_MAX.saturating_sub(Duration::from_secs(1));
+
+/// The function's process.
+#[must_use]
+pub fn run() -> ExitCode {
+    exit::run(async {
+        let config = Config::from_env()?;
+        let aws = aws::config().await?;
+        let dynamodb = aws_sdk_dynamodb::Client::new(&aws);
+        let store = Store::new(dynamodb, config.table_name, Host::system());
+        let queue = Queue::new(aws_sdk_sqs::Client::new(&aws), config.queue_url);
+        let function = &Submit::new(store, queue, config.items_max, config.terms);
+        serve(|request| async move { function.handle(&request).await }).await
+    })
+}
 
 /// What the function is configured with.
 #[derive(Clone, Debug)]

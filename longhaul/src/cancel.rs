@@ -3,10 +3,27 @@
 //! One transaction ends the task and frees its user, who can submit again at once. The workers are
 //! not told; their next write fails, and they stop.
 
+use crate::api::{self, ApiError, TaskView};
+use crate::config::{ConfigError, Environment};
+use crate::host::Host;
+use crate::serve::serve;
+use crate::store::{Cancellation, Store};
+use crate::{aws, exit};
 use lambda_http::{Body, Request, Response};
-use longhaul::api::{self, ApiError, TaskView};
-use longhaul::config::{ConfigError, Environment};
-use longhaul::store::{Cancellation, Store};
+use std::process::ExitCode;
+
+/// The function's process.
+#[must_use]
+pub fn run() -> ExitCode {
+    exit::run(async {
+        let config = Config::from_env()?;
+        let aws = aws::config().await?;
+        let dynamodb = aws_sdk_dynamodb::Client::new(&aws);
+        let store = Store::new(dynamodb, config.table_name, Host::system());
+        let function = &Cancel::new(store);
+        serve(|request| async move { function.handle(&request).await }).await
+    })
+}
 
 /// What the function is configured with.
 #[derive(Clone, Debug)]

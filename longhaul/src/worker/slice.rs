@@ -8,18 +8,18 @@
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
-use longhaul::aws::CALL_SECONDS_MAX;
-use longhaul::chunk::{ChunkIndex, ItemIndex, Owner};
-use longhaul::forecast::{Forecast, Reckoning};
-use longhaul::host::Host;
-use longhaul::store::{Advance, Hold, ItemOutcome, ItemRow, Step, StoreError};
-use longhaul::task::Task;
+use crate::aws::CALL_SECONDS_MAX;
+use crate::chunk::{ChunkIndex, ItemIndex, Owner};
+use crate::forecast::{Forecast, Reckoning};
+use crate::host::Host;
+use crate::store::{Advance, Hold, ItemOutcome, ItemRow, Step, StoreError};
+use crate::task::Task;
 use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::Instant;
 
-use crate::item::{Item, ItemError, Processed};
-use crate::meter::{Meter, Running};
-use crate::{Invocation, Process, Worker};
+use crate::worker::item::{Item, ItemError, Processed};
+use crate::worker::meter::{Meter, Running};
+use crate::worker::{Invocation, Process, Worker};
 
 /// A longer wait between two workers is that of a wrong clock.
 const USUAL_WAIT_MAX: Duration = Duration::from_secs(60 * 60);
@@ -349,7 +349,7 @@ impl<'a> Slice<'a> {
     pub(crate) async fn give_back(&mut self) {
         self.in_flight.shutdown().await;
         if let Err(error) = self.let_go_untouched().await {
-            let error = longhaul::telemetry::chain(&error);
+            let error = crate::telemetry::chain(&error);
             tracing::warn!(
                 chunk = self.chunk,
                 error,
@@ -460,6 +460,6 @@ fn failed(index: ItemIndex, reason: &str) -> ItemRow {
         name: format!("Item {index}"),
         description: String::new(),
         outcome: ItemOutcome::Failed,
-        error: Some(longhaul::task::shortened(reason.to_owned())),
+        error: Some(crate::task::shortened(reason.to_owned())),
     }
 }

@@ -20,9 +20,9 @@
 
 use std::time::Duration;
 
-use longhaul::chunk::ItemIndex;
-use longhaul::config::Environment;
-use longhaul::task::{TaskId, UserId};
+use crate::chunk::ItemIndex;
+use crate::config::Environment;
+use crate::task::{TaskId, UserId};
 
 /// What there is to process.
 #[derive(Clone, Debug)]

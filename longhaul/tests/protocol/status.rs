@@ -8,17 +8,17 @@
 
 use std::time::Duration;
 
-use embedded_aws::{EmbeddedAws, start_unconfigured};
+use embedded_aws::EmbeddedAws;
 use lambda_http::http::header::{CACHE_CONTROL, ETAG, IF_NONE_MATCH, RETRY_AFTER};
 use lambda_http::{Body, Request, Response};
 use longhaul::chunk::Owner;
 use longhaul::forecast::{Forecast, Reckoning};
 use longhaul::host::Host;
 use longhaul::queue::Message;
+use longhaul::status::StatusReader;
 use longhaul::store::{Hold, ItemOutcome, ItemRow, SeenLock, Step, Store};
 use longhaul::task::{Outcome, Task, Terms, Uniqueness, UserId};
 use serde_json::{Value, json};
-use status::StatusReader;
 
 const STATUS: &str = include_str!("../../../events/status.json");
 const LIST: &str = include_str!("../../../events/list.json");
@@ -455,15 +455,4 @@ async fn a_wrong_query_is_named() {
         let body = json_of(&response);
         assert!(body["message"][field][0].is_string(), "{body}");
     }
-}
-
-#[test]
-fn a_start_that_fails_is_reported_and_why_is_logged() {
-    let start = start_unconfigured(env!("CARGO_BIN_EXE_status"));
-    let told = json!({
-        "errorType": "Runtime.CannotRun",
-        "errorMessage": "The function cannot run. Its log says why.",
-    });
-    assert_eq!((start.told, start.exit_code), (told, Some(1)));
-    assert!(start.log.contains("TABLE_NAME is missing"), "{}", start.log);
 }

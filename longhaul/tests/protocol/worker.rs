@@ -1,22 +1,20 @@
 //! The worker, fed with the queue's own events.
 
-#![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
-
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent};
-use embedded_aws::{Call, EmbeddedAws, Fault, QUEUE_URL, start_unconfigured};
+use embedded_aws::{Call, EmbeddedAws, Fault, QUEUE_URL};
 use longhaul::host::{Host, Timestamp};
 use longhaul::queue::{Message, Queue};
 use longhaul::store::{SeenLock, Store};
 use longhaul::task::{Request, Status, Task, Terms, Uniqueness, UserId};
+use longhaul::worker::item::{Item, ItemError, Processed};
+use longhaul::worker::{Pace, Process, Worker};
 use serde_json::{Value, json};
 use tokio::time::Instant;
-use worker::item::{Item, ItemError, Processed};
-use worker::{Pace, Process, Worker};
 
 const WORK: &str = include_str!("../../../events/work.json");
 const WORK_WITH_POISON: &str = include_str!("../../../events/work-with-poison.json");
@@ -662,15 +660,4 @@ async fn the_sample_event_is_what_the_queue_sends() {
     let event: Value = serde_json::from_str(&sample).unwrap();
     let body: Value = serde_json::from_str(event["Records"][0]["body"].as_str().unwrap()).unwrap();
     assert_eq!(body, serde_json::to_value(Message::first(&task)).unwrap());
-}
-
-#[test]
-fn a_start_that_fails_is_reported_and_why_is_logged() {
-    let start = start_unconfigured(env!("CARGO_BIN_EXE_worker"));
-    let told = json!({
-        "errorType": "Runtime.CannotRun",
-        "errorMessage": "The function cannot run. Its log says why.",
-    });
-    assert_eq!((start.told, start.exit_code), (told, Some(1)));
-    assert!(start.log.contains("TABLE_NAME is missing"), "{}", start.log);
 }

@@ -1,8 +1,6 @@
 //! The submit handler, fed with API Gateway's own events.
 
-#![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
-
-use embedded_aws::{Call, EmbeddedAws, Fault, QUEUE_URL, start_unconfigured};
+use embedded_aws::{Call, EmbeddedAws, Fault, QUEUE_URL};
 use lambda_http::http::header::{CONTENT_TYPE, LOCATION, RETRY_AFTER};
 use lambda_http::{Body, Request, Response};
 use longhaul::api::ANSWER_SECONDS_MAX;
@@ -10,11 +8,11 @@ use longhaul::chunk::Owner;
 use longhaul::host::Host;
 use longhaul::queue::{Message, Queue};
 use longhaul::store::{Claim, Store};
+use longhaul::submit::Submit;
+use longhaul::submit::request::BODY_BYTES_MAX;
 use longhaul::task::{Terms, Uniqueness};
 use serde_json::{Value, json};
 use std::time::Duration;
-use submit::Submit;
-use submit::request::BODY_BYTES_MAX;
 use tokio::time::Instant;
 use url::Url;
 
@@ -401,15 +399,4 @@ async fn an_answer_comes_in_time_however_slow_the_table_and_the_queue_are() {
         assert_eq!(status, expected, "{slow}: {body}");
         assert!(began.elapsed() <= ANSWER_SECONDS_MAX);
     }
-}
-
-#[test]
-fn a_start_that_fails_is_reported_and_why_is_logged() {
-    let start = start_unconfigured(env!("CARGO_BIN_EXE_submit"));
-    let told = json!({
-        "errorType": "Runtime.CannotRun",
-        "errorMessage": "The function cannot run. Its log says why.",
-    });
-    assert_eq!((start.told, start.exit_code), (told, Some(1)));
-    assert!(start.log.contains("TABLE_NAME is missing"), "{}", start.log);
 }
