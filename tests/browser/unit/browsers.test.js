@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 
 import { ESLint } from 'eslint';
 
-const root = fileURLToPath(new URL('../../', import.meta.url));
+const root = fileURLToPath(new URL('../../../', import.meta.url));
 /** @type {ESLint} */
 let eslint;
 before(() => (eslint = new ESLint({ cwd: root, overrideConfigFile: `${root}tests/browser/eslint.config.js` })));
