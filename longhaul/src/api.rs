@@ -3,40 +3,39 @@
 //! Outside, an error is one of a few stable messages. What caused it goes to the log, here and
 //! nowhere else.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use http::{HeaderValue, StatusCode, header};
 use lambda_http::{Body, Request, RequestExt, Response, request::RequestContext};
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::json;
 
+use crate::cursor;
 use crate::host::Timestamp;
+use crate::invalid::Invalid;
+use crate::request::BadRequest;
 use crate::store::StoreError;
 use crate::task::{Task, TaskId, UserId};
 use crate::telemetry;
 
-/// The last segment of the tasks' path. Every route exists with and without a trailing slash.
-const COLLECTION: &str = "tuned-long-running-task/";
-
 /// Within what time a request is answered, whatever the calls it takes do. The functions have 10 s.
 pub const ANSWER_SECONDS_MAX: Duration = Duration::from_secs(9);
-
-/// What a field of a request did wrong, in the words of the contract; by field.
-pub type FieldErrors = BTreeMap<String, Vec<String>>;
 
 /// Every way in which a request can fail.
 #[derive(Debug, thiserror::Error)]
 pub enum ApiError {
     /// A field is missing or has a wrong value.
     #[error("invalid request")]
-    Invalid(FieldErrors),
+    Invalid(Invalid),
     /// The request as such cannot be read; says why.
     #[error("{0}")]
     Malformed(String),
     /// The caller is not known. API Gateway refuses such requests itself.
     #[error("Authentication credentials were not provided.")]
     Unauthorized,
+    /// There is no job of this name.
+    #[error("Job not found")]
+    NoSuchJob,
     /// There is no such task, or it is somebody else's: the answer is the same to the byte.
     #[error("Task not found")]
     NotFound,
@@ -67,14 +66,14 @@ impl ApiError {
     /// An error of one field.
     #[must_use]
     pub fn field(name: &str, message: impl Into<String>) -> Self {
-        Self::Invalid(BTreeMap::from([(name.to_owned(), vec![message.into()])]))
+        Self::Invalid(Invalid::field(name, message.into()))
     }
 
     fn status(&self) -> StatusCode {
         match self {
             Self::Invalid(_) | Self::Malformed(_) => StatusCode::BAD_REQUEST,
             Self::Unauthorized => StatusCode::UNAUTHORIZED,
-            Self::NotFound => StatusCode::NOT_FOUND,
+            Self::NoSuchJob | Self::NotFound => StatusCode::NOT_FOUND,
             Self::Finished => StatusCode::CONFLICT,
             Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::UnsupportedMediaType(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
@@ -109,6 +108,24 @@ impl ApiError {
     }
 }
 
+impl From<BadRequest> for ApiError {
+    fn from(bad: BadRequest) -> Self {
+        match bad {
+            BadRequest::TooLarge { limit_bytes } => Self::TooLarge { limit_bytes },
+            BadRequest::UnsupportedMediaType(named) => Self::UnsupportedMediaType(named),
+            BadRequest::Malformed(_) => Self::Malformed(bad.to_string()),
+            BadRequest::Invalid(invalid) => Self::Invalid(invalid),
+            BadRequest::NotJson(error) => {
+                tracing::error!(
+                    error = telemetry::chain(&error),
+                    "a job's inputs have no JSON"
+                );
+                Self::Internal
+            }
+        }
+    }
+}
+
 /// The answer to a request: what `work` comes to or, if it takes longer than [`ANSWER_SECONDS_MAX`],
 /// that the service is not available. Every call has its own limit, but their sum may be too much.
 pub async fn answer(
@@ -136,6 +153,15 @@ pub fn user(request: &Request) -> Result<UserId, ApiError> {
         .and_then(|jwt| jwt.claims.get("sub"))
         .and_then(|sub| UserId::from_claim(sub))
         .ok_or(ApiError::Unauthorized)
+}
+
+/// The name of the job, as the path has it; empty where it has none.
+#[must_use]
+pub fn job(request: &Request) -> &str {
+    let parameters = request.path_parameters_ref();
+    parameters
+        .and_then(|parameters| parameters.first("job"))
+        .unwrap_or_default()
 }
 
 /// The task that the path names.
@@ -172,17 +198,20 @@ pub fn limit(request: &Request, default: u16, max: u16) -> Result<u16, ApiError>
     Err(ApiError::field("limit", message))
 }
 
-/// Where a listing is to continue, read as whatever the listing's cursor is.
+/// Where the listing of this name is to continue.
 ///
 /// # Errors
 ///
 /// [`ApiError::Invalid`] when it is not a cursor that this listing gave out.
-pub fn cursor<T: std::str::FromStr>(request: &Request) -> Result<Option<T>, ApiError> {
-    let parse = |text: &str| {
-        text.parse()
-            .map_err(|_| ApiError::field("cursor", "Invalid cursor"))
+pub fn cursor<T: std::str::FromStr>(
+    request: &Request,
+    listing: &str,
+) -> Result<Option<T>, ApiError> {
+    let open = |text: &str| {
+        let place = cursor::open(listing, text);
+        place.ok_or_else(|| ApiError::field("cursor", "Invalid cursor"))
     };
-    query(request, "cursor").map(parse).transpose()
+    query(request, "cursor").map(open).transpose()
 }
 
 /// A parameter of the query string. An empty one is an absent one, as in Django REST Framework: forms and many clients
@@ -197,6 +226,7 @@ pub fn query<'a>(request: &'a Request, name: &str) -> Option<&'a str> {
 #[derive(Clone, Debug, Serialize)]
 pub struct TaskView {
     task_id: TaskId,
+    job: String,
     task_status: &'static str,
     done_percentage: u64,
     count_done_items: u64,
@@ -217,6 +247,7 @@ impl TaskView {
         let rounded_up = |left: Duration| left.as_secs() + u64::from(left.subsec_nanos() > 0);
         Self {
             task_id: task.task_id,
+            job: task.job.clone(),
             task_status: task.status.as_str(),
             done_percentage: progress.percentage,
             count_done_items: progress.done,
@@ -231,30 +262,40 @@ impl TaskView {
     }
 }
 
-/// Where the task is that a submit led to: relative to the URL that it was sent to, and good wherever the API is
-/// mounted. A function is told neither the path of an emulator's API nor, for certain, that of a domain's mapping; but
-/// what it is told of the request's own path ends as that ends.
+/// Where the task is that a request of its job, or of another, led to: relative to the URL that it was sent to, and good
+/// wherever the API is mounted. A function is told neither the path of an emulator's API nor, for certain, that of a
+/// domain's mapping; but what it is told of the request's own path ends as that ends.
 #[must_use]
-pub fn location(request: &Request, task_id: TaskId) -> String {
+pub fn location(request: &Request, task: &Task) -> String {
+    let Task { job, task_id, .. } = task;
+    let parameters = request.path_parameters_ref();
+    let names_a_task = parameters.is_some_and(|parameters| parameters.first("task_id").is_some());
     // Without the slash the last segment counts as a file, beside which a relative path begins (RFC 3986, section 5.2.3).
-    let collection = if request.raw_http_path().ends_with('/') {
-        ""
-    } else {
-        COLLECTION
-    };
-    format!("{collection}{task_id}/")
+    let up = usize::from(request.raw_http_path().ends_with('/')) + usize::from(names_a_task);
+    if up == 1 && !names_a_task && job == self::job(request) {
+        return format!("{task_id}/");
+    }
+    format!("{}{job}/{task_id}/", "../".repeat(up))
 }
 
 /// Success with this data.
 #[must_use]
 pub fn success(data: impl Serialize) -> Response<Body> {
-    respond(StatusCode::OK, &json!({"success": true, "data": data}))
+    #[derive(Serialize)]
+    struct Success<T> {
+        success: bool,
+        data: T,
+    }
+    let success = true;
+    respond(StatusCode::OK, &Success { success, data })
 }
 
 /// A JSON body with the headers that every answer has.
 #[must_use]
-pub fn respond(status: StatusCode, body: &Value) -> Response<Body> {
-    let mut response = Response::new(Body::Text(body.to_string()));
+pub fn respond(status: StatusCode, body: &impl Serialize) -> Response<Body> {
+    // What is written here are texts, numbers and JSON, of which each has a JSON.
+    let body = serde_json::to_string(body).unwrap_or_default();
+    let mut response = Response::new(Body::Text(body));
     *response.status_mut() = status;
     set(&mut response, header::CONTENT_TYPE, "application/json");
     set(&mut response, header::CACHE_CONTROL, "no-store");

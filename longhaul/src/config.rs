@@ -93,13 +93,16 @@ impl Environment<'_> {
         Duration::from_secs(self.number(name, range) * 24 * 60 * 60)
     }
 
-    /// What a user may have one of at a time: `user` or `request`.
+    /// What a user may have one of at a time: `user`, `job` or `request`.
     pub fn uniqueness(&mut self, name: &str) -> Uniqueness {
         match self.text(name).as_str() {
             "user" | "" => Uniqueness::User,
+            "job" => Uniqueness::Job,
             "request" => Uniqueness::Request,
             other => {
-                self.problem::<()>(format!("{name} is {other:?}, not \"user\" or \"request\""));
+                self.problem::<()>(format!(
+                    "{name} is {other:?}, not \"user\", \"job\" or \"request\""
+                ));
                 Uniqueness::User
             }
         }
@@ -209,9 +212,10 @@ mod tests {
             })
         };
         assert_eq!(read("user"), Ok(Uniqueness::User));
+        assert_eq!(read("job"), Ok(Uniqueness::Job));
         assert_eq!(read("request"), Ok(Uniqueness::Request));
-        let error = read("job").unwrap_err().to_string();
-        assert!(error.ends_with("UNIQUENESS is \"job\", not \"user\" or \"request\""));
+        let error = read("task").unwrap_err().to_string();
+        assert!(error.ends_with("UNIQUENESS is \"task\", not \"user\", \"job\" or \"request\""));
     }
 
     #[test]

@@ -255,7 +255,8 @@ impl Chunk {
 mod tests {
     use super::*;
     use crate::host::Host;
-    use crate::task::{Request, Terms, Uniqueness, UserId};
+    use crate::order::Order;
+    use crate::task::{Terms, Uniqueness, UserId};
 
     const LEASE: u64 = 50;
 
@@ -276,13 +277,19 @@ mod tests {
         let terms = Terms {
             chunk_items: 10,
             lease: Duration::from_secs(LEASE),
+            lifetime: Duration::from_secs(7 * 86_400),
             retention: Duration::from_secs(86_400),
             uniqueness: Uniqueness::User,
         };
         let user = UserId::from_claim("user").unwrap();
         let host = Host::new(|| FORECAST.at, || 7);
         let number_of_items = chunks * 10;
-        let mut task = Task::new(&host, user, Request { number_of_items }, &terms);
+        let mut task = Task::new(
+            &host,
+            user,
+            &Order::numbered("tuned-long-running-task", number_of_items),
+            &terms,
+        );
         task.status = Status::Processing;
         task.forecast = Some(FORECAST);
         task

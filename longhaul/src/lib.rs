@@ -104,6 +104,8 @@ pub mod aws;
 #[doc(hidden)]
 pub mod config;
 #[doc(hidden)]
+pub mod cursor;
+#[doc(hidden)]
 pub mod exit;
 #[doc(hidden)]
 pub mod host;

@@ -85,11 +85,11 @@ impl Listing<'_> {
         self.go_on_in(chunk, cursor)
     }
 
-    /// The items among which all are that are left from the cursor on.
+    /// What is left of the cursor's chunk.
     #[must_use]
     pub fn rest(&self, cursor: ItemCursor) -> Range<ItemIndex> {
-        let last = (0..self.task.chunks.len()).rfind(|&chunk| self.count(chunk) > 0);
-        cursor.from..last.map_or(cursor.from, |chunk| self.settled(chunk).end)
+        let chunk = self.task.plan().chunk_of(cursor.from);
+        cursor.from..self.settled(chunk).end
     }
 
     /// A cursor that counts the items of `chunk`, or the beginning of the next chunk that has any.
@@ -128,22 +128,22 @@ mod tests {
 
     use super::*;
     use crate::host::{Host, Timestamp};
-    use crate::task::{Request, Terms, Uniqueness, UserId};
+    use crate::order::Order;
+    use crate::task::{Terms, Uniqueness, UserId};
 
     /// Four chunks of ten items, of which so many are settled and so many of those failed.
     fn task(chunks: [(u64, u64); 4]) -> Task {
         let terms = Terms {
             chunk_items: 10,
             lease: Duration::ZERO,
+            lifetime: Duration::from_secs(7 * 86_400),
             retention: Duration::ZERO,
             uniqueness: Uniqueness::User,
         };
         let host = Host::new(Timestamp::default, || 0);
         let user = UserId::from_claim("user").unwrap();
-        let request = Request {
-            number_of_items: 40,
-        };
-        let mut task = Task::new(&host, user, request, &terms);
+        let order = Order::numbered("tuned-long-running-task", 40);
+        let mut task = Task::new(&host, user, &order, &terms);
         for (chunk, (settled, failed)) in task.chunks.iter_mut().zip(chunks) {
             (chunk.cursor, chunk.failed) = (settled, failed);
         }
@@ -158,9 +158,9 @@ mod tests {
     fn a_listing_begins_and_ends_where_there_is_something_to_list() {
         let task = task([(10, 0), (5, 2), (0, 0), (10, 10)]);
         for (outcome, begins, ends) in [
-            (None, 0, 40),
-            (Some(ItemOutcome::Failed), 10, 40),
-            (Some(ItemOutcome::Done), 0, 15),
+            (None, 0, 10),
+            (Some(ItemOutcome::Failed), 10, 15),
+            (Some(ItemOutcome::Done), 0, 10),
         ] {
             let listing = Listing {
                 task: &task,
@@ -178,8 +178,8 @@ mod tests {
         let failed = |index| ItemRow {
             index,
             name: String::new(),
-            description: String::new(),
             outcome: ItemOutcome::Failed,
+            output: None,
             error: None,
         };
         let listing = Listing {
@@ -229,7 +229,10 @@ mod tests {
                     if let Some(cursor) = listing.go_on(at(from, listed)) {
                         let rest = listing.rest(cursor);
                         assert!(task.is_settled(rest.start), "{from}-{listed}: {rest:?}");
-                        assert_eq!(rest.end, task.number_of_items);
+                        assert_eq!(rest.end, {
+                            let chunk = task.plan().chunk_of(cursor.from);
+                            task.plan().range(chunk).start + task.chunks[chunk].cursor
+                        });
                     }
                     let _ = listing.behind(at(from, listed), &[], from);
                 }

@@ -12,7 +12,7 @@ use crate::items::{Items, Limits, Listed};
 use crate::job::Job;
 use crate::request::BadRequest;
 use crate::rules::{at_least, at_most};
-use crate::task::hex_of_sha256;
+use crate::task::RequestDigest;
 
 /// What a client asked for, validated. It knows the job by its name only.
 #[derive(Clone, Debug, Serialize)]
@@ -30,12 +30,25 @@ pub struct Order {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub shared: Option<Box<RawValue>>,
     /// Stands for the request wherever two have to be compared: requests for the same items of the same job have equal
-    /// digests, however they are written. 32 hexadecimal digits.
+    /// digests, however they are written.
     #[serde(skip)]
-    pub digest: String,
+    pub digest: RequestDigest,
 }
 
 impl Order {
+    /// An order of so many items that share nothing.
+    #[must_use]
+    pub fn numbered(job: &'static str, number_of_items: u64) -> Self {
+        Self {
+            job,
+            version: 1,
+            number_of_items,
+            inputs: vec![],
+            shared: None,
+            digest: digest(job, number_of_items, "null", &[]),
+        }
+    }
+
     /// The order of these items.
     pub(crate) fn new<J: Job>(
         items: Items<J::Input, J::Shared>,
@@ -60,21 +73,26 @@ impl Order {
             job: J::NAME,
             version: J::VERSION,
             number_of_items,
-            digest: digest(J::NAME, number_of_items, &shared, &inputs),
+            digest: digest(J::NAME, number_of_items, shared.get(), &inputs),
             inputs,
             shared: Some(shared).filter(|shared| shared.get() != "null"),
         })
     }
 }
 
-fn digest(job: &str, number_of_items: u64, shared: &RawValue, inputs: &[Box<RawValue>]) -> String {
+fn digest(
+    job: &str,
+    number_of_items: u64,
+    shared: &str,
+    inputs: &[Box<RawValue>],
+) -> RequestDigest {
     // Neither a name nor JSON without space has an end of line in it, so no two orders are the same text.
     let mut text = format!("{job}\n{number_of_items}\n{shared}\n");
     for input in inputs {
         text.push_str(input.get());
         text.push('\n');
     }
-    hex_of_sha256(&text)
+    RequestDigest::of(&text)
 }
 
 fn number_of<Input>(listed: &Listed<Input>, limits: &Limits) -> Result<u64, String> {

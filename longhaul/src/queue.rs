@@ -3,16 +3,21 @@
 //! A message is a hint: it may be lost, repeated, delayed or reordered, and says nothing that the
 //! table does not know better. So it carries no state, only an address, and for which turn of the chunk it is.
 
+use std::time::Duration;
+
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::error::{DisplayErrorContext, SdkError};
 use aws_sdk_sqs::types::SendMessageBatchRequestEntry;
 use serde::{Deserialize, Serialize};
 
 use crate::chunk::ChunkIndex;
-use crate::task::{Task, TaskId, UserId, hex_of_sha256};
+use crate::task::{Task, TaskId, UserId, hex_of_sha256, job_of_old, version_of_old};
 
 /// How many messages one `SendMessageBatch` takes (Amazon SQS quotas).
 const BATCH_MESSAGES_MAX: usize = 10;
+
+/// How long a message can be held back (Amazon SQS quotas).
+const DELAY_SECONDS_MAX: f64 = 900.0;
 
 /// How often the entries that a batch refused are sent again.
 const BATCH_ATTEMPTS_MAX: usize = 3;
@@ -24,6 +29,12 @@ pub struct Message {
     pub user: UserId,
     /// The task.
     pub task_id: TaskId,
+    /// The job that it is a run of…
+    #[serde(default = "job_of_old")]
+    pub job: String,
+    /// …and the version of it in which its items are stored: a worker must know both before it claims anything.
+    #[serde(default = "version_of_old")]
+    pub job_version: u32,
     /// The chunks that need a worker, at least one. The receiver works on the first and sends the
     /// rest on, one message each.
     pub chunks: Vec<ChunkIndex>,
@@ -62,6 +73,8 @@ impl Message {
         Self {
             user: task.user.clone(),
             task_id: task.task_id,
+            job: task.job.clone(),
+            job_version: task.job_version,
             chunks: vec![chunk],
             turn: task.chunks.get(chunk).map(|stored| stored.turn),
             hops: 0,
@@ -174,6 +187,24 @@ impl Queue {
         Ok(())
     }
 
+    /// Sends one message that is not delivered before `wait` is over, which is 15 minutes at most.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::send`].
+    pub async fn send_later(&self, message: &Message, wait: Duration) -> Result<(), QueueError> {
+        let seconds = wait.as_secs_f64().ceil().min(DELAY_SECONDS_MAX);
+        self.client
+            .send_message()
+            .queue_url(&self.url)
+            .message_group_id(message.group())
+            .message_body(message.body()?)
+            .delay_seconds(seconds as i32)
+            .send()
+            .await?;
+        Ok(())
+    }
+
     /// Sends many messages, ten to a call.
     ///
     /// # Errors
@@ -232,21 +263,21 @@ mod tests {
 
     use super::*;
     use crate::host::{Host, Timestamp};
-    use crate::task::{Request, Terms, Uniqueness};
+    use crate::order::Order;
+    use crate::task::{Terms, Uniqueness};
 
     fn task(user: &str) -> Task {
         let terms = Terms {
             chunk_items: 1,
             lease: Duration::ZERO,
+            lifetime: Duration::from_secs(7 * 86_400),
             retention: Duration::ZERO,
             uniqueness: Uniqueness::User,
         };
         let host = Host::new(Timestamp::default, || 0);
         let user = UserId::from_claim(user).unwrap();
-        let request = Request {
-            number_of_items: 25,
-        };
-        Task::new(&host, user, request, &terms)
+        let order = Order::numbered("tuned-long-running-task", 25);
+        Task::new(&host, user, &order, &terms)
     }
 
     /// A message for each chunk.

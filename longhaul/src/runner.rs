@@ -36,7 +36,7 @@ const START_PAUSE: Duration = Duration::from_secs(5);
 const START_PAUSE_MAX: Duration = Duration::from_secs(60);
 
 /// The jobs that a worker can do.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub struct Runners {
     jobs: Arc<BTreeMap<&'static str, Arc<dyn AnyJob>>>,
 }
@@ -50,6 +50,14 @@ impl Runners {
         Self {
             jobs: Arc::new(named.collect()),
         }
+    }
+
+    /// These and this one, which is started already.
+    #[must_use]
+    pub fn with<J: Process>(mut self, job: J, executor: &Executor) -> Self {
+        let runner = Runner::started(job, executor.clone());
+        Arc::make_mut(&mut self.jobs).insert(J::NAME, Arc::new(runner));
+        self
     }
 
     /// The job that did what is stored under this name and version; `None` when this worker is older than the task.
@@ -88,8 +96,8 @@ pub trait AnyJob: Send + Sync {
     /// Its [`VERSION`](crate::Job::VERSION).
     fn version(&self) -> u32;
 
-    /// How many items of it are worth starting at once; `None` if it does not care.
-    fn items_in_flight(&self) -> Option<usize>;
+    /// How many items of it are worth starting at once, where it is `usual` otherwise.
+    fn items_in_flight(&self, usual: usize) -> usize;
 
     /// Its share in a task, with the task's stored shared value.
     fn batch(self: Arc<Self>, shared: Option<&RawValue>) -> Arc<dyn AnyBatch>;
@@ -235,9 +243,13 @@ impl<J: Process> AnyJob for Runner<J> {
         J::VERSION
     }
 
-    fn items_in_flight(&self) -> Option<usize> {
-        let threads = J::BLOCKING.then_some(BLOCKING_ITEMS_MAX);
-        J::ITEMS_IN_FLIGHT.or(threads).map(usize::from)
+    fn items_in_flight(&self, usual: usize) -> usize {
+        let wanted = J::ITEMS_IN_FLIGHT.map_or(usual, usize::from);
+        if J::BLOCKING {
+            wanted.min(BLOCKING_ITEMS_MAX.into())
+        } else {
+            wanted
+        }
     }
 
     fn batch(self: Arc<Self>, shared: Option<&RawValue>) -> Arc<dyn AnyBatch> {

@@ -9,10 +9,14 @@
 //!
 //! | item | `pk` | `sk` | holds |
 //! |---|---|---|---|
-//! | lock | `USER#<sub>` | `LOCK`, or `LOCK#<request digest>` | `task_id` of the open task |
+//! | lock | `USER#<sub>` | `LOCK`, or `LOCK#` and the job or the request's digest | `task_id` of the open task |
 //! | task | `USER#<sub>` | `TASK#<task id>` | [`Task`], field by field; while open also `open_shard`, `check_at` |
 //! | key | `USER#<sub>` | `KEY#<digest>` | `task_id`, `digest` of the request, `expires_at` |
-//! | item | `TASK#<task id>` | `ITEM#<index>` | [`ItemRow`], `expires_at` |
+//! | shared | `TASK#<task id>` | `SHARED` | what all items need: `shared`, JSON; `expires_at` |
+//! | inputs | `TASK#<task id>#<chunk>` | `INPUT#<position>` | the inputs up to this position: `inputs`, a list of JSON; `expires_at` |
+//! | item | `TASK#<task id>#<chunk>` | `ITEM#<position>` | [`ItemRow`], `expires_at` |
+//!
+//! What belongs to items has a partition for each chunk: a task is not held up by what one partition can take.
 //!
 //! The sparse index `open-tasks` (`open_shard`, `check_at`) lists the open tasks by when the sweeper
 //! should look at them. Progress writes leave both attributes alone, but for the first one after a
@@ -21,6 +25,7 @@
 //! In expressions `#name` stands for the attribute `name`: many of the names are reserved words.
 
 mod error;
+mod inputs;
 mod write;
 
 use std::time::Duration;
@@ -37,7 +42,9 @@ use crate::forecast::Reckoning;
 use crate::host::{Host, Timestamp, milliseconds};
 use crate::listing::{ItemCursor, Listing};
 use crate::queue::Message;
-use crate::task::{IdempotencyKey, Outcome, RequestDigest, Status, Task, TaskId, UserId};
+use crate::task::{
+    IdempotencyKey, Outcome, RequestDigest, Status, Task, TaskId, UserId, job_of_old,
+};
 
 pub use error::StoreError;
 #[cfg(feature = "drop-guards")]
@@ -55,8 +62,11 @@ pub const OPEN_SHARDS: u32 = 8;
 /// How many statements one `BatchExecuteStatement` takes (Amazon `DynamoDB` quotas).
 const STATEMENTS_MAX: usize = 25;
 
-/// How many pages of 1 MB a listing of items reads at most, so that its answer stays below what a
-/// function may return, 6 MB (AWS Lambda quotas), and within the time it has.
+/// How many pages of 1 MB a listing of one job's tasks reads at most.
+const TASK_PAGES_MAX: usize = 4;
+
+/// How many pages of 1 MB a listing of items reads at most, beside those that are smaller because their chunk is: so
+/// that its answer stays below what a function may return, 6 MB (AWS Lambda quotas), and within the time it has.
 const ITEM_PAGES_MAX: usize = 4;
 
 /// What a submit saw of the lock when it last looked, and now bets on.
@@ -150,12 +160,13 @@ pub struct Step {
 pub struct ItemRow {
     /// Which item.
     pub index: ItemIndex,
-    /// What processing it yielded, or its bare name when it failed.
+    /// What it is called.
     pub name: String,
-    /// What processing it yielded; empty when it failed.
-    pub description: String,
     /// Done or failed.
     pub outcome: ItemOutcome,
+    /// What it yielded, as JSON, if it is done.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub output: Option<String>,
     /// Why it failed, in a sentence.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
@@ -200,6 +211,18 @@ struct LockRow {
 struct KeyRow {
     task_id: TaskId,
     digest: RequestDigest,
+    expires_at: u64,
+}
+
+impl KeyRow {
+    /// What a submit of `task` comes to under this key.
+    fn replayed(self, task: &Task) -> Submission {
+        if self.digest == task.digest {
+            Submission::Replayed(self.task_id)
+        } else {
+            Submission::KeyReused
+        }
+    }
 }
 
 #[derive(Deserialize)]
@@ -270,7 +293,7 @@ impl Store {
         let mut actions = vec![lock?, self.put(row, &[new], vec![])?];
 
         if let Some(key) = key {
-            let mut row = address(&(user_pk(&task.user), format!("KEY#{}", key.digest())));
+            let mut row = address(&key_key(&task.user, key));
             row.insert("task_id".into(), text(task.task_id));
             row.insert("digest".into(), text(task.digest.as_str()));
             let expires_at = now.after(IdempotencyKey::REMEMBERED).seconds();
@@ -301,11 +324,7 @@ impl Store {
         // Then the key speaks: a repeated submit gets its first answer, whoever holds the lock now.
         if let (Some(_), Some(Verdict::Refused(Some(row)))) = (key, verdicts.get(2)) {
             let stored: KeyRow = serde_dynamo::from_item(row.clone())?;
-            return Ok(if stored.digest == task.digest {
-                Submission::Replayed(stored.task_id)
-            } else {
-                Submission::KeyReused
-            });
+            return Ok(stored.replayed(task));
         }
         if let Some(Verdict::Refused(Some(row))) = verdicts.first() {
             let stored: LockRow = serde_dynamo::from_item(row.clone())?;
@@ -385,21 +404,16 @@ impl Store {
     /// [`StoreError`]; some of the rows may be stored.
     pub async fn record_items(
         &self,
-        task_id: TaskId,
+        task: &Task,
         items: &[ItemRow],
-        retention: Duration,
     ) -> Result<Vec<ItemRow>, StoreError> {
-        let expires_at = self.host.now().after(retention);
         let mut recorded = Vec::with_capacity(items.len());
         for batch in items.chunks(STATEMENTS_MAX) {
             let mut pending: Vec<&ItemRow> = batch.iter().collect();
             let mut attempt = 0;
             while !pending.is_empty() {
                 let mut refusal = None;
-                let mut answers = self
-                    .insert(task_id, &pending, expires_at)
-                    .await?
-                    .into_iter();
+                let mut answers = self.insert(task, &pending).await?.into_iter();
                 let mut refused = Vec::new();
                 for item in pending {
                     match answers.next() {
@@ -428,17 +442,17 @@ impl Store {
     /// One batch of inserts. For each: stored (`None`), stored before as this row, or refused.
     async fn insert(
         &self,
-        task_id: TaskId,
+        task: &Task,
         items: &[&ItemRow],
-        expires_at: Timestamp,
     ) -> Result<Vec<Result<Option<ItemRow>, StoreError>>, StoreError> {
         // PartiQL, because its INSERT is conditional by itself and comes in batches: 25 conditional
         // writes for the price of a call, where `BatchWriteItem` cannot have conditions and a
         // transaction costs twice the capacity.
+        let expires_at = self.expiry_of_items(task);
         let mut statements = Vec::with_capacity(items.len());
         for item in items {
             let mut row: Row = serde_dynamo::to_item(item)?;
-            row.extend(address(&item_key(task_id, item.index)));
+            row.extend(address(&item_key(task, item.index)));
             row.insert("expires_at".into(), number(expires_at.seconds()));
             let (fields, values): (Vec<_>, Vec<_>) = row.into_iter().unzip();
             let fields: Vec<_> = fields.iter().map(|name| format!("'{name}': ?")).collect();
@@ -479,7 +493,7 @@ impl Store {
                     | BatchStatementErrorCodeEnum::ConditionalCheckFailed,
                 ) => match error.item() {
                     Some(row) => serde_dynamo::from_item(row.clone()).map_err(Into::into),
-                    None => self.item(task_id, item.index).await,
+                    None => self.item(task, item.index).await,
                 },
                 Some(BatchStatementErrorCodeEnum::TransactionConflict) => {
                     Err(StoreError::Conflict(cause.into()))
@@ -498,10 +512,18 @@ impl Store {
         Ok(results)
     }
 
-    async fn item(&self, task_id: TaskId, index: ItemIndex) -> Result<Option<ItemRow>, StoreError> {
-        let key = item_key(task_id, index);
-        let row = self.get(key).await?;
+    async fn item(&self, task: &Task, index: ItemIndex) -> Result<Option<ItemRow>, StoreError> {
+        let row = self.get(item_key(task, index)).await?;
         Ok(row.map(serde_dynamo::from_item).transpose()?)
+    }
+
+    /// When what is stored of a task's items goes: when the task itself would, had it taken all the time it has. So it
+    /// is there as long as anything needs it.
+    fn expiry_of_items(&self, task: &Task) -> Timestamp {
+        let retention = Duration::from_secs(task.retention_seconds);
+        task.ends_by
+            .unwrap_or_else(|| self.host.now())
+            .after(retention)
     }
 
     /// Moves a chunk's cursor, if the task is at work, the chunk is still this owner's and the
@@ -842,9 +864,11 @@ impl Store {
         Ok(row.map(serde_dynamo::from_item).transpose()?)
     }
 
-    /// The user's tasks, newest first, from after `after` on.
+    /// The user's tasks, of this job or of any, newest first, from after `after` on.
     ///
-    /// One more is read than is asked for: that there are more is known only once one of them is seen.
+    /// One more is read than is asked for: that there are more is known only once one of them is seen. Of one job's
+    /// tasks a page may be short, or even empty, and still not be the last: no more than 4 (`TASK_PAGES_MAX`) of the
+    /// table's pages are read for it.
     ///
     /// # Errors
     ///
@@ -852,26 +876,46 @@ impl Store {
     pub async fn tasks(
         &self,
         user: &UserId,
+        job: Option<&str>,
         limit: usize,
         after: Option<TaskId>,
     ) -> Result<Page<Task, TaskId>, StoreError> {
+        let condition = "#pk = :pk AND begins_with(#sk, :prefix)";
+        // Tasks that were stored before there were jobs do not say of which they are.
+        let filter = job.map(|job| match job == job_of_old() {
+            true => "(#job = :job OR attribute_not_exists(#job))",
+            false => "#job = :job",
+        });
+        let (_, names, values) = expressions(
+            &format!("{condition} {}", filter.unwrap_or_default()),
+            vec![
+                (":pk", text(user_pk(user))),
+                (":prefix", text("TASK#")),
+                (":job", text(job.unwrap_or_default())),
+            ],
+        );
         let mut entries: Vec<Task> = Vec::new();
         let mut start = after.map(|task_id| address(&task_key(user, task_id)));
+        let mut pages = 0;
         while entries.len() <= limit {
-            let (condition, names, values) = expressions(
-                "#pk = :pk AND begins_with(#sk, :prefix)",
-                vec![(":pk", text(user_pk(user))), (":prefix", text("TASK#"))],
-            );
+            if filter.is_some() && pages == TASK_PAGES_MAX {
+                let read_to: KeyOfTask = serde_dynamo::from_item(start.unwrap_or_default())?;
+                let next = read_to.parse().map(|(_, task_id)| task_id);
+                return Ok(Page { entries, next });
+            }
+            pages += 1;
             let answer = self
                 .client
                 .query()
                 .table_name(&self.table)
                 .key_condition_expression(condition)
-                .set_expression_attribute_names(names)
-                .set_expression_attribute_values(values)
+                .set_filter_expression(filter.map(Into::into))
+                .set_expression_attribute_names(names.clone())
+                .set_expression_attribute_values(values.clone())
                 .scan_index_forward(false)
                 .consistent_read(true)
-                .limit(at_most(limit + 1 - entries.len()))
+                // A filter applies after the limit: with one, read whole pages of 1 MB.
+                .set_limit(filter.is_none().then(|| at_most(limit + 1 - entries.len())))
                 .set_exclusive_start_key(start)
                 .send()
                 .await?;
@@ -894,9 +938,9 @@ impl Store {
 
     /// The settled items of a task in order, from the cursor on, of one outcome or of any.
     ///
-    /// Reads no more than 4 (`ITEM_PAGES_MAX`) of the table's pages, and nothing where the task knows that there is
-    /// nothing. So a page of this listing may be short, or even empty, and still not be the last; but what it says of
-    /// where to go on leads to something.
+    /// Reads no more than 4 (`ITEM_PAGES_MAX`) of the table's whole pages, and no chunk of which the task knows that it
+    /// has nothing to list. So a page of this listing may be short, or even empty, and still not be the last; but what
+    /// it says of where to go on leads to something.
     ///
     /// # Errors
     ///
@@ -909,13 +953,12 @@ impl Store {
     ) -> Result<Page<ItemRow, ItemCursor>, StoreError> {
         let mut entries: Vec<ItemRow> = Vec::new();
         let mut next = listing.go_on(from);
-        for _ in 0..ITEM_PAGES_MAX {
-            let Some(cursor) = next.filter(|_| entries.len() < limit) else {
-                break;
-            };
+        let mut pages = 0;
+        while let Some(cursor) = next.filter(|_| entries.len() < limit && pages < ITEM_PAGES_MAX) {
             let (rows, mut read_to) = self
                 .items_of(listing, cursor, limit - entries.len())
                 .await?;
+            pages += usize::from(read_to.is_some());
             // A row that no cursor has passed is not counted yet, or never will be: its worker lost the chunk.
             let mut rows = rows
                 .into_iter()
@@ -924,12 +967,14 @@ impl Store {
             if rows.next().is_some() {
                 read_to = entries.last().map(|item| item.index);
             }
-            next = read_to.and_then(|last| listing.behind(from, &entries, last));
+            // The whole chunk, if nothing else is said.
+            let last = read_to.unwrap_or(listing.rest(cursor).end.saturating_sub(1));
+            next = listing.behind(from, &entries, last);
         }
         Ok(Page { entries, next })
     }
 
-    /// The rows of one of the table's pages, and as far as it goes; `None` for all that there are.
+    /// The rows of one chunk on one of the table's pages, and as far as it goes; `None` for all that there are.
     async fn items_of(
         &self,
         listing: &Listing<'_>,
@@ -940,8 +985,8 @@ impl Store {
         let rest = listing.rest(cursor);
         let (condition, ..) = expressions("#pk = :pk AND #sk BETWEEN :first AND :last", vec![]);
         let filter = outcome.map(|_| "#outcome = :outcome");
-        let (pk, first) = item_key(task.task_id, rest.start);
-        let (_, last) = item_key(task.task_id, rest.end.saturating_sub(1));
+        let (pk, first) = item_key(task, rest.start);
+        let (_, last) = item_key(task, rest.end.saturating_sub(1));
         let (_, names, values) = expressions(
             &format!("{condition} {}", filter.unwrap_or_default()),
             vec![
@@ -1017,9 +1062,19 @@ fn task_key(user: &UserId, task_id: TaskId) -> Key {
     (user_pk(user), format!("TASK#{task_id}"))
 }
 
-fn item_key(task_id: TaskId, index: ItemIndex) -> Key {
+fn key_key(user: &UserId, key: &IdempotencyKey) -> Key {
+    (user_pk(user), format!("KEY#{}", key.digest()))
+}
+
+/// Where everything is that belongs to the items of a chunk.
+fn part_pk(task_id: TaskId, chunk: ChunkIndex) -> String {
+    format!("TASK#{task_id}#{chunk}")
+}
+
+fn item_key(task: &Task, index: ItemIndex) -> Key {
+    let chunk = task.plan().chunk_of(index);
     // Padded, so that the order of the keys is the order of the items.
-    (format!("TASK#{task_id}"), format!("ITEM#{index:012}"))
+    (part_pk(task.task_id, chunk), format!("ITEM#{index:012}"))
 }
 
 /// A limit as the calls take it.

@@ -4,24 +4,26 @@
 //! makes the task durable; from there on the answer is 200, whatever becomes of the message: a task
 //! whose message was not sent is found and dispatched by the sweeper.
 
-pub mod request;
-
-use crate::host::Host;
-use crate::serve::serve;
-use crate::{aws, exit};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use crate::api::{self, ANSWER_SECONDS_MAX, ApiError};
-use crate::config::{ConfigError, Environment};
-use crate::queue::{Message, Queue};
-use crate::store::{SeenLock, Store, StoreError, Submission};
-use crate::task::{IdempotencyKey, Task, TaskId, Terms};
-use crate::telemetry;
 use http::{StatusCode, header};
 use lambda_http::{Body, Request, Response};
 use serde_json::json;
 use tokio::time::{Instant, timeout_at};
+
+use crate::api::{self, ANSWER_SECONDS_MAX, ApiError};
+use crate::config::{ConfigError, Environment};
+use crate::host::Host;
+use crate::items::Limits;
+use crate::list::JobList;
+use crate::order::Order;
+use crate::queue::{Message, Queue};
+use crate::request::{BadRequest, read_for};
+use crate::serve::serve;
+use crate::store::{SeenLock, Store, StoreError, Submission};
+use crate::task::{IdempotencyKey, Task, TaskId, Terms};
+use crate::{aws, exit, telemetry};
 
 /// How often a submit looks at the lock again because it moved between looking and writing.
 const ROUNDS_MAX: usize = 4;
@@ -30,16 +32,19 @@ const ROUNDS_MAX: usize = 4;
 /// to answer that it is accepted.
 const SEND_SECONDS_MAX: Duration = ANSWER_SECONDS_MAX.saturating_sub(Duration::from_secs(1));
 
-/// The function's process.
+/// How long after its arrival a submit may still begin to accept, so that there is time to do so.
+const STORE_INPUTS_SECONDS_MAX: Duration = Duration::from_secs(6);
+
+/// The function's process, which accepts tasks of these jobs.
 #[must_use]
-pub fn run() -> ExitCode {
+pub fn run<Jobs: JobList>() -> ExitCode {
     exit::run(async {
         let config = Config::from_env()?;
         let aws = aws::config().await?;
         let dynamodb = aws_sdk_dynamodb::Client::new(&aws);
         let store = Store::new(dynamodb, config.table_name, Host::system());
         let queue = Queue::new(aws_sdk_sqs::Client::new(&aws), config.queue_url);
-        let function = &Submit::new(store, queue, config.items_max, config.terms);
+        let function = &Submit::new::<Jobs>(store, queue, config.limits, config.terms);
         serve(|request| async move { function.handle(&request).await }).await
     })
 }
@@ -51,8 +56,8 @@ pub struct Config {
     pub table_name: String,
     /// The queue's address.
     pub queue_url: String,
-    /// The largest task that is accepted, in items.
-    pub items_max: u64,
+    /// What tasks are accepted.
+    pub limits: Limits,
     /// The terms of every new task.
     pub terms: Terms,
 }
@@ -72,10 +77,11 @@ impl Config {
         Self {
             table_name: environment.text("TABLE_NAME"),
             queue_url: environment.text("QUEUE_URL"),
-            items_max: environment.number("MAX_ITEMS", 1..=1_000_000_000),
+            limits: Limits::new(environment.number("MAX_ITEMS", 1..=1_000_000_000)),
             terms: Terms {
                 chunk_items: environment.number("CHUNK_ITEMS", 1..=1_000_000),
                 lease: environment.seconds("LEASE_SECONDS", 1.0..=3600.0),
+                lifetime: environment.days("MAX_TASK_DAYS", 1..=365),
                 retention: environment.days("RETENTION_DAYS", 1..=3650),
                 uniqueness: environment.uniqueness("UNIQUENESS"),
             },
@@ -88,19 +94,24 @@ impl Config {
 pub struct Submit {
     store: Store,
     queue: Queue,
-    items_max: u64,
+    limits: Limits,
     terms: Terms,
+    read: Read,
 }
+
+/// Reads a request of the job of this name; `None` if there is none. All that the function knows of jobs.
+type Read = fn(&str, &str, &[u8], &Limits) -> Option<Result<Order, BadRequest>>;
 
 impl Submit {
     /// The function with what it needs.
     #[must_use]
-    pub fn new(store: Store, queue: Queue, items_max: u64, terms: Terms) -> Self {
+    pub fn new<Jobs: JobList>(store: Store, queue: Queue, limits: Limits, terms: Terms) -> Self {
         Self {
             store,
             queue,
-            items_max,
+            limits,
             terms,
+            read: read_for::<Jobs>,
         }
     }
 
@@ -110,15 +121,16 @@ impl Submit {
     }
 
     async fn submit(&self, request: &Request) -> Result<Response<Body>, ApiError> {
-        let send_by = Instant::now() + SEND_SECONDS_MAX;
+        let began = Instant::now();
         let user = api::user(request)?;
-        let key = request::idempotency_key(request)?;
-        let wanted = request::parse(request, self.items_max)?;
-        let task = Task::new(self.store.host(), user, wanted, &self.terms);
+        let key = idempotency_key(request)?;
+        let order = self.order(request)?;
+        let task = Task::new(self.store.host(), user, &order, &self.terms);
 
-        match self.store_task(&task, key.as_ref()).await? {
+        let store_by = began + STORE_INPUTS_SECONDS_MAX;
+        match self.decide(&task, &order, key.as_ref(), store_by).await? {
             Decision::Accepted => {
-                self.dispatch(&task, send_by).await;
+                self.dispatch(&task, began + SEND_SECONDS_MAX).await;
                 Ok(self.accepted(request, &task))
             }
             Decision::Replayed(task_id) => {
@@ -133,6 +145,46 @@ impl Submit {
             Decision::KeyReused => Err(ApiError::KeyReused),
             Decision::Busy(holder) => Ok(self.busy(request, &holder)),
         }
+    }
+
+    /// What the client asks for.
+    fn order(&self, request: &Request) -> Result<Order, ApiError> {
+        let media_type = request.headers().get(header::CONTENT_TYPE);
+        let media_type = media_type.map_or("", |value| value.to_str().unwrap_or_default());
+        let job = api::job(request);
+        let order = (self.read)(job, media_type, request.body(), &self.limits);
+        Ok(order.ok_or(ApiError::NoSuchJob)??)
+    }
+
+    /// Stores the task, if it may be: what its items need first, so that nobody sees a task without it.
+    async fn decide(
+        &self,
+        task: &Task,
+        order: &Order,
+        key: Option<&IdempotencyKey>,
+        store_by: Instant,
+    ) -> Result<Decision, StoreError> {
+        if task.has_inputs || task.has_shared {
+            // Who is refused is refused before megabytes are written for nothing.
+            match self.store.look_before(task, key).await? {
+                Some(Submission::Replayed(task_id)) => return Ok(Decision::Replayed(task_id)),
+                Some(Submission::KeyReused) => return Ok(Decision::KeyReused),
+                Some(Submission::Busy(holder_id)) => {
+                    let holder = self.store.task(&task.user, holder_id).await?;
+                    if let Some(holder) = holder.filter(|holder| self.is_active(holder)) {
+                        return Ok(Decision::Busy(holder));
+                    }
+                }
+                Some(Submission::Accepted | Submission::Raced) | None => {}
+            }
+            let stored = timeout_at(store_by, self.store.put_inputs(task, order)).await;
+            stored.map_err(|late| StoreError::Unavailable(late.into()))??;
+        }
+        self.store_task(task, key).await
+    }
+
+    fn is_active(&self, task: &Task) -> bool {
+        task.status.is_open() && !task.is_abandoned(self.store.host().now())
     }
 
     /// Stores the task, taking over a lock that nobody alive holds.
@@ -205,11 +257,26 @@ impl Submit {
         request: &Request,
         mut response: Response<Body>,
     ) -> Response<Body> {
-        let location = api::location(request, task.task_id);
+        let location = api::location(request, task);
         api::set(&mut response, header::LOCATION, &location);
         api::set_retry_after(&mut response, task, self.store.host().now());
         response
     }
+}
+
+/// Reads the `Idempotency-Key` header, if there is one.
+fn idempotency_key(request: &Request) -> Result<Option<IdempotencyKey>, ApiError> {
+    let Some(value) = request.headers().get("idempotency-key") else {
+        return Ok(None);
+    };
+    let key = IdempotencyKey::from_header(value.as_bytes());
+    let key = key.ok_or_else(|| {
+        ApiError::Malformed(format!(
+            "Idempotency-Key must be 1 to {} visible ASCII characters.",
+            IdempotencyKey::LENGTH_MAX
+        ))
+    })?;
+    Ok(Some(key))
 }
 
 /// What becomes of a submit.

@@ -241,6 +241,15 @@ impl Sweeper {
         Ok(match task.diagnose(now, lease, dispatches_max) {
             Diagnosis::Closed => true,
             Diagnosis::Alive(until) => self.store.look_again(task, until).await?,
+            // Time alone says so, and no worker that moves the task meanwhile can change it.
+            Diagnosis::Overdue(outcome) => {
+                let ended = self.store.finish(task, &outcome).await?;
+                if ended {
+                    tracing::error!(%task_id, "ended a task that was not done in the time it has");
+                    swept.ended += 1;
+                }
+                ended
+            }
             Diagnosis::Complete(outcome) => {
                 let ended = self.store.finish(task, &outcome).await?;
                 if ended {

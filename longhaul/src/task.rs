@@ -24,6 +24,7 @@ use uuid::Uuid;
 use crate::chunk::{Chunk, ChunkIndex, ItemIndex, Owner, Plan};
 use crate::forecast::Forecast;
 use crate::host::{Host, Timestamp};
+use crate::order::Order;
 
 /// How long after its lease ran out a task may be taken over by a new one of the same user. It is
 /// twice the sweeper's interval: the sweeper gets its chance to revive the task first, also when one of its runs
@@ -111,30 +112,19 @@ impl fmt::Debug for TaskId {
 #[error("not a task id")]
 pub struct MalformedTaskId;
 
-/// What a client asked for, validated.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Request {
-    /// How many items to process, at least 1.
-    pub number_of_items: u64,
-}
-
-impl Request {
-    /// Stands for the request wherever two have to be compared: equal requests have equal digests.
-    #[must_use]
-    pub fn digest(&self) -> RequestDigest {
-        RequestDigest(hex_of_sha256(&format!(
-            "number_of_items={}",
-            self.number_of_items
-        )))
-    }
-}
-
-/// A digest of the canonical form of a [`Request`].
+/// Stands for a request wherever two have to be compared: requests for the same items of the same job have equal
+/// digests.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct RequestDigest(String);
 
 impl RequestDigest {
+    /// The digest of a request whose canonical form is this text.
+    #[must_use]
+    pub fn of(canonical: &str) -> Self {
+        Self(hex_of_sha256(canonical))
+    }
+
     /// The digest in hexadecimal.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -292,6 +282,18 @@ pub struct Task {
     pub task_id: TaskId,
     /// Whose task it is.
     pub user: UserId,
+    /// The job that it is a run of, by name.
+    #[serde(default = "job_of_old")]
+    pub job: String,
+    /// The version of the job in which inputs and shared value are stored.
+    #[serde(default = "version_of_old")]
+    pub job_version: u32,
+    /// Whether its items have inputs, which are stored in rows of their own.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub has_inputs: bool,
+    /// Whether its items share a value, which is stored in a row of its own.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub has_shared: bool,
     /// Its state.
     pub status: Status,
     /// How many items it has.
@@ -310,6 +312,10 @@ pub struct Task {
     pub dispatched_at: Option<Timestamp>,
     /// When it was accepted.
     pub created_at: Timestamp,
+    /// When it is given up if it is still not done. What is stored of its items is kept beyond that for as long as the
+    /// task itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ends_by: Option<Timestamp>,
     /// When a worker first claimed a part of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub started_at: Option<Timestamp>,
@@ -326,11 +332,21 @@ pub struct Task {
     pub digest: RequestDigest,
     /// The sort key of the lock that it holds while it is open.
     pub lock: String,
-    /// For how many seconds the task is kept after its end, and an item after it was recorded.
+    /// For how many seconds the task is kept after its end.
     pub retention_seconds: u64,
     /// Grows with every write: "exactly what was seen" is a comparison of this one number, and so
     /// is "anything new?" of a client that polls.
     pub version: u64,
+}
+
+/// Tasks that were stored before there were jobs are of this one…
+pub(crate) fn job_of_old() -> String {
+    "tuned-long-running-task".into()
+}
+
+/// …in this version.
+pub(crate) fn version_of_old() -> u32 {
+    1
 }
 
 /// What a user may have one of at a time.
@@ -338,17 +354,20 @@ pub struct Task {
 pub enum Uniqueness {
     /// One open task.
     User,
+    /// One open task of each job.
+    Job,
     /// One open task for each different request.
     Request,
 }
 
 impl Uniqueness {
-    /// The sort key of the lock that a task for `request` holds.
+    /// The sort key of the lock that a task for `order` holds.
     #[must_use]
-    pub fn lock(self, request: &Request) -> String {
+    pub fn lock(self, order: &Order) -> String {
         match self {
             Self::User => "LOCK".into(),
-            Self::Request => format!("LOCK#{}", request.digest().as_str()),
+            Self::Job => format!("LOCK#{}", order.job),
+            Self::Request => format!("LOCK#{}", order.digest.as_str()),
         }
     }
 }
@@ -361,7 +380,9 @@ pub struct Terms {
     pub chunk_items: u64,
     /// Within what time a worker should have begun.
     pub lease: Duration,
-    /// How long the task is kept after its end, and an item after it was recorded.
+    /// Within what time it must be done.
+    pub lifetime: Duration,
+    /// How long the task is kept after its end.
     pub retention: Duration,
     /// What a user may have one of at a time.
     pub uniqueness: Uniqueness,
@@ -374,6 +395,8 @@ pub enum Diagnosis {
     Closed,
     /// All its work is done, but whoever did the last of it did not live to say so.
     Complete(Outcome),
+    /// It has not been done in the time that a task has.
+    Overdue(Outcome),
     /// Somebody is at work, or ought to be soon. Look again at the given time.
     Alive(Timestamp),
     /// These chunks have lost their worker, or the message that should bring one.
@@ -385,26 +408,31 @@ pub enum Diagnosis {
 impl Task {
     /// A task that is accepted now.
     #[must_use]
-    pub fn new(host: &Host, user: UserId, request: Request, terms: &Terms) -> Self {
+    pub fn new(host: &Host, user: UserId, order: &Order, terms: &Terms) -> Self {
         let now = host.now();
-        let plan = Plan::new(request.number_of_items, terms.chunk_items);
+        let plan = Plan::new(order.number_of_items, terms.chunk_items);
         Self {
             task_id: TaskId::new(host),
             user,
+            job: order.job.into(),
+            job_version: order.version,
+            has_inputs: !order.inputs.is_empty(),
+            has_shared: order.shared.is_some(),
             status: Status::Queued,
-            number_of_items: request.number_of_items,
+            number_of_items: order.number_of_items,
             chunk_items: plan.chunk_items(),
             chunks: vec![Chunk::default(); plan.chunks()],
             lease_until: now.after(terms.lease),
             dispatches: 0,
             dispatched_at: None,
             created_at: now,
+            ends_by: Some(now.after(terms.lifetime)),
             started_at: None,
             finished_at: None,
             forecast: None,
             error: None,
-            lock: terms.uniqueness.lock(&request),
-            digest: request.digest(),
+            lock: terms.uniqueness.lock(order),
+            digest: order.digest.clone(),
             retention_seconds: terms.retention.as_secs(),
             version: 0,
         }
@@ -504,6 +532,9 @@ impl Task {
         if let Some(outcome) = self.outcome() {
             return Diagnosis::Complete(outcome);
         }
+        if self.ends_by.is_some_and(|ends_by| ends_by < now) {
+            return Diagnosis::Overdue(Outcome::failed("It was not done in time."));
+        }
         let stalled: Vec<_> = self
             .claimable_chunks(now)
             .into_iter()
@@ -587,11 +618,17 @@ mod tests {
         let terms = Terms {
             chunk_items: 100,
             lease: LEASE,
+            lifetime: Duration::from_secs(7 * 86_400),
             retention: Duration::from_secs(86_400),
             uniqueness: Uniqueness::User,
         };
         let user = UserId::from_claim("user").unwrap();
-        Task::new(&host(), user, Request { number_of_items }, &terms)
+        Task::new(
+            &host(),
+            user,
+            &Order::numbered("tuned-long-running-task", number_of_items),
+            &terms,
+        )
     }
 
     fn at_work(number_of_items: u64, cursors: &[u64]) -> Task {

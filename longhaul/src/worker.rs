@@ -18,36 +18,37 @@
 //! The sweeper cannot tell a lost message from one in a long queue, so there are copies. Each is for one turn of its
 //! chunk; once the chunk has had that turn, the others find that it is over.
 
-pub mod item;
 mod meter;
 mod slice;
 
-use crate::host::Host;
-use crate::{aws, exit};
-use lambda_runtime::{Error, LambdaEvent, service_fn};
 use std::collections::HashMap;
-use std::fmt;
-use std::future::Future;
-use std::pin::Pin;
-use std::process::ExitCode;
+use std::process::{self, ExitCode};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use crate::chunk::{ChunkIndex, Owner};
-use crate::config::{ConfigError, Environment};
-use crate::host::Timestamp;
-use crate::queue::{MalformedMessage, Message, Queue, QueueError};
-use crate::store::{Claim, Store, StoreError};
-use crate::task::{ATTEMPTS_MAX, Outcome, Task};
-use crate::telemetry;
 use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
+use lambda_runtime::layers::TracingLayer;
+use lambda_runtime::tower::layer::layer_fn;
+use lambda_runtime::tower::util::MapResponse;
+use lambda_runtime::{Error, LambdaEvent, Runtime, service_fn};
 use tokio::sync::RwLock;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tracing::Instrument;
 
-use self::item::{Item, ItemError, Processed};
 use self::slice::{End, Slice};
+use crate::chunk::{ChunkIndex, Owner};
+use crate::config::{ConfigError, Environment};
+use crate::executor::Executor;
+use crate::host::{Host, Timestamp};
+use crate::list::ProcessList;
+use crate::queue::{MalformedMessage, Message, Queue, QueueError};
+use crate::runner::{AnyJob, Runners};
+use crate::setup::Setup;
+use crate::store::{Claim, Store, StoreError};
+use crate::task::{ATTEMPTS_MAX, Outcome, Task};
+use crate::{aws, exit, telemetry};
 
 /// How often a task's work may be handed on from message to message: at a slice of 60 s, 69 days of
 /// one chunk. Lambda's own recursion detection is off for this function, so this is the brake.
@@ -56,25 +57,43 @@ pub const HOPS_MAX: u32 = 100_000;
 /// How often a message that goes alone is passed on before it goes first.
 const PASSED_ON_MAX: u32 = 3;
 
-/// The function's process.
+/// How long a message for a job that this worker does not know is held back.
+const UNKNOWN_JOB_WAIT: Duration = Duration::from_secs(60);
+
+/// How long an invocation waits for items that nobody waits for any more. Those that can be stopped stop at once.
+const ITEMS_GONE_WITHIN: Duration = Duration::from_secs(1);
+
+/// The function's process, which can do these jobs.
 #[must_use]
-pub fn run() -> ExitCode {
+pub fn run<Jobs: ProcessList>() -> ExitCode {
     exit::run(async {
         let config = Config::from_env()?;
         let aws = aws::config().await?;
         let dynamodb = aws_sdk_dynamodb::Client::new(&aws);
         let store = Store::new(dynamodb, config.table_name, Host::system());
         let queue = Queue::new(aws_sdk_sqs::Client::new(&aws), config.queue_url);
-        let settings = Arc::new(config.items);
-        let process: Process = Arc::new(move |item| {
-            let settings = Arc::clone(&settings);
-            Box::pin(async move { item::process_item(item, &settings).await })
+        let executor = &Executor::apart()?;
+        let runners = Runners::new::<Jobs>(&Setup::of_process(aws), executor);
+        let worker = &Worker::new(store, queue, config.pace, runners);
+        let is_stuck = &AtomicBool::new(false);
+        let handler = service_fn(|event: LambdaEvent<SqsEvent>| async move {
+            let response = worker.handle(event.payload, config.timeout).await;
+            if let Err(stuck) = executor.empty(ITEMS_GONE_WITHIN).await {
+                tracing::error!(%stuck, "the process ends, for frozen with them it would wake up in the middle of what they do");
+                is_stuck.store(true, Ordering::Relaxed);
+            }
+            Ok::<_, Error>(response)
         });
-        let worker = &Worker::new(store, queue, config.pace, process);
-        lambda_runtime::run(service_fn(|event: LambdaEvent<SqsEvent>| async move {
-            Ok::<_, Error>(worker.handle(event.payload, config.timeout).await)
-        }))
-        .await
+        // What is layered around the handler is done when its response has been sent.
+        let end_if_stuck = layer_fn(|service| {
+            MapResponse::new(service, |()| {
+                if is_stuck.load(Ordering::Relaxed) {
+                    process::exit(1);
+                }
+            })
+        });
+        let runtime = Runtime::new(handler).layer(TracingLayer::new());
+        runtime.layer(end_if_stuck).run().await
     })
 }
 
@@ -90,8 +109,6 @@ pub struct Config {
     /// How long an invocation may take. Not read from the event's deadline: that is a time of day, and with a clock
     /// that is fast no invocation would have any time, and items would be blamed that nobody had time for.
     pub timeout: Duration,
-    /// What the items need.
-    pub items: item::Settings,
 }
 
 impl Config {
@@ -116,7 +133,6 @@ impl Config {
                 slice: environment.seconds("SLICE_SECONDS", 1.0..=840.0),
             },
             timeout: environment.seconds("TIMEOUT_SECONDS", 1.0..=900.0),
-            items: item::Settings::read(environment),
         }
     }
 }
@@ -148,37 +164,24 @@ pub enum WorkError {
     Queue(#[from] QueueError),
 }
 
-type Processing = Pin<Box<dyn Future<Output = Result<Processed, ItemError>> + Send>>;
-
-/// What is done with an item: [`item::process_item`], or what a test puts in its place.
-pub type Process = Arc<dyn Fn(Item) -> Processing + Send + Sync>;
-
 /// The function.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct Worker {
     store: Store,
     queue: Queue,
     pace: Pace,
-    process: Process,
-}
-
-impl fmt::Debug for Worker {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Worker")
-            .field("pace", &self.pace)
-            .finish_non_exhaustive()
-    }
+    runners: Runners,
 }
 
 impl Worker {
     /// The function with what it needs.
     #[must_use]
-    pub fn new(store: Store, queue: Queue, pace: Pace, process: Process) -> Self {
+    pub fn new(store: Store, queue: Queue, pace: Pace, runners: Runners) -> Self {
         Self {
             store,
             queue,
             pace,
-            process,
+            runners,
         }
     }
 
@@ -246,13 +249,36 @@ impl Worker {
     async fn work(&self, message: &Message, invocation: Invocation) -> Result<(), WorkError> {
         let span = tracing::info_span!("work", task_id = %message.task_id);
         async {
+            let Some(job) = self.runners.get(&message.job, message.job_version) else {
+                return self.leave_to_a_younger_worker(message).await;
+            };
             let Some(chunk) = self.fan_out(message).await? else {
                 return Ok(());
             };
-            self.work_on(message, chunk, invocation).await
+            self.work_on(message, job, chunk, invocation).await
         }
         .instrument(span)
         .await
+    }
+
+    /// Leaves a task of a job that this worker does not know, or not in this version, to the worker of a deployment
+    /// that must be under way. Nothing is claimed.
+    async fn leave_to_a_younger_worker(&self, message: &Message) -> Result<(), WorkError> {
+        let task = self.store.task(&message.user, message.task_id).await?;
+        if task.is_none_or(|task| !task.status.is_open()) || message.hops >= HOPS_MAX {
+            return Ok(());
+        }
+        tracing::warn!(
+            job = message.job,
+            version = message.job_version,
+            "this worker does not know the job, or not in this version"
+        );
+        let message = Message {
+            hops: message.hops + 1,
+            ..message.clone()
+        };
+        self.queue.send_later(&message, UNKNOWN_JOB_WAIT).await?;
+        Ok(())
     }
 
     /// Sends the message's chunks on, one message each, but for the first that waits for a worker:
@@ -286,6 +312,7 @@ impl Worker {
     async fn work_on(
         &self,
         message: &Message,
+        job: Arc<dyn AnyJob>,
         chunk: ChunkIndex,
         invocation: Invocation,
     ) -> Result<(), WorkError> {
@@ -308,14 +335,20 @@ impl Worker {
         }
 
         let waited = waited(&task, chunk, message, host.now());
-        let mut slice = Slice::new(self, task, chunk, owner, waited, invocation);
+        let mut slice = Slice::new(self, job, task, chunk, owner, waited, invocation);
         match slice.run().await {
             Ok(End::Complete) => self.finish_if_complete(slice.task()).await,
             Ok(End::Lost) => {
                 tracing::info!(chunk, "the chunk is no longer ours, or the task has ended");
                 Ok(())
             }
-            Ok(End::Released) => self.hand_on(message, slice.task(), chunk).await,
+            Ok(End::Released(pause)) => self.hand_on(message, slice.task(), chunk, pause).await,
+            Ok(End::Incomplete) => {
+                tracing::error!(chunk, "what is stored of the items is not all there");
+                let outcome = Outcome::failed("What was stored of its items is not all there.");
+                self.store.finish(slice.task(), &outcome).await?;
+                Ok(())
+            }
             Err(error) => {
                 slice.give_back().await;
                 Err(error.into())
@@ -338,6 +371,7 @@ impl Worker {
         message: &Message,
         task: &Task,
         chunk: ChunkIndex,
+        pause: Duration,
     ) -> Result<(), WorkError> {
         if message.hops >= HOPS_MAX {
             let reason = format!("The work was handed on {HOPS_MAX} times and is still not done.");
@@ -349,7 +383,11 @@ impl Worker {
             hops: message.hops + 1,
             ..Message::to(task, chunk)
         };
-        self.queue.send(&next).await?;
+        if pause.is_zero() {
+            self.queue.send(&next).await?;
+        } else {
+            self.queue.send_later(&next, pause).await?;
+        }
         Ok(())
     }
 

@@ -20,6 +20,7 @@ pub(crate) struct Outputs {
     pub(crate) user_pool_id: String,
     pub(crate) client_id: String,
     pub(crate) table_name: String,
+    pub(crate) contacts_table_name: String,
     pub(crate) queue_url: String,
     pub(crate) dlq_url: String,
 }
@@ -71,6 +72,7 @@ impl Outputs {
             user_pool_id: get("UserPoolId")?,
             client_id: get("UserPoolClientId")?,
             table_name: get("TableName")?,
+            contacts_table_name: get("ContactsTableName")?,
             queue_url: get("QueueUrl")?,
             dlq_url: get("DeadLetterQueueUrl")?,
         })
@@ -169,6 +171,7 @@ mod tests {
                 user_pool_id: text(),
                 client_id: text(),
                 table_name: text(),
+                contacts_table_name: text(),
                 queue_url: text(),
                 dlq_url: text(),
             },

@@ -146,7 +146,10 @@ fn number(text: &str) -> Option<f64> {
 
 #[cfg(test)]
 pub(crate) mod tests {
+    use anyhow::anyhow;
+    use jobs::{ImportContacts, Sample};
     use longhaul::config::Environment;
+    use longhaul::{Process as _, Setup};
 
     use super::*;
 
@@ -181,10 +184,17 @@ pub(crate) mod tests {
         let lookup = |variable: &str| Some((*variables.get(variable)?).to_owned());
         Environment::read_from(&lookup, |environment| {
             longhaul::submit::Config::read(environment);
+            longhaul::status::Config::read(environment);
             longhaul::worker::Config::read(environment);
             longhaul::sweeper::Config::read(environment);
         })?;
-        Ok(())
+        let variables: Vec<_> = variables.into_iter().collect();
+        let setup = Setup::of(&variables);
+        let started = pollster::block_on(async {
+            Sample::start(&setup).await?;
+            ImportContacts::start(&setup).await.map(|_| ())
+        });
+        started.map_err(|error| anyhow!("{error}"))
     }
 
     /// The ends of what a parameter may be, and ways to write something in between.

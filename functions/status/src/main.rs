@@ -3,5 +3,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    longhaul::status::run()
+    longhaul::status::run::<jobs::Jobs>()
 }

@@ -3,5 +3,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    longhaul::submit::run()
+    longhaul::submit::run::<jobs::Jobs>()
 }

@@ -3,5 +3,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    longhaul::worker::run()
+    longhaul::worker::run::<jobs::Jobs>()
 }

@@ -5,21 +5,24 @@
 //! settled items first, then the cursor past them. So one number says how far the chunk is, and a
 //! row always exists for what is counted.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::Arc;
 use std::time::Duration;
 
+use serde_json::value::RawValue;
+use tokio::task::{Id, JoinError, JoinSet};
+use tokio::time::Instant;
+
+use super::meter::{Meter, Running};
+use super::{Invocation, Worker};
 use crate::aws::CALL_SECONDS_MAX;
 use crate::chunk::{ChunkIndex, ItemIndex, Owner};
 use crate::forecast::{Forecast, Reckoning};
 use crate::host::Host;
+use crate::runner::{AnyBatch, AnyJob, Attempt, Failure, StoredItem};
 use crate::store::{Advance, Hold, ItemOutcome, ItemRow, Step, StoreError};
-use crate::task::Task;
-use tokio::task::{Id, JoinError, JoinSet};
-use tokio::time::Instant;
-
-use crate::worker::item::{Item, ItemError, Processed};
-use crate::worker::meter::{Meter, Running};
-use crate::worker::{Invocation, Process, Worker};
+use crate::task::{Task, shortened};
+use crate::telemetry;
 
 /// A longer wait between two workers is that of a wrong clock.
 const USUAL_WAIT_MAX: Duration = Duration::from_secs(60 * 60);
@@ -46,18 +49,28 @@ const ITEM_RETRY_WAIT: Duration = Duration::from_millis(200);
 /// far below what one partition of the table takes.
 const CHUNKS_AT_FULL_RATE: usize = 10;
 
+/// What users read of an item that brought down whatever ran it.
+const PANICKED: &str = "Processing the item panicked.";
+
 /// How a stay ends.
 pub(crate) enum End {
     /// Every item of the chunk is settled and saved.
     Complete,
-    /// Time is up; what is done is saved and the chunk is free again.
-    Released,
+    /// Time is up, or the job could not start and should be left alone for a while; what is done is saved and the
+    /// chunk is free again.
+    Released(Duration),
+    /// What is stored of its items is not all there.
+    Incomplete,
     /// The chunk is somebody else's now, or the task has ended.
     Lost,
 }
 
 pub(crate) struct Slice<'a> {
     worker: &'a Worker,
+    job: Arc<dyn AnyJob>,
+    /// The job's share in the task, and what the chunk's next items need; both are read first of all.
+    batch: Option<Arc<dyn AnyBatch>>,
+    inputs: VecDeque<Box<RawValue>>,
     /// The task as the last write returned it.
     task: Task,
     chunk: ChunkIndex,
@@ -76,7 +89,7 @@ pub(crate) struct Slice<'a> {
     failed: u64,
     /// The next item to start.
     next: ItemIndex,
-    in_flight: JoinSet<ItemRow>,
+    in_flight: JoinSet<Settled>,
     running: HashMap<Id, (ItemIndex, Running)>,
     meter: Meter,
     /// Items that are settled but not saved.
@@ -92,11 +105,22 @@ pub(crate) struct Slice<'a> {
     stop_at: Instant,
     /// …and none is waited for from here on.
     leave_at: Instant,
+    /// The job could not start: for how long to leave it alone.
+    pause: Option<Duration>,
+}
+
+/// What became of an item.
+enum Settled {
+    /// It is done, or has failed for good.
+    Row(ItemRow),
+    /// Its job could not start, which says nothing about the item.
+    NotStarted(Duration),
 }
 
 impl<'a> Slice<'a> {
     pub(crate) fn new(
         worker: &'a Worker,
+        job: Arc<dyn AnyJob>,
         task: Task,
         chunk: ChunkIndex,
         owner: Owner,
@@ -112,7 +136,11 @@ impl<'a> Slice<'a> {
         // one of them kills the worker, the cursor points at it.
         let careful = stored.attempts > 1;
         let pace = worker.pace;
-        let items_in_flight_max = if careful { 1 } else { pace.items_in_flight };
+        let items_in_flight_max = if careful {
+            1
+        } else {
+            job.items_in_flight(pace.items_in_flight)
+        };
         let side_by_side = side_by_side(items_in_flight_max, range.end - range.start);
         let known = task
             .forecast
@@ -122,6 +150,9 @@ impl<'a> Slice<'a> {
         let leave_at = now + time_left.saturating_sub(CALL_SECONDS_MAX.min(time_left / 4));
         Self {
             worker,
+            job,
+            batch: None,
+            inputs: VecDeque::new(),
             chunk,
             owner,
             start: range.start,
@@ -151,6 +182,7 @@ impl<'a> Slice<'a> {
             ready_since: None,
             stop_at: leave_at.min(now + pace.slice),
             leave_at,
+            pause: None,
             task,
         }
     }
@@ -164,6 +196,9 @@ impl<'a> Slice<'a> {
     ///
     /// Dropping the slice ends all items in flight.
     pub(crate) async fn run(&mut self) -> Result<End, StoreError> {
+        if !self.read_what_items_need().await? {
+            return Ok(End::Incomplete);
+        }
         loop {
             self.start_items();
             let complete = self.ready() == self.remaining();
@@ -188,30 +223,58 @@ impl<'a> Slice<'a> {
         }
     }
 
+    /// Reads the inputs of the items that are left, and what all share. Returns whether all of it is there.
+    async fn read_what_items_need(&mut self) -> Result<bool, StoreError> {
+        let store = &self.worker.store;
+        let mut shared = None;
+        if self.task.has_shared {
+            shared = store.shared(self.task.task_id).await?;
+            if shared.is_none() {
+                return Ok(false);
+            }
+        }
+        if self.task.has_inputs {
+            let inputs = store.inputs(&self.task, self.chunk, self.next, self.end);
+            let Some(inputs) = inputs.await? else {
+                return Ok(false);
+            };
+            self.inputs = inputs.into();
+        }
+        let job = Arc::clone(&self.job);
+        self.batch = Some(job.batch(shared.as_deref()));
+        Ok(true)
+    }
+
     fn start_items(&mut self) {
+        let Some(batch) = &self.batch else {
+            return;
+        };
         let may_start = Instant::now() < self.stop_at;
         while may_start
             && self.next < self.end
             && self.in_flight.len() < self.items_in_flight_max
             && self.settled.len() < self.unsaved_max
         {
-            let item = Item {
+            let item = StoredItem {
                 user: self.task.user.clone(),
                 task_id: self.task.task_id,
+                first_task_id: self.task.task_id,
                 index: self.next,
+                attempt: 1,
+                input: self.inputs.pop_front(),
+                leave_at: self.leave_at,
             };
-            let process = self.worker.process.clone();
             let host = self.worker.store.host().clone();
             let handle = self
                 .in_flight
-                .spawn(settle_item(item, process, host, self.leave_at));
+                .spawn(settle_item(Arc::clone(batch), item, host));
             self.running
                 .insert(handle.id(), (self.next, self.meter.begin()));
             self.next += 1;
         }
     }
 
-    fn settle(&mut self, ended: Result<(Id, ItemRow), JoinError>) {
+    fn settle(&mut self, ended: Result<(Id, Settled), JoinError>) {
         let id = match &ended {
             Ok((id, _)) => *id,
             Err(panic) => panic.id(),
@@ -221,11 +284,18 @@ impl<'a> Slice<'a> {
         };
         self.meter.end(running);
         // Nothing aborts an item but the end of the slice, so an error is a panic. It says nothing about the others.
-        let row = ended.map_or_else(
-            |_| failed(index, "Processing the item panicked."),
-            |(_, row)| row,
+        let settled = ended.map_or_else(
+            |_| Settled::Row(failed(index, format!("Item {index}"), PANICKED)),
+            |(_, settled)| settled,
         );
-        self.settled.insert(row.index, row);
+        match settled {
+            Settled::Row(row) => self.settled.insert(row.index, row),
+            Settled::NotStarted(pause) => {
+                self.pause = Some(pause);
+                self.stop_at = Instant::now();
+                return;
+            }
+        };
         if self.ready_since.is_none() && self.ready() > 0 {
             self.ready_since = Some(Instant::now());
         }
@@ -329,7 +399,8 @@ impl<'a> Slice<'a> {
 
     async fn leave(&mut self, complete: bool) -> Result<End, StoreError> {
         // Nothing got done, but that says nothing about the item at the cursor.
-        let is_no_attempt = !self.is_whole && self.ready() == 0 && !complete;
+        let says_nothing = !self.is_whole || self.pause.is_some();
+        let is_no_attempt = says_nothing && self.ready() == 0 && !complete;
         let is_ours = if is_no_attempt {
             self.let_go_untouched().await?
         } else {
@@ -340,7 +411,7 @@ impl<'a> Slice<'a> {
         } else if complete {
             End::Complete
         } else {
-            End::Released
+            End::Released(self.pause.unwrap_or_default())
         })
     }
 
@@ -349,7 +420,7 @@ impl<'a> Slice<'a> {
     pub(crate) async fn give_back(&mut self) {
         self.in_flight.shutdown().await;
         if let Err(error) = self.let_go_untouched().await {
-            let error = crate::telemetry::chain(&error);
+            let error = telemetry::chain(&error);
             tracing::warn!(
                 chunk = self.chunk,
                 error,
@@ -376,10 +447,7 @@ impl<'a> Slice<'a> {
             .into_values()
             .collect();
         let store = &self.worker.store;
-        let retention = Duration::from_secs(self.task.retention_seconds);
-        let recorded = store
-            .record_items(self.task.task_id, &rows, retention)
-            .await?;
+        let recorded = store.record_items(&self.task, &rows).await?;
         let is_failed = |row: &&ItemRow| row.outcome == ItemOutcome::Failed;
         let step = Step {
             from: self.cursor,
@@ -414,52 +482,59 @@ fn side_by_side(items_in_flight_max: usize, items: u64) -> u32 {
         .max(1)
 }
 
-/// Processes an item, again if that may help and can be done by `leave_at`, and says what became of it.
+/// Processes an item, again if that may help and can be done in time, and says what became of it.
 ///
 /// An attempt that is cut off counts for nothing and begins anew with the next slice. So one for which
 /// there is no time is not made: an item that fails slowly would never be through.
-async fn settle_item(item: Item, process: Process, host: Host, leave_at: Instant) -> ItemRow {
+async fn settle_item(batch: Arc<dyn AnyBatch>, mut item: StoredItem, host: Host) -> Settled {
     let index = item.index;
     let mut wait = ITEM_RETRY_WAIT;
-    let mut attempt = 1;
     loop {
         let began = Instant::now();
-        match process(item.clone()).await {
-            Ok(processed) => return done(index, processed),
-            Err(ItemError::Retryable(reason))
-                if attempt < ITEM_ATTEMPTS_MAX
-                    && Instant::now() + wait + began.elapsed() < leave_at =>
-            {
-                tracing::debug!(index, attempt, reason, "an item is tried again");
-                tokio::time::sleep(host.jitter(wait)).await;
-                wait *= 2;
-                attempt += 1;
-            }
-            Err(error) => return failed(index, &error.to_string()),
-        }
+        let (name, result) = match Arc::clone(&batch).attempt(item.clone()).await {
+            Attempt::Made { name, result } => (name, result),
+            Attempt::NotStarted(pause) => return Settled::NotStarted(pause),
+        };
+        let Failure {
+            message,
+            retry_after,
+        } = match result {
+            Ok(output) => return Settled::Row(done(index, name, &output)),
+            Err(failure) => failure,
+        };
+        let pause = retry_after.map(|after| after.max(host.jitter(wait)));
+        let in_time = |pause: &Duration| Instant::now() + *pause + began.elapsed() < item.leave_at;
+        let Some(pause) = pause
+            .filter(in_time)
+            .filter(|_| item.attempt < ITEM_ATTEMPTS_MAX)
+        else {
+            return Settled::Row(failed(index, name, message));
+        };
+        tokio::time::sleep(pause).await;
+        wait *= 2;
+        item.attempt += 1;
     }
 }
 
-fn done(index: ItemIndex, processed: Processed) -> ItemRow {
-    if processed.name.len() + processed.description.len() > Processed::BYTES_MAX {
-        let reason = format!("The result is larger than {} bytes.", Processed::BYTES_MAX);
-        return failed(index, &reason);
-    }
+fn done(index: ItemIndex, name: String, output: &RawValue) -> ItemRow {
     ItemRow {
         index,
-        name: processed.name,
-        description: processed.description,
+        name,
         outcome: ItemOutcome::Done,
+        // What there is nothing to say of is not stored.
+        output: Some(output.get())
+            .filter(|output| *output != "null")
+            .map(Into::into),
         error: None,
     }
 }
 
-fn failed(index: ItemIndex, reason: &str) -> ItemRow {
+fn failed(index: ItemIndex, name: String, reason: impl Into<String>) -> ItemRow {
     ItemRow {
         index,
-        name: format!("Item {index}"),
-        description: String::new(),
+        name,
         outcome: ItemOutcome::Failed,
-        error: Some(crate::task::shortened(reason.to_owned())),
+        output: None,
+        error: Some(shortened(reason.into())),
     }
 }

@@ -6,6 +6,7 @@ use embedded_aws::EmbeddedAws;
 use lambda_http::Request;
 use longhaul::cancel::Cancel;
 use longhaul::host::Host;
+use longhaul::order::Order;
 use longhaul::store::{SeenLock, Store, Submission};
 use longhaul::task::{Outcome, Task, Terms, Uniqueness, UserId};
 use serde_json::{Value, json};
@@ -18,12 +19,13 @@ async fn submitted(store: &Store, user: &str) -> Task {
     let terms = Terms {
         chunk_items: 100,
         lease: Duration::from_secs(60),
+        lifetime: Duration::from_secs(7 * 86_400),
         retention: Duration::from_secs(86_400),
         uniqueness: Uniqueness::User,
     };
-    let request = longhaul::task::Request { number_of_items: 4 };
+    let order = Order::numbered("tuned-long-running-task", 4);
     let user = UserId::from_claim(user).unwrap();
-    let task = Task::new(store.host(), user, request, &terms);
+    let task = Task::new(store.host(), user, &order, &terms);
     let submission = store.submit(&task, None, SeenLock::Free).await.unwrap();
     assert_eq!(submission, Submission::Accepted);
     task

@@ -11,14 +11,18 @@ use std::time::Duration;
 use embedded_aws::EmbeddedAws;
 use lambda_http::http::header::{CACHE_CONTROL, ETAG, IF_NONE_MATCH, RETRY_AFTER};
 use lambda_http::{Body, Request, Response};
+use longhaul::Limits;
 use longhaul::chunk::Owner;
 use longhaul::forecast::{Forecast, Reckoning};
 use longhaul::host::Host;
+use longhaul::order::Order;
 use longhaul::queue::Message;
 use longhaul::status::StatusReader;
 use longhaul::store::{Hold, ItemOutcome, ItemRow, SeenLock, Step, Store};
 use longhaul::task::{Outcome, Task, Terms, Uniqueness, UserId};
 use serde_json::{Value, json};
+
+use crate::jobs::Jobs;
 
 const STATUS: &str = include_str!("../../../events/status.json");
 const LIST: &str = include_str!("../../../events/list.json");
@@ -42,12 +46,13 @@ impl Bench {
         let terms = Terms {
             chunk_items: 100,
             lease: Duration::from_secs(60),
+            lifetime: Duration::from_secs(7 * 86_400),
             retention: Duration::from_secs(86_400),
             uniqueness: Uniqueness::User,
         };
-        let request = longhaul::task::Request { number_of_items: 4 };
+        let order = Order::numbered("tuned-long-running-task", 4);
         let user = UserId::from_claim(user).unwrap();
-        let task = Task::new(self.store.host(), user, request, &terms);
+        let task = Task::new(self.store.host(), user, &order, &terms);
         self.store
             .submit(&task, None, SeenLock::Free)
             .await
@@ -69,12 +74,13 @@ impl Bench {
             .map(|(outcome, index)| ItemRow {
                 index,
                 name: format!("Item {index}"),
-                description: format!("Description {index}"),
                 outcome,
+                output: (outcome == ItemOutcome::Done)
+                    .then(|| format!(r#"{{"name":"Item {index}"}}"#)),
                 error: (outcome == ItemOutcome::Failed).then(|| "no luck".into()),
             })
             .collect();
-        let recorded = self.store.record_items(task.task_id, &rows, Duration::ZERO);
+        let recorded = self.store.record_items(&task, &rows);
         recorded.await.unwrap();
         let step = Step {
             from: 0,
@@ -97,7 +103,9 @@ impl Bench {
     }
 
     async fn get(&self, request: &Request) -> Response<Body> {
-        StatusReader::new(self.store.clone()).handle(request).await
+        let limits = Limits::new(10_000);
+        let status = StatusReader::new::<Jobs>(self.store.clone(), limits);
+        status.handle(request).await
     }
 }
 
@@ -138,6 +146,7 @@ async fn the_status_shows_what_is_counted() {
     assert!((25..=30).contains(&eta), "{eta} s");
     let expected = json!({"success": true, "data": {
         "task_id": task.task_id,
+        "job": "tuned-long-running-task",
         "task_status": "PROCESSING",
         "done_percentage": 50,
         "count_done_items": 2,
@@ -204,13 +213,11 @@ async fn items_that_are_not_counted_are_not_listed() {
     let rows = [ItemRow {
         index: 3,
         name: "Item 3".into(),
-        description: String::new(),
         outcome: ItemOutcome::Done,
+        output: None,
         error: None,
     }];
-    let recorded = bench
-        .store
-        .record_items(task.task_id, &rows, Duration::ZERO);
+    let recorded = bench.store.record_items(&task, &rows);
     recorded.await.unwrap();
     let response = bench.get(&about(ITEMS, task.task_id)).await;
     let items = &json_of(&response)["data"]["items"];
@@ -223,14 +230,13 @@ async fn a_page_of_large_items_ends_before_a_function_could_not_answer_with_it()
     let terms = Terms {
         chunk_items: 1000,
         lease: Duration::from_secs(60),
+        lifetime: Duration::from_secs(7 * 86_400),
         retention: Duration::from_secs(86_400),
         uniqueness: Uniqueness::User,
     };
-    let request = longhaul::task::Request {
-        number_of_items: 1000,
-    };
+    let order = Order::numbered("tuned-long-running-task", 1000);
     let user = UserId::from_claim(SAMPLE_USER).unwrap();
-    let task = Task::new(bench.store.host(), user, request, &terms);
+    let task = Task::new(bench.store.host(), user, &order, &terms);
     let submission = bench.store.submit(&task, None, SeenLock::Free);
     submission.await.unwrap();
     let (owner, until) = (Owner::new(1), bench.store.host().now());
@@ -242,14 +248,12 @@ async fn a_page_of_large_items_ends_before_a_function_could_not_answer_with_it()
         .map(|index| ItemRow {
             index,
             name: String::new(),
-            description: "\"".repeat(4000),
             outcome: ItemOutcome::Done,
+            output: Some(format!("\"{}\"", "\\\"".repeat(2000))),
             error: None,
         })
         .collect();
-    let recorded = bench
-        .store
-        .record_items(task.task_id, &rows, Duration::ZERO);
+    let recorded = bench.store.record_items(&task, &rows);
     recorded.await.unwrap();
     let step = Step {
         from: 0,
@@ -379,8 +383,8 @@ async fn items_are_listed_page_by_page_and_by_outcome() {
     };
     let first = page(json!({"limit": "2"})).await;
     let expected = json!([
-        {"index": 0, "name": "Item 0", "description": "Description 0", "outcome": "done", "error": null},
-        {"index": 1, "name": "Item 1", "description": "Description 1", "outcome": "failed", "error": "no luck"},
+        {"index": 0, "name": "Item 0", "outcome": "done", "output": {"name": "Item 0"}, "error": null},
+        {"index": 1, "name": "Item 1", "outcome": "failed", "output": null, "error": "no luck"},
     ]);
     assert_eq!(first["items"], expected);
     let second = page(json!({"limit": "2", "cursor": first["next_cursor"]})).await;
@@ -424,8 +428,6 @@ async fn a_task_is_found_by_its_id_in_any_case() {
     assert_eq!(json_of(&status)["data"]["task_id"], id);
     let items = bench.get(&about(ITEMS, id.to_uppercase())).await;
     assert_eq!(items.status(), 200);
-    let query = json!({"cursor": id.to_uppercase()});
-    assert_eq!(bench.get(&with_query(LIST, "", &query)).await.status(), 200);
     for other_form in [
         id.replace('-', ""),
         format!("{{{id}}}"),

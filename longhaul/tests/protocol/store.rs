@@ -9,13 +9,14 @@ use embedded_aws::{Call, EmbeddedAws, Fault};
 use longhaul::chunk::Owner;
 use longhaul::host::{Host, Timestamp};
 use longhaul::listing::{ItemCursor, Listing};
+use longhaul::order::Order;
 use longhaul::queue::Message;
 use longhaul::store::{
     Advance, Cancellation, Claim, Hold, ItemOutcome, ItemRow, OPEN_SHARDS, SeenLock, Step, Store,
     Submission,
 };
 use longhaul::task::{
-    Diagnosis, IdempotencyKey, Outcome, Request, Status, Task, TaskId, Terms, Uniqueness, UserId,
+    Diagnosis, IdempotencyKey, Outcome, Status, Task, TaskId, Terms, Uniqueness, UserId,
 };
 
 const LEASE: Duration = Duration::from_secs(60);
@@ -57,11 +58,17 @@ impl Bench {
         let terms = Terms {
             chunk_items: 10,
             lease: LEASE,
+            lifetime: Duration::from_secs(7 * 86_400),
             retention: Duration::from_secs(86_400),
             uniqueness: Uniqueness::User,
         };
         let user = UserId::from_claim(user).unwrap();
-        Task::new(self.store.host(), user, Request { number_of_items }, &terms)
+        Task::new(
+            self.store.host(),
+            user,
+            &Order::numbered("tuned-long-running-task", number_of_items),
+            &terms,
+        )
     }
 
     async fn submit(&self, task: &Task, key: Option<&str>, seen: SeenLock<'_>) -> Submission {
@@ -119,8 +126,8 @@ fn row(index: u64, outcome: ItemOutcome) -> ItemRow {
     ItemRow {
         index,
         name: format!("Item {index}"),
-        description: String::new(),
         outcome,
+        output: None,
         error: (outcome == ItemOutcome::Failed).then(|| "no luck".to_owned()),
     }
 }
@@ -348,15 +355,14 @@ async fn a_cancelled_task_stays_cancelled_and_its_user_is_free() {
 async fn what_became_of_an_item_is_decided_once() {
     let bench = Bench::new();
     let task = bench.submitted("ann", 60).await;
-    let retention = Duration::from_secs(60);
     let rows: Vec<_> = (0..30).map(|index| row(index, ItemOutcome::Done)).collect();
-    let recorded = bench.store.record_items(task.task_id, &rows, retention);
+    let recorded = bench.store.record_items(&task, &rows);
     assert_eq!(recorded.await.unwrap(), rows);
 
     let later: Vec<_> = (20..40)
         .map(|index| row(index, ItemOutcome::Failed))
         .collect();
-    let recorded = bench.store.record_items(task.task_id, &later, retention);
+    let recorded = bench.store.record_items(&task, &later);
     let recorded = recorded.await.unwrap();
     assert_eq!(recorded.len(), 20);
     for item in recorded {
@@ -371,7 +377,7 @@ async fn what_became_of_an_item_is_decided_once() {
 
 /// A task whose items are settled as the rows say, which are stored.
 async fn settled(bench: &Bench, mut task: Task, rows: &[ItemRow]) -> Task {
-    let recorded = bench.store.record_items(task.task_id, rows, LEASE);
+    let recorded = bench.store.record_items(&task, rows);
     recorded.await.unwrap();
     let plan = task.plan();
     for row in rows {
@@ -471,7 +477,7 @@ async fn rows_that_are_not_counted_are_not_listed_and_make_no_page_short() {
         .flatten()
         .map(|index| row(index, ItemOutcome::Done))
         .collect();
-    let recorded = bench.store.record_items(task.task_id, &uncounted, LEASE);
+    let recorded = bench.store.record_items(&task, &uncounted);
     recorded.await.unwrap();
     let listing = Listing {
         task: &task,
@@ -490,7 +496,7 @@ async fn a_listing_reads_only_so_far_and_says_where_to_go_on() {
     task.chunks.truncate(1);
     let rows: Vec<_> = (0..ITEMS)
         .map(|index| ItemRow {
-            description: "x".repeat(4_000),
+            output: Some("x".repeat(4_000)),
             ..row(
                 index,
                 if index + 1 == ITEMS {
@@ -528,7 +534,7 @@ async fn pages_of_tasks(bench: &Bench, user: &str, limit: usize) -> Vec<Vec<Task
     let mut pages = Vec::new();
     let mut after = None;
     loop {
-        let page = bench.store.tasks(&user, limit, after).await.unwrap();
+        let page = bench.store.tasks(&user, None, limit, after).await.unwrap();
         pages.push(page.entries.iter().map(|task| task.task_id).collect());
         after = page.next;
         if after.is_none() {
@@ -749,7 +755,7 @@ async fn what_the_sdk_does_not_repeat_is_repeated_here() {
     let bench = Bench::over(EmbeddedAws::with_faults(refuse_once));
     let task = bench.submitted("ann", 10).await;
     let rows: Vec<_> = (0..5).map(|index| row(index, ItemOutcome::Done)).collect();
-    let recorded = bench.store.record_items(task.task_id, &rows, LEASE);
+    let recorded = bench.store.record_items(&task, &rows);
     assert_eq!(recorded.await.unwrap(), rows);
 }
 

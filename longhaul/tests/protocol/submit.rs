@@ -9,12 +9,14 @@ use longhaul::host::Host;
 use longhaul::queue::{Message, Queue};
 use longhaul::store::{Claim, Store};
 use longhaul::submit::Submit;
-use longhaul::submit::request::BODY_BYTES_MAX;
 use longhaul::task::{Terms, Uniqueness};
+use longhaul::{Job as _, Limits};
 use serde_json::{Value, json};
 use std::time::Duration;
 use tokio::time::Instant;
 use url::Url;
+
+use crate::jobs::{Jobs, Numbered};
 
 const SUBMIT: &str = include_str!("../../../events/submit.json");
 const SUBMIT_IDEMPOTENT: &str = include_str!("../../../events/submit-idempotent.json");
@@ -26,10 +28,11 @@ fn function(aws: &EmbeddedAws, uniqueness: Uniqueness) -> Submit {
     let terms = Terms {
         chunk_items: 100,
         lease: Duration::from_secs(60),
+        lifetime: Duration::from_secs(7 * 86_400),
         retention: Duration::from_secs(86_400),
         uniqueness,
     };
-    Submit::new(store, queue, 10_000, terms)
+    Submit::new::<Jobs>(store, queue, Limits::new(10_000), terms)
 }
 
 fn request(event: &str) -> Request {
@@ -314,7 +317,7 @@ async fn a_field_given_twice_counts_as_given_last() {
 async fn a_body_that_is_too_large_is_not_read() {
     let aws = EmbeddedAws::default();
     let mut body = r#"{"number_of_items": 5}"#.to_owned();
-    body.push_str(&" ".repeat(BODY_BYTES_MAX - body.len()));
+    body.push_str(&" ".repeat(Numbered::BODY_BYTES_MAX - body.len()));
     let (status, _) = answer(&aws, &with_body(format!("{body} "))).await;
     assert_eq!(status, 413);
     assert!(aws.take_calls().is_empty());

@@ -6,10 +6,11 @@ use std::time::Duration;
 use embedded_aws::{Call, EmbeddedAws, Fault, QUEUE_URL};
 use longhaul::chunk::Owner;
 use longhaul::host::{Host, Timestamp};
+use longhaul::order::Order;
 use longhaul::queue::{Message, Queue};
 use longhaul::store::{Hold, SeenLock, Step, Store};
 use longhaul::sweeper::{Patience, Sweeper, Swept};
-use longhaul::task::{Request, Status, Task, Terms, Uniqueness, UserId};
+use longhaul::task::{Status, Task, Terms, Uniqueness, UserId};
 use tokio::time::Instant;
 
 const LEASE: Duration = Duration::from_secs(60);
@@ -57,14 +58,13 @@ impl Bench {
         let terms = Terms {
             chunk_items: 5,
             lease: LEASE,
+            lifetime: Duration::from_secs(7 * 86_400),
             retention: Duration::from_secs(86_400),
             uniqueness: Uniqueness::User,
         };
         let user = UserId::from_claim(user).unwrap();
-        let request = Request {
-            number_of_items: 10,
-        };
-        let task = Task::new(self.store.host(), user, request, &terms);
+        let order = Order::numbered("tuned-long-running-task", 10);
+        let task = Task::new(self.store.host(), user, &order, &terms);
         self.store
             .submit(&task, None, SeenLock::Free)
             .await

@@ -1,18 +1,22 @@
 //! The worker, fed with the queue's own events.
 
 use std::collections::BTreeMap;
+use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent};
 use embedded_aws::{Call, EmbeddedAws, Fault, QUEUE_URL};
+use longhaul::executor::Executor;
 use longhaul::host::{Host, Timestamp};
+use longhaul::order::Order;
 use longhaul::queue::{Message, Queue};
+use longhaul::runner::Runners;
 use longhaul::store::{SeenLock, Store};
-use longhaul::task::{Request, Status, Task, Terms, Uniqueness, UserId};
-use longhaul::worker::item::{Item, ItemError, Processed};
-use longhaul::worker::{Pace, Process, Worker};
+use longhaul::task::{Status, Task, Terms, Uniqueness, UserId};
+use longhaul::worker::{Pace, Worker};
+use longhaul::{Invalid, ItemError, Items, Job, Limits, OUTPUT_BYTES_MAX, Setup, StartError};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
@@ -21,6 +25,36 @@ const WORK_WITH_POISON: &str = include_str!("../../../events/work-with-poison.js
 const SAMPLE_USER: &str = "3f1c2b9e-7a54-4d0e-9b1a-5f7d6c8e9a10";
 const SAMPLE_TASK: &str = "0198c0de-0000-7000-8000-000000000001";
 const AMPLE: Duration = Duration::from_secs(600);
+
+/// What is done with an item.
+type Process = Arc<dyn Fn(Item) -> Processing + Send + Sync>;
+type Item = longhaul::Item<()>;
+type Processing = Pin<Box<dyn Future<Output = Result<String, ItemError>> + Send>>;
+
+/// A job whose items are numbered, and do what a test wants.
+struct Sample(Process);
+
+impl Job for Sample {
+    const NAME: &'static str = "tuned-long-running-task";
+    type Request = u64;
+    type Shared = ();
+    type Input = ();
+    type Output = String;
+
+    fn items(number: u64, _: &Limits) -> Result<Items<()>, Invalid> {
+        Ok(Items::numbered(number))
+    }
+}
+
+impl longhaul::Process for Sample {
+    async fn start(_: &Setup) -> Result<Self, StartError> {
+        Err(StartError::new("a test starts it"))
+    }
+
+    async fn process(&self, item: Item) -> Result<String, ItemError> {
+        (self.0)(item).await
+    }
+}
 
 /// The whole back end in process, on the paused clock.
 struct Bench {
@@ -52,7 +86,8 @@ impl Bench {
             progress_interval: Duration::from_millis(500),
             slice,
         };
-        Worker::new(self.store.clone(), queue, pace, process)
+        let runners = Runners::default().with(Sample(process), &Executor::here());
+        Worker::new(self.store.clone(), queue, pace, runners)
     }
 
     async fn submitted(&self, number_of_items: u64, chunk_items: u64) -> Task {
@@ -64,12 +99,13 @@ impl Bench {
         let terms = Terms {
             chunk_items,
             lease: Duration::from_secs(60),
+            lifetime: Duration::from_secs(7 * 86_400),
             retention: Duration::from_secs(86_400),
             uniqueness: Uniqueness::User,
         };
         let user = UserId::from_claim(user).unwrap();
-        let request = Request { number_of_items };
-        let task = Task::new(self.store.host(), user, request, &terms);
+        let order = Order::numbered("tuned-long-running-task", number_of_items);
+        let task = Task::new(self.store.host(), user, &order, &terms);
         self.store
             .submit(&task, None, SeenLock::Free)
             .await
@@ -150,10 +186,7 @@ fn process(end: impl Fn(u64) -> Result<(), ItemError> + Send + Sync + 'static) -
         Box::pin(async move {
             tokio::time::sleep(Duration::from_secs(2)).await;
             end(item.index)?;
-            Ok(Processed {
-                name: format!("Item {}", item.index),
-                description: String::new(),
-            })
+            Ok(format!("Item {}", item.index))
         })
     })
 }
@@ -164,10 +197,7 @@ fn taking(time: impl Fn(&Item) -> Duration + Send + Sync + 'static) -> Process {
         let time = time(&item);
         Box::pin(async move {
             tokio::time::sleep(time).await;
-            Ok(Processed {
-                name: String::new(),
-                description: String::new(),
-            })
+            Ok(String::new())
         })
     })
 }
@@ -306,9 +336,9 @@ async fn items_that_fail_are_recorded_and_the_task_goes_on() {
             *tries
         };
         match index {
-            1 => Err(ItemError::Permanent("Never.".into())),
-            2 if tries < 3 => Err(ItemError::Retryable("Not yet.".into())),
-            3 => Err(ItemError::Retryable("Not ever.".into())),
+            1 => Err(ItemError::permanent("Never.")),
+            2 if tries < 3 => Err(ItemError::retryable("Not yet.")),
+            3 => Err(ItemError::retryable("Not ever.")),
             4 => panic!("oh"),
             _ => Ok(()),
         }
@@ -389,10 +419,7 @@ async fn an_item_that_kills_its_workers_is_found_and_named() {
             if item.index == 3 {
                 std::future::pending::<()>().await;
             }
-            Ok(Processed {
-                name: String::new(),
-                description: String::new(),
-            })
+            Ok(String::new())
         })
     });
     let worker = bench.worker(10, Duration::from_secs(60), process);
@@ -545,12 +572,9 @@ async fn an_item_that_fails_slowly_is_not_tried_again_when_there_is_no_time_for_
         Box::pin(async move {
             if item.index == 0 {
                 tokio::time::sleep(Duration::from_secs(60)).await;
-                return Err(ItemError::Retryable("No answer.".into()));
+                return Err(ItemError::retryable("No answer."));
             }
-            Ok(Processed {
-                name: String::new(),
-                description: String::new(),
-            })
+            Ok(String::new())
         })
     });
     let worker = bench.worker(2, Duration::from_secs(60), slow);
@@ -569,10 +593,8 @@ async fn a_result_that_is_too_large_fails_its_item_and_no_other() {
     let process: Process = Arc::new(|item: Item| {
         let excess = usize::from(item.index == 1);
         Box::pin(async move {
-            Ok(Processed {
-                name: "ä".repeat(10),
-                description: "x".repeat(Processed::BYTES_MAX - 20 + excess),
-            })
+            // With its quotation marks.
+            Ok("x".repeat(OUTPUT_BYTES_MAX - 2 + excess))
         })
     });
     let worker = bench.worker(3, Duration::from_secs(60), process);
@@ -593,10 +615,7 @@ async fn a_message_that_killed_a_worker_waits_until_it_can_harm_nobody() {
             Box::pin(async move {
                 assert_ne!(item.user.as_str(), "killer", "dead");
                 tokio::time::sleep(Duration::from_secs(2)).await;
-                Ok(Processed {
-                    name: String::new(),
-                    description: String::new(),
-                })
+                Ok(String::new())
             })
         });
         let worker = bench.worker(10, Duration::from_secs(60), process);

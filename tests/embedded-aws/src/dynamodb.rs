@@ -163,6 +163,7 @@ impl Table {
             "BatchExecuteStatement" => {
                 answer(request, |request| database.batch_execute_statement(request))
             }
+            "BatchWriteItem" => answer(request, |request| database.batch_write_item(request)),
             other => Answer::error("UnknownOperationException", other),
         }
     }

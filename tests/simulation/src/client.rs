@@ -7,8 +7,10 @@ use longhaul::cancel::Cancel;
 use longhaul::status::StatusReader;
 use longhaul::submit::Submit;
 use longhaul::task::{Status, TaskId};
+use longhaul::{Job as _, Limits};
 use serde_json::{Value, json};
 
+use crate::jobs::{Jobs, Listed, Numbered};
 use crate::run::Run;
 use crate::scenario::{Afterwards, Client};
 use crate::site::Function;
@@ -24,7 +26,6 @@ const TRIES: u32 = 12;
 /// After so long a key must be forgotten: it is remembered for a day, by clocks that may be off by ten minutes.
 const KEY_FORGOTTEN_AFTER: Duration = Duration::from_secs(24 * 3600 + 30 * 60);
 
-const PATH: &str = "/api/tuned-long-running-task/";
 const ITEMS_MAX: u64 = 1_000_000;
 
 /// An answer as the client got it.
@@ -107,12 +108,13 @@ impl Actor {
     /// Submits until there is an answer; returns what it says.
     async fn submit(&self, items: u64) -> Option<Promise> {
         let world = &self.run.world;
-        let body = json!({ "number_of_items": items }).to_string();
+        let body = json!({"number_of_items": items, "of": self.script.user}).to_string();
+        let path = self.path("");
         let key = self.script.key.as_deref();
         for _ in 0..TRIES {
             let asked_at = world.now();
             let answer = self
-                .call(Function::Submit, "POST", PATH, None, key, &body)
+                .call(Function::Submit, "POST", &path, None, key, &body)
                 .await;
             let Some(answer) = answer else {
                 self.pause().await;
@@ -168,11 +170,12 @@ impl Actor {
         if answer.status == 201 && ended_at.is_some_and(|at| at < asked_at) {
             return Err(format!("{id} was called active and had ended before"));
         }
-        let has_its_own_lock = state.ledger.one_per_request && task.number_of_items != items;
+        let is_the_same = task.number_of_items == items && task.job == self.job();
+        let has_its_own_lock = state.ledger.one_per_request && !is_the_same;
         if answer.status == 201 && has_its_own_lock {
             return Err(format!("{id} is in the way of a different request"));
         }
-        if answer.status == 200 && task.number_of_items != items {
+        if answer.status == 200 && !is_the_same {
             return Err(format!("{id} is not the task that was asked for"));
         }
         let created_at = record.map_or(Duration::ZERO, |record| record.created_at);
@@ -217,7 +220,7 @@ impl Actor {
             let key = self.script.key.clone().unwrap_or_default();
             let promise = state.promises.get(&(self.script.user.clone(), key));
             let same = promise.and_then(|(id, _)| state.ledger.task(id));
-            same.filter(|task| task.number_of_items == items)
+            same.filter(|task| task.number_of_items == items && task.job == self.job())
                 .map(|task| {
                     format!(
                         "the key of {} was refused to the same request",
@@ -233,7 +236,7 @@ impl Actor {
     async fn cancel(&self, id: TaskId) {
         let world = &self.run.world;
         world.state().ledger.cancels.insert(id);
-        let path = format!("{PATH}{id}/");
+        let path = self.path(&format!("{id}/"));
         for _ in 0..TRIES {
             let answer = self
                 .call(Function::Cancel, "DELETE", &path, Some(id), None, "")
@@ -265,7 +268,7 @@ impl Actor {
     /// Polls until the task has ended, as often as it is told to.
     async fn follow(&self, id: TaskId) {
         let world = &self.run.world;
-        let path = format!("{PATH}{id}/");
+        let path = self.path(&format!("{id}/"));
         loop {
             let asked_at = world.now();
             let answer = self
@@ -310,7 +313,7 @@ impl Actor {
             return;
         }
         let list = self
-            .call(Function::Status, "GET", PATH, None, None, "")
+            .call(Function::Status, "GET", "/api/tasks/", None, None, "")
             .await;
         if let Some(list) = list.filter(|list| list.status == 200) {
             let complaint = self.judge_list(&list.body, id);
@@ -318,7 +321,7 @@ impl Actor {
                 world.complain(complaint);
             }
         }
-        let path = format!("{PATH}{id}/items/");
+        let path = self.path(&format!("{id}/items/?include=input"));
         let items = self
             .call(Function::Status, "GET", &path, Some(id), None, "")
             .await;
@@ -332,6 +335,15 @@ impl Actor {
                 .map(|task| task.chunks.iter().map(|chunk| chunk.cursor).sum());
             if counted != Some(shown as u64) {
                 world.complain(format!("{shown} items are listed, {counted:?} are counted"));
+            }
+            for item in items.body["data"]["items"].as_array().into_iter().flatten() {
+                let own = match self.script.listed {
+                    true => item["input"]["at"] == item["index"],
+                    false => item["input"].is_null(),
+                };
+                if !own {
+                    world.complain(format!("an item is listed with another's input: {item}"));
+                }
             }
             let next = &items.body["data"]["next_cursor"];
             if !next.is_null() {
@@ -360,7 +372,7 @@ impl Actor {
         ] {
             let mut answers = Vec::new();
             for id in [foreign, nobody] {
-                let path = format!("{PATH}{id}/{end}");
+                let path = self.path(&format!("{id}/{end}"));
                 answers.push(self.call(function, verb, &path, Some(id), None, "").await);
             }
             let [Some(theirs), Some(nobodys)] = &answers[..] else {
@@ -406,6 +418,20 @@ impl Actor {
             .then(|| format!("all tasks are listed, and more are promised at {next}"))
     }
 
+    /// The job that it asks for.
+    fn job(&self) -> &'static str {
+        if self.script.listed {
+            Listed::NAME
+        } else {
+            Numbered::NAME
+        }
+    }
+
+    /// The path of the job's tasks, and what comes after it.
+    fn path(&self, rest: &str) -> String {
+        format!("/api/{}/{rest}", self.job())
+    }
+
     async fn pause(&self) {
         let wait = self.run.world.chance(|random| random.u64(500..4000));
         tokio::time::sleep(Duration::from_millis(wait)).await;
@@ -428,8 +454,9 @@ impl Actor {
         let store = process.store.clone();
         let response = match function {
             Function::Submit => {
+                let limits = Limits::new(ITEMS_MAX);
                 let terms = world.state().scenario.settings.terms.clone();
-                let submit = Submit::new(store, process.queue.clone(), ITEMS_MAX, terms);
+                let submit = Submit::new::<Jobs>(store, process.queue.clone(), limits, terms);
                 process.run(TIMEOUT, submit.handle(&request)).await
             }
             Function::Cancel => {
@@ -438,9 +465,8 @@ impl Actor {
                     .await
             }
             _ => {
-                process
-                    .run(TIMEOUT, StatusReader::new(store).handle(&request))
-                    .await
+                let status = StatusReader::new::<Jobs>(store, Limits::new(ITEMS_MAX));
+                process.run(TIMEOUT, status.handle(&request)).await
             }
         };
         let what = format!("{verb} by {}", self.script.user);
@@ -497,11 +523,12 @@ impl Actor {
         key: Option<&str>,
         body: &str,
     ) -> Option<Request> {
+        let (path, query) = path.split_once('?').unwrap_or((path, ""));
         let mut event = json!({
             "version": "2.0",
             "routeKey": "$default",
             "rawPath": path,
-            "rawQueryString": "",
+            "rawQueryString": query,
             "headers": {"content-type": "application/json"},
             "requestContext": {
                 "authorizer": {"jwt": {"claims": {"sub": self.script.user}, "scopes": []}},
@@ -515,9 +542,11 @@ impl Actor {
             },
             "isBase64Encoded": false,
         });
-        if let Some(id) = id {
-            event["pathParameters"] = json!({ "task_id": id });
-        }
+        let job = path.split('/').nth(2);
+        event["pathParameters"] = match id {
+            Some(id) => json!({"job": job, "task_id": id}),
+            None => json!({ "job": job }),
+        };
         if let Some(key) = key {
             event["headers"]["idempotency-key"] = json!(key);
         }

@@ -124,7 +124,7 @@ impl Ledger {
     /// The invariant that is violated, in a sentence.
     pub(crate) fn judge(&mut self, changes: &[Change], writer: &Writer, now: Duration) -> Verdict {
         let allowed = match writer.function {
-            Function::Submit => matches!(writer.method, "submit"),
+            Function::Submit => matches!(writer.method, "submit" | "put_inputs"),
             Function::Status => false,
             Function::Cancel => writer.method == "cancel",
             Function::Worker => {
@@ -146,7 +146,11 @@ impl Ledger {
         // Rows of items first: a step in the same call would be judged by them.
         for change in changes {
             if change.key.0.starts_with("TASK#") {
-                self.judge_item(change)?;
+                if change.key.1.starts_with("ITEM#") {
+                    self.judge_item(change)?;
+                } else {
+                    self.judge_needed(change, writer)?;
+                }
             }
         }
         for change in changes {
@@ -173,12 +177,72 @@ impl Ledger {
         Ok(())
     }
 
+    /// What items need is written once, before there is the task, and goes by itself.
+    fn judge_needed(&mut self, Change { key, before, after }: &Change, writer: &Writer) -> Verdict {
+        let (None, Some(after)) = (before, after) else {
+            return Err(format!("what items need, {key:?}, was changed or deleted"));
+        };
+        let id = key.0.split('#').nth(1).and_then(|id| id.parse().ok());
+        let id: TaskId = id.ok_or_else(|| format!("{key:?} names no task"))?;
+        claim(!self.tasks.contains_key(&id), || {
+            format!("{key:?} came after its task")
+        })?;
+        // The task may take a week and is kept for longer.
+        claim(
+            after.number("expires_at") > writer.clock.seconds() + 7 * 86_400,
+            || format!("{key:?} is kept for too short a time, or for ever"),
+        )
+    }
+
+    /// Whatever a worker may come to need is there before the task is.
+    fn judge_needs(&self, task: &Task) -> Verdict {
+        let id = task.task_id;
+        let shared = self.mirror.get(&(format!("TASK#{id}"), "SHARED".into()));
+        claim(task.has_shared == shared.is_some(), || {
+            format!("{id} has a shared value, or there is none")
+        })?;
+        for chunk in 0..task.chunks.len() {
+            let range = task.plan().range(chunk);
+            let pk = format!("TASK#{id}#{chunk}");
+            let rows = self
+                .mirror
+                .rows_of(&pk)
+                .filter(|(key, _)| key.1.starts_with("INPUT#"));
+            let mut next = range.start;
+            for (key, row) in rows {
+                let inputs: Vec<Value> = serde_json::from_str(row.text("inputs"))
+                    .map_err(|error| format!("{key:?} are no inputs: {error}"))?;
+                next += inputs.len() as u64;
+                claim(key.1 == format!("INPUT#{:012}", next - 1), || {
+                    format!("{key:?} has inputs up to {}", next - 1)
+                })?;
+            }
+            let complete = next
+                == if task.has_inputs {
+                    range.end
+                } else {
+                    range.start
+                };
+            claim(complete, || {
+                format!("chunk {chunk} of {id} has inputs up to {next}")
+            })?;
+        }
+        Ok(())
+    }
+
     fn judge_item(&mut self, Change { key, before, after }: &Change) -> Verdict {
         let (None, Some(after)) = (before, after) else {
             return Err(format!("the stored item {key:?} was changed or deleted"));
         };
-        let id = key.0.strip_prefix("TASK#").and_then(|id| id.parse().ok());
-        let record = id.and_then(|id: TaskId| self.tasks.get_mut(&id));
+        let (id, chunk) = key
+            .0
+            .strip_prefix("TASK#")
+            .and_then(|pk| pk.split_once('#'))
+            .ok_or_else(|| format!("{key:?} is no key of an item"))?;
+        let record = id
+            .parse()
+            .ok()
+            .and_then(|id: TaskId| self.tasks.get_mut(&id));
         let record = record.ok_or_else(|| format!("{key:?} is an item of no task"))?;
         let index = after.number("index");
         claim(key.1 == format!("ITEM#{index:012}"), || {
@@ -191,6 +255,10 @@ impl Ledger {
         claim(
             items.is_some_and(|task| index < task.number_of_items),
             || format!("the task has no item {index}"),
+        )?;
+        claim(
+            items.is_some_and(|task| task.plan().chunk_of(index).to_string() == chunk),
+            || format!("item {index} is stored in chunk {chunk}"),
         )?;
         record
             .items
@@ -252,6 +320,7 @@ impl Ledger {
         claim(!self.tasks.contains_key(&task.task_id), || {
             format!("the id {} was drawn twice", task.task_id)
         })?;
+        self.judge_needs(task)?;
         let record = Record {
             key: key.clone(),
             created_at: now,
@@ -607,7 +676,11 @@ impl Ledger {
         let open = self.open_tasks().filter_map(|id| self.task(id));
         let alike: Vec<_> = open
             .filter(|open| open.user == task.user)
-            .filter(|open| !self.one_per_request || open.number_of_items == task.number_of_items)
+            .filter(|open| {
+                let is_the_same =
+                    (&open.job, open.number_of_items) == (&task.job, task.number_of_items);
+                !self.one_per_request || is_the_same
+            })
             .map(|open| open.task_id)
             .collect();
         claim(alike.len() <= 1, || {

@@ -20,6 +20,7 @@
 mod client;
 pub mod estimates;
 pub mod hunt;
+pub mod jobs;
 mod ledger;
 mod process;
 mod queue;

@@ -1,20 +1,20 @@
 //! Processes: the real handlers with the real clients, each with a clock and a life of its own.
 
 use std::future::Future;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use aws_sdk_dynamodb::config::retry::RetryPartition;
 use embedded_aws::{EmbeddedAws, QUEUE_URL};
 use fastrand::Rng;
+use longhaul::executor::Executor;
 use longhaul::host::Host;
 use longhaul::queue::Queue;
+use longhaul::runner::Runners;
 use longhaul::store::Store;
-use longhaul::worker::item::{Item, ItemError, Processed};
-use longhaul::worker::{Pace, Process as ProcessItem, Worker};
-use std::sync::Mutex;
+use longhaul::worker::{Pace, Worker};
 
-use crate::scenario::Fate;
+use crate::jobs::{Listed, Numbered, Place};
 use crate::site::Function;
 use crate::world::{Signal, World, shifted};
 
@@ -122,36 +122,16 @@ impl Process {
                 slice: settings.slice,
             }
         };
-        let (world, name) = (self.world.clone(), self.name.clone());
-        let process: ProcessItem = Arc::new(move |item| {
-            let (world, name) = (world.clone(), name.clone());
-            Box::pin(async move { process(&world, &name, item).await })
-        });
-        Worker::new(self.store.clone(), self.queue.clone(), pace, process)
-    }
-}
-
-async fn process(world: &World, process: &str, item: Item) -> Result<Processed, ItemError> {
-    let (fate, tries, time) = world.process(item.task_id, item.index);
-    if !time.is_zero() {
-        tokio::time::sleep(time).await;
-    }
-    match fate {
-        Fate::Retryable(times) if tries <= times => Err(ItemError::Retryable("not yet".into())),
-        Fate::Permanent => Err(ItemError::Permanent("never".into())),
-        Fate::Coin if world.chance(Rng::bool) => Err(ItemError::Permanent("tails".into())),
-        // Past the panic hook, which would print it.
-        Fate::Panic => std::panic::resume_unwind(Box::new("simulated")),
-        Fate::Kill(times) if tries <= times => {
-            world.note(process, &format!("is killed by item {}", item.index));
-            world.wrong("item kills");
-            world.kill(process);
-            std::future::pending().await
+        let place = || Place {
+            world: self.world.clone(),
+            process: self.name.clone(),
+        };
+        let executor = &Executor::here();
+        let mut runners = Runners::default().with(Numbered(place()), executor);
+        if self.world.now() >= self.world.state().scenario.listed_known_from {
+            runners = runners.with(Listed(place()), executor);
         }
-        _ => Ok(Processed {
-            name: format!("Item {}", item.index),
-            description: String::new(),
-        }),
+        Worker::new(self.store.clone(), self.queue.clone(), pace, runners)
     }
 }
 

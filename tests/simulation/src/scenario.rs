@@ -48,6 +48,7 @@ impl Default for Settings {
             terms: Terms {
                 chunk_items: 100,
                 lease: Duration::from_secs(50),
+                lifetime: Duration::from_secs(7 * 86_400),
                 retention: Duration::from_secs(30 * 86_400),
                 uniqueness: Uniqueness::User,
             },
@@ -216,6 +217,8 @@ pub struct Client {
     pub at: Duration,
     /// How many items it asks for.
     pub items: u64,
+    /// Whether they have inputs.
+    pub listed: bool,
     /// Its idempotency key.
     pub key: Option<String>,
     /// How long after its task is accepted it calls it off.
@@ -280,6 +283,8 @@ pub struct Scenario {
     pub slow: Vec<Slow>,
     /// From when on, and for how long, no item gets on: what it depends on does not answer.
     pub hang: Option<(Duration, Duration)>,
+    /// From when on workers know the job whose items have inputs: before, they are of an older deployment.
+    pub listed_known_from: Duration,
     /// Whether it is written down how a task gets on and what its client is shown of that.
     pub watched: bool,
 }
@@ -375,6 +380,7 @@ impl Scenario {
             curious: false,
             slow: vec![],
             hang: None,
+            listed_known_from: Duration::ZERO,
             watched: false,
         }
     }
@@ -386,6 +392,7 @@ impl Scenario {
             user: "ann".into(),
             at: Duration::ZERO,
             items,
+            listed: false,
             key: None,
             cancel_after: None,
             afterwards: Afterwards::Leave,
@@ -565,6 +572,8 @@ impl Scenario {
                     _ => seconds(random, 0, 200),
                 },
                 items: one_of(random, &sizes),
+                // Not drawn, so that whatever else a seed stands for stays the same.
+                listed: n % 2 == 1,
                 key,
                 cancel_after: (restless || random.u32(0..5) == 0)
                     .then(|| seconds(random, 0, if restless { 5 } else { 30 })),

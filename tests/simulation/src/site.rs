@@ -42,13 +42,21 @@ pub(crate) fn method(call: &Call) -> &'static str {
     match call.operation.as_str() {
         "GetItem" => match &body["Key"]["sk"]["S"] {
             Value::String(key) if key.starts_with("ITEM#") => "item",
+            Value::String(key) if key.starts_with("KEY#") || key.starts_with("LOCK") => {
+                "look_before"
+            }
+            Value::String(key) if key == "SHARED" => "shared",
             _ => "task",
         },
         "Query" if body.get("IndexName").is_some() => "due_tasks",
-        "Query" => match body["ExpressionAttributeValues"][":prefix"]["S"].as_str() {
-            Some("TASK#") => "tasks",
-            _ => "items",
-        },
+        "Query" => {
+            let value = |name| body["ExpressionAttributeValues"][name]["S"].as_str();
+            match (value(":prefix"), value(":first")) {
+                (Some("TASK#"), _) => "tasks",
+                (_, Some(first)) if first.starts_with("INPUT#") => "inputs",
+                _ => "items",
+            }
+        }
         "UpdateItem" => {
             let update = body["UpdateExpression"].as_str().unwrap_or_default();
             if update.contains("#attempts + :one") {
@@ -78,6 +86,8 @@ pub(crate) fn method(call: &Call) -> &'static str {
             }
         }
         "BatchExecuteStatement" => "record_items",
+        "BatchWriteItem" => "put_inputs",
+        "SendMessage" if body.get("DelaySeconds").is_some() => "send_later",
         "SendMessage" => "send",
         "SendMessageBatch" => "send_all",
         _ => "unknown",
@@ -89,6 +99,11 @@ pub(crate) fn method(call: &Call) -> &'static str {
 pub(crate) fn is_write(operation: &str) -> bool {
     matches!(
         operation,
-        "UpdateItem" | "PutItem" | "DeleteItem" | "TransactWriteItems" | "BatchExecuteStatement"
+        "UpdateItem"
+            | "PutItem"
+            | "DeleteItem"
+            | "TransactWriteItems"
+            | "BatchExecuteStatement"
+            | "BatchWriteItem"
     )
 }

@@ -92,6 +92,13 @@ impl Mirror {
         self.rows.iter().map(|(key, row)| (key, row.as_ref()))
     }
 
+    /// The rows of one partition, ordered by key.
+    pub(crate) fn rows_of<'a>(&'a self, pk: &'a str) -> impl Iterator<Item = (&'a Key, &'a Row)> {
+        let rows = self.rows.range((pk.to_owned(), String::new())..);
+        rows.take_while(move |(key, _)| key.0 == pk)
+            .map(|(key, row)| (key, row.as_ref()))
+    }
+
     /// Brings the copy up to date after `call` was answered with success, and tells what changed.
     ///
     /// # Errors
@@ -172,6 +179,11 @@ fn written_keys(call: &Call) -> Vec<Key> {
                     None => key(&action["Delete"]["Key"]),
                 })
                 .collect()
+        }
+        "BatchWriteItem" => {
+            let tables = body["RequestItems"].as_object().into_iter().flatten();
+            let rows = tables.flat_map(|(_, rows)| rows.as_array().into_iter().flatten());
+            rows.map(|row| key(&row["PutRequest"]["Item"])).collect()
         }
         "BatchExecuteStatement" => {
             let statements = body["Statements"].as_array().into_iter().flatten();

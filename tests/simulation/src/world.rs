@@ -433,7 +433,9 @@ impl World {
                 copies += state.chance.u32(1..=4);
             }
             for copy in 0..copies {
-                let mut delay = Duration::from_millis(state.chance.u64(5..50));
+                let asked_for = entry["DelaySeconds"].as_u64().unwrap_or_default();
+                let mut delay =
+                    Duration::from_secs(asked_for) + Duration::from_millis(state.chance.u64(5..50));
                 if roll(state, weather.delayed_per_mille) {
                     delay = match state.chance.u32(0..3) {
                         0 => Duration::from_secs(state.chance.u64(1..60)),

@@ -91,6 +91,35 @@ pub(super) fn cases() -> Vec<Case> {
 fn submits() -> Vec<Case> {
     let mut cases = vec![case("one chunk", small(3)), case("three chunks", small(10))];
 
+    // Inputs of three rows in the first chunk and one in the others, and a shared value.
+    for (name, key) in [("inputs", None), ("inputs, with a key", Some("key".into()))] {
+        let mut listed = small(6);
+        listed.clients[0].listed = true;
+        listed.clients[0].key = key;
+        listed.curious = true;
+        cases.push(case(name, listed));
+    }
+    let mut early = small(3);
+    early.clients[0].listed = true;
+    early.listed_known_from = seconds(90);
+    cases.push(Case {
+        // It is held back for a minute each time.
+        takes_its_way: |report| {
+            let task = &report.tasks[0];
+            task.started_at
+                .is_some_and(|start| start.since(task.created_at) > seconds(90))
+        },
+        ..case("a job that workers do not know yet", early)
+    });
+    let mut listed_while_busy = small(3);
+    let second = Client {
+        at: seconds(1),
+        listed: true,
+        ..listed_while_busy.clients[0].clone()
+    };
+    listed_while_busy.clients.push(second);
+    cases.push(case("inputs while busy", listed_while_busy));
+
     let mut busy = small(3);
     let second = Client {
         at: seconds(1),
@@ -529,6 +558,7 @@ const HANDLERS: [(&str, &str); 6] = [
 fn calls_in(source: &str) -> impl Iterator<Item = &'static str> {
     let sources = [
         include_str!("../../../../longhaul/src/store.rs"),
+        include_str!("../../../../longhaul/src/store/inputs.rs"),
         include_str!("../../../../longhaul/src/queue.rs"),
     ];
     let methods: BTreeSet<_> = sources

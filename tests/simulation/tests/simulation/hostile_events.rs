@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use embedded_aws::{EmbeddedAws, QUEUE_URL};
 use fastrand::Rng;
+use longhaul::Limits;
 use longhaul::cancel::Cancel;
 use longhaul::host::Host;
 use longhaul::queue::Queue;
@@ -16,6 +17,7 @@ use longhaul::store::Store;
 use longhaul::submit::Submit;
 use longhaul::task::{Terms, Uniqueness};
 use serde_json::{Value, json};
+use simulation::jobs::Jobs;
 
 const SAMPLES: [&str; 7] = [
     include_str!("../../../../events/submit.json"),
@@ -31,7 +33,7 @@ const SAMPLES: [&str; 7] = [
 const SAMPLE_TASK: &str = "0198c0de-0000-7000-8000-000000000001";
 
 /// Where an event is changed: what it says of the request, and none of what the authorizer says of the caller.
-const FIELDS: [&str; 24] = [
+const FIELDS: [&str; 25] = [
     "/rawPath",
     "/rawQueryString",
     "/queryStringParameters",
@@ -49,6 +51,7 @@ const FIELDS: [&str; 24] = [
     "/isBase64Encoded",
     "/pathParameters",
     "/pathParameters/task_id",
+    "/pathParameters/job",
     "/routeKey",
     "/requestContext/domainName",
     "/requestContext/stage",
@@ -204,11 +207,13 @@ async fn answers_are_of_the_contract(seeds: Range<u64>) {
     let terms = Terms {
         chunk_items: 100,
         lease: Duration::from_secs(60),
+        lifetime: Duration::from_secs(7 * 86_400),
         retention: Duration::from_secs(86_400),
         uniqueness: Uniqueness::User,
     };
-    let submit = &Submit::new(store.clone(), queue, 10_000, terms);
-    let status = &StatusReader::new(store.clone());
+    let limits = Limits::new(10_000);
+    let submit = &Submit::new::<Jobs>(store.clone(), queue, limits.clone(), terms);
+    let status = &StatusReader::new::<Jobs>(store.clone(), limits);
     let cancel = &Cancel::new(store);
     let first = serve::request(SAMPLES[0]).unwrap();
     let first: Value = serde_json::from_slice(submit.handle(&first).await.body()).unwrap();

@@ -1,0 +1,145 @@
+//! The jobs of the simulated deployment: one whose items are only numbered, and one whose items have inputs.
+
+use std::time::Duration;
+
+use fastrand::Rng;
+use longhaul::{Invalid, Item, ItemError, Items, Job, Limits, Process, Setup, StartError};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::scenario::Fate;
+use crate::world::World;
+
+/// What the deployment can do.
+pub type Jobs = (Numbered, Listed);
+
+/// The inputs of a task's first items are so large that they do not share a row.
+const LARGE_INPUTS: u64 = 3;
+const LARGE_INPUT_BYTES: usize = 40_000;
+
+/// Items that are only numbered.
+pub struct Numbered(pub(crate) Place);
+
+/// Items that have inputs, and share a value.
+pub struct Listed(pub(crate) Place);
+
+/// Where a job is done: a process of the world.
+pub(crate) struct Place {
+    pub(crate) world: World,
+    pub(crate) process: String,
+}
+
+/// How many items there are to be.
+#[derive(Deserialize, JsonSchema)]
+pub struct Count {
+    number_of_items: u64,
+}
+
+/// Whose items there are to be, and how many.
+#[derive(Deserialize, JsonSchema)]
+pub struct CountOf {
+    of: String,
+    number_of_items: u64,
+}
+
+/// An input: which one, and of whose request.
+#[derive(Deserialize, Serialize, JsonSchema)]
+pub struct Given {
+    at: u64,
+    of: String,
+    padding: String,
+}
+
+impl Job for Numbered {
+    const NAME: &'static str = "tuned-long-running-task";
+    type Request = Count;
+    type Shared = ();
+    type Input = ();
+    type Output = ();
+
+    fn items(request: Count, _: &Limits) -> Result<Items<()>, Invalid> {
+        Ok(Items::numbered(request.number_of_items))
+    }
+}
+
+impl Job for Listed {
+    const NAME: &'static str = "listed";
+    type Request = CountOf;
+    type Shared = String;
+    type Input = Given;
+    type Output = String;
+
+    fn items(request: CountOf, _: &Limits) -> Result<Items<Given, String>, Invalid> {
+        let CountOf {
+            of,
+            number_of_items,
+        } = request;
+        let of = format!("{of}/{number_of_items}");
+        let given = |at| Given {
+            at,
+            of: of.clone(),
+            padding: "x".repeat(if at < LARGE_INPUTS {
+                LARGE_INPUT_BYTES
+            } else {
+                0
+            }),
+        };
+        Ok(Items::list((0..number_of_items).map(given).collect()).sharing(of))
+    }
+}
+
+impl Process for Numbered {
+    async fn start(_: &Setup) -> Result<Self, StartError> {
+        Err(StartError::new("the simulator starts it"))
+    }
+
+    async fn process(&self, item: Item<()>) -> Result<(), ItemError> {
+        self.0.process(&item).await
+    }
+}
+
+impl Process for Listed {
+    async fn start(_: &Setup) -> Result<Self, StartError> {
+        Err(StartError::new("the simulator starts it"))
+    }
+
+    async fn process(&self, item: Item<Given, String>) -> Result<String, ItemError> {
+        let (input, shared) = (&item.input, &*item.shared);
+        let own = input.at == item.index && input.of == *shared;
+        if !own || !shared.starts_with(item.user.as_str()) {
+            let (at, of) = (input.at, &input.of);
+            self.0.world.complain(format!(
+                "item {} of {} was given input {at} of {of}, shared {shared}",
+                item.index,
+                item.user.as_str()
+            ));
+        }
+        self.0.process(&item).await?;
+        Ok(input.of.clone())
+    }
+}
+
+impl Place {
+    /// What the scenario has in store for an item.
+    async fn process<Input, Shared>(&self, item: &Item<Input, Shared>) -> Result<(), ItemError> {
+        let Self { world, process } = self;
+        let (fate, tries, time) = world.process(item.task_id, item.index);
+        if time > Duration::ZERO {
+            tokio::time::sleep(time).await;
+        }
+        match fate {
+            Fate::Retryable(times) if tries <= times => Err(ItemError::retryable("not yet")),
+            Fate::Permanent => Err(ItemError::permanent("never")),
+            Fate::Coin if world.chance(Rng::bool) => Err(ItemError::permanent("tails")),
+            // Past the panic hook, which would print it.
+            Fate::Panic => std::panic::resume_unwind(Box::new("simulated")),
+            Fate::Kill(times) if tries <= times => {
+                world.note(process, &format!("is killed by item {}", item.index));
+                world.wrong("item kills");
+                world.kill(process);
+                std::future::pending().await
+            }
+            _ => Ok(()),
+        }
+    }
+}
