@@ -17,7 +17,7 @@ use crate::task::{Task, TaskId, UserId, hex_of_sha256, job_of_old, version_of_ol
 const BATCH_MESSAGES_MAX: usize = 10;
 
 /// How long a message can be held back (Amazon SQS quotas).
-const DELAY_SECONDS_MAX: f64 = 900.0;
+const DELAY_SECONDS_MAX: i32 = 900;
 
 /// How often the entries that a batch refused are sent again.
 const BATCH_ATTEMPTS_MAX: usize = 3;
@@ -193,13 +193,14 @@ impl Queue {
     ///
     /// As [`Self::send`].
     pub async fn send_later(&self, message: &Message, wait: Duration) -> Result<(), QueueError> {
-        let seconds = wait.as_secs_f64().ceil().min(DELAY_SECONDS_MAX);
+        let whole = i32::try_from(wait.as_secs()).unwrap_or(i32::MAX);
+        let seconds = whole.saturating_add(i32::from(wait.subsec_nanos() > 0));
         self.client
             .send_message()
             .queue_url(&self.url)
             .message_group_id(message.group())
             .message_body(message.body()?)
-            .delay_seconds(seconds as i32)
+            .delay_seconds(seconds.min(DELAY_SECONDS_MAX))
             .send()
             .await?;
         Ok(())

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use crate::config::{ConfigError, Environment};
 use crate::telemetry;
-use aws_config::SdkConfig;
+use aws_config::{BehaviorVersion, Region, SdkConfig};
 
 /// What a job is started with: the SDK's configuration and the function's environment.
 #[derive(Clone)]
@@ -39,7 +39,10 @@ impl Setup {
     pub fn of(variables: &[(&str, &str)]) -> Self {
         let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
         let variables: Vec<_> = variables.iter().map(owned).collect();
-        let aws = SdkConfig::builder().build();
+        let aws = SdkConfig::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .region(Region::from_static("us-east-1"))
+            .build();
         Self::with(aws, move |name| {
             let found = variables.iter().find(|(known, _)| known == name);
             found.map(|(_, value)| value.clone())

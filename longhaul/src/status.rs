@@ -10,8 +10,8 @@ use std::sync::{Arc, OnceLock};
 use http::{Method, StatusCode, header};
 use lambda_http::{Body, Request, RequestExt, Response};
 use serde::Serialize;
-use serde_json::json;
 use serde_json::value::{RawValue, to_raw_value};
+use serde_json::{Value, json};
 
 use crate::api::{self, ApiError, TaskView};
 use crate::chunk::ItemIndex;
@@ -93,7 +93,7 @@ pub struct StatusReader {
 /// What `GET /api/` answers, which stays the same for as long as the function does.
 #[derive(Debug)]
 struct Catalogue {
-    data: Box<RawValue>,
+    data: Value,
     etag: String,
 }
 
@@ -124,7 +124,7 @@ impl StatusReader {
         let parameters = request.path_parameters_ref();
         let names_a_task = parameters.is_some_and(|all| all.first("task_id").is_some());
         match job {
-            "" => return self.jobs(request),
+            "" => return Ok(self.jobs(request)),
             TASKS_OF_ALL_JOBS if !names_a_task => return self.tasks(request, &user, None).await,
             job if !self.jobs.contains(&job) => {
                 return Err(if names_a_task {
@@ -146,20 +146,15 @@ impl StatusReader {
         }
     }
 
-    fn jobs(&self, request: &Request) -> Result<Response<Body>, ApiError> {
-        let catalogue = match self.catalogue.get() {
-            Some(catalogue) => catalogue,
-            None => {
-                let limits = json!({"items_max": self.limits.items_max});
-                let data = json!({"jobs": (self.describe)(), "limits": limits});
-                let data = to_raw_value(&data).map_err(|_| ApiError::Internal)?;
-                let etag = format!("\"{}\"", hex_of_sha256(data.get()));
-                self.catalogue.get_or_init(|| Catalogue { data, etag })
-            }
+    fn jobs(&self, request: &Request) -> Response<Body> {
+        let make = || {
+            let limits = json!({"items_max": self.limits.items_max});
+            let data = json!({"jobs": (self.describe)(), "limits": limits});
+            let etag = format!("\"{}\"", hex_of_sha256(&data.to_string()));
+            Catalogue { data, etag }
         };
-        Ok(tagged(request, &catalogue.etag, || {
-            api::success(&catalogue.data)
-        }))
+        let Catalogue { data, etag } = self.catalogue.get_or_init(make);
+        tagged(request, etag, || api::success(data))
     }
 
     fn status(&self, request: &Request, task: &Task) -> Response<Body> {
@@ -208,14 +203,14 @@ impl StatusReader {
         let page = self.store.items(&listing, from, limit.into()).await?;
         let Page { entries, mut next } = page;
 
-        let mut inputs = match with_input {
-            true => Some(self.inputs(task, &entries).await?),
-            false => None,
-        };
+        let mut inputs = VecDeque::new();
+        if with_input {
+            inputs = self.inputs(task, &entries).await?;
+        }
         let mut items = vec![];
         let mut bytes = 0;
         for row in &entries {
-            let input = inputs.as_mut().map(VecDeque::pop_front);
+            let input = inputs.pop_front();
             let item = to_raw_value(&view(row, input)?).map_err(|_| ApiError::Internal)?;
             bytes += bytes_in_a_string(item.get());
             if bytes > PAGE_BYTES_MAX && !items.is_empty() {
@@ -227,27 +222,22 @@ impl StatusReader {
         if let Some(last) = shown.last().filter(|_| shown.len() < entries.len()) {
             next = listing.behind(from, shown, last.index);
         }
-        #[derive(Serialize)]
-        struct Items {
-            items: Vec<Box<RawValue>>,
-            next_cursor: Option<String>,
-        }
         Ok(api::success(Items {
             items,
             next_cursor: next.map(|cursor| seal(&name, cursor)),
         }))
     }
 
-    /// The inputs of these items, in their order; none where there are none.
+    /// The inputs of these items, in their order; `null` where there are none.
     async fn inputs(
         &self,
         task: &Task,
         rows: &[ItemRow],
     ) -> Result<VecDeque<Box<RawValue>>, StoreError> {
-        let mut inputs = VecDeque::new();
         if !task.has_inputs {
-            return Ok(inputs);
+            return Ok(rows.iter().map(|_| RawValue::NULL.to_owned()).collect());
         }
+        let mut inputs = VecDeque::new();
         let plan = task.plan();
         for rows in rows.chunk_by(|one, next| plan.chunk_of(one.index) == plan.chunk_of(next.index))
         {
@@ -300,6 +290,13 @@ fn choice<T: Copy>(
     Ok(Some(chosen.1))
 }
 
+/// A page of items as the contract shows it.
+#[derive(Serialize)]
+struct Items {
+    items: Vec<Box<RawValue>>,
+    next_cursor: Option<String>,
+}
+
 /// An item as the contract shows it.
 #[derive(Serialize)]
 struct ItemView<'a> {
@@ -308,12 +305,12 @@ struct ItemView<'a> {
     outcome: &'static str,
     /// Only for who asks for it; `null` if it has none.
     #[serde(skip_serializing_if = "Option::is_none")]
-    input: Option<Option<Box<RawValue>>>,
+    input: Option<Box<RawValue>>,
     output: Option<Box<RawValue>>,
     error: Option<&'a str>,
 }
 
-fn view(row: &ItemRow, input: Option<Option<Box<RawValue>>>) -> Result<ItemView<'_>, StoreError> {
+fn view(row: &ItemRow, input: Option<Box<RawValue>>) -> Result<ItemView<'_>, StoreError> {
     let output = row.output.clone().map(RawValue::from_string).transpose();
     Ok(ItemView {
         index: row.index,

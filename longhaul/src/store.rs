@@ -882,9 +882,12 @@ impl Store {
     ) -> Result<Page<Task, TaskId>, StoreError> {
         let condition = "#pk = :pk AND begins_with(#sk, :prefix)";
         // Tasks that were stored before there were jobs do not say of which they are.
-        let filter = job.map(|job| match job == job_of_old() {
-            true => "(#job = :job OR attribute_not_exists(#job))",
-            false => "#job = :job",
+        let filter = job.map(|job| {
+            if job == job_of_old() {
+                "(#job = :job OR attribute_not_exists(#job))"
+            } else {
+                "#job = :job"
+            }
         });
         let (_, names, values) = expressions(
             &format!("{condition} {}", filter.unwrap_or_default()),

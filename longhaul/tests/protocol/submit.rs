@@ -403,3 +403,113 @@ async fn an_answer_comes_in_time_however_slow_the_table_and_the_queue_are() {
         assert!(began.elapsed() <= ANSWER_SECONDS_MAX);
     }
 }
+
+fn words(words: &[&str]) -> Request {
+    let event = SUBMIT.replace("tuned-long-running-task", "translate");
+    let mut request = request(&event);
+    *request.body_mut() = json!({"words": words, "language": "la"}).to_string().into();
+    request
+}
+
+fn rows(aws: &EmbeddedAws, sk: &str) -> Vec<serde_json::Map<String, Value>> {
+    let rows = aws.table().rows();
+    let rows = rows.into_iter().map(|row| row.into_iter().collect());
+    rows.filter(|row: &serde_json::Map<_, _>| row["sk"].as_str().unwrap().starts_with(sk))
+        .collect()
+}
+
+#[tokio::test]
+async fn what_items_need_is_stored_before_their_task() {
+    let aws = EmbeddedAws::default();
+    let (status, _) = answer(&aws, &words(&["one", "two"])).await;
+    assert_eq!(status, 200);
+    let calls = aws.take_calls();
+    let expected = [
+        "GetItem",
+        "BatchWriteItem",
+        "TransactWriteItems",
+        "SendMessage",
+    ];
+    assert_eq!(calls, expected);
+    let inputs = rows(&aws, "INPUT#");
+    assert_eq!(inputs[0]["inputs"], r#"["one","two"]"#);
+    assert_eq!(rows(&aws, "SHARED")[0]["shared"], r#""la""#);
+    let task = &rows(&aws, "TASK#")[0];
+    let created = task["created_at"].as_u64().unwrap() / 1000;
+    let kept = (7 + 1) * 86_400;
+    assert_eq!(inputs[0]["expires_at"].as_u64().unwrap(), created + kept);
+}
+
+#[tokio::test]
+async fn whoever_is_refused_writes_nothing() {
+    let aws = EmbeddedAws::default();
+    assert_eq!(
+        answer(&aws, &with_body(r#"{"number_of_items": 2}"#))
+            .await
+            .0,
+        200
+    );
+    let before = aws.table().rows().len();
+    let _ = aws.take_calls();
+    assert_eq!(answer(&aws, &words(&["one"])).await.0, 201);
+    assert_eq!(aws.table().rows().len(), before);
+    let calls = aws.take_calls();
+    assert!(calls.iter().all(|call| call == "GetItem"), "{calls:?}");
+    for bad in [vec![], vec!["x"; 10_001]] {
+        assert_eq!(answer(&aws, &words(&bad)).await.0, 400);
+        assert_eq!(aws.take_calls().len(), 0);
+    }
+}
+
+#[tokio::test]
+async fn a_repeated_submit_with_inputs_is_told_of_the_first_before_it_writes_any() {
+    let aws = EmbeddedAws::default();
+    let mut request = words(&["one"]);
+    request
+        .headers_mut()
+        .insert("idempotency-key", "k".parse().unwrap());
+    let first = answer(&aws, &request).await;
+    let _ = aws.take_calls();
+    assert_eq!(answer(&aws, &request).await, first);
+    assert!(aws.take_calls().iter().all(|call| call == "GetItem"));
+    *request.body_mut() = json!({"words": ["two"], "language": "la"})
+        .to_string()
+        .into();
+    assert_eq!(answer(&aws, &request).await.0, 422);
+    assert_eq!(rows(&aws, "INPUT#").len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn inputs_are_written_no_faster_than_a_partition_takes_them() {
+    let aws = EmbeddedAws::default();
+    let large = "x".repeat(60_000);
+    let began = Instant::now();
+    assert_eq!(answer(&aws, &words(&vec![large.as_str(); 30])).await.0, 200);
+    // 30 rows of 60 write units; the last batch begins when those before it are paid for.
+    let took = began.elapsed();
+    assert!(
+        took >= Duration::from_millis(1_500) && took < Duration::from_secs(3),
+        "{took:?}"
+    );
+    assert_eq!(rows(&aws, "INPUT#").len(), 30);
+}
+
+#[tokio::test(start_paused = true)]
+async fn rows_that_a_batch_hands_back_are_written_again_or_nothing_is_accepted() {
+    let half = |call: &Call| match call.operation.as_str() {
+        "BatchWriteItem" => Fault::Half,
+        _ => Fault::None,
+    };
+    let aws = EmbeddedAws::with_faults(half);
+    let large = "x".repeat(60_000);
+    assert_eq!(answer(&aws, &words(&[large.as_str(); 3])).await.0, 503);
+    assert_eq!(rows(&aws, "TASK#").len(), 0);
+    let seen = std::sync::atomic::AtomicBool::new(false);
+    let once = move |call: &Call| match call.operation.as_str() {
+        "BatchWriteItem" if !seen.swap(true, std::sync::atomic::Ordering::Relaxed) => Fault::Half,
+        _ => Fault::None,
+    };
+    let aws = EmbeddedAws::with_faults(once);
+    assert_eq!(answer(&aws, &words(&[large.as_str(); 3])).await.0, 200);
+    assert_eq!(rows(&aws, "INPUT#").len(), 3);
+}

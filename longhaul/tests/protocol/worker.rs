@@ -680,3 +680,122 @@ async fn the_sample_event_is_what_the_queue_sends() {
     let body: Value = serde_json::from_str(event["Records"][0]["body"].as_str().unwrap()).unwrap();
     assert_eq!(body, serde_json::to_value(Message::first(&task)).unwrap());
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_message_for_a_job_that_is_not_known_yet_is_held_back_and_claims_nothing() {
+    let bench = Bench::new();
+    let task = bench.submitted(3, 100).await;
+    let worker = bench.worker(10, Duration::from_secs(60), sample());
+    let mut message = Message::parse(&body(&task, &[0])).unwrap();
+    for (job, version) in [("of-tomorrow", 1), ("tuned-long-running-task", 2)] {
+        (message.job, message.job_version) = (job.into(), version);
+        let _ = bench.aws.take_calls();
+        work(&worker, &serde_json::to_string(&message).unwrap(), AMPLE).await;
+        assert_eq!(bench.aws.take_calls(), ["GetItem", "SendMessage"]);
+        let [sent] = &bench.aws.take_sent()[..] else {
+            panic!("one message");
+        };
+        assert_eq!(sent.delay_seconds, 60);
+        let sent = Message::parse(&sent.body).unwrap();
+        assert_eq!(
+            (sent.job.as_str(), sent.job_version, sent.hops),
+            (job, version, 1)
+        );
+    }
+    assert_eq!(bench.stored(&task).await.status, Status::Queued);
+    bench.store.cancel(&task).await.unwrap();
+    let _ = bench.aws.take_sent();
+    work(&worker, &serde_json::to_string(&message).unwrap(), AMPLE).await;
+    assert_eq!(bench.aws.take_sent(), []);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_message_and_a_row_from_before_there_were_jobs_are_the_samples() {
+    let bench = Bench::new();
+    let task = bench.submitted(3, 100).await;
+    let table = bench.aws.table();
+    let key = json!({"pk": {"S": format!("USER#{SAMPLE_USER}")}, "sk": {"S": format!("TASK#{}", task.task_id)}});
+    let mut row =
+        table.execute("GetItem", &json!({"TableName": table.name(), "Key": key}))["Item"].clone();
+    for younger in ["job", "job_version", "ends_by"] {
+        row.as_object_mut().unwrap().remove(younger).unwrap();
+    }
+    let _ = table.execute("PutItem", &json!({"TableName": table.name(), "Item": row}));
+    let mut message: Value = serde_json::from_str(&body(&task, &[0])).unwrap();
+    for younger in ["job", "job_version"] {
+        message.as_object_mut().unwrap().remove(younger).unwrap();
+    }
+    let worker = bench.worker(10, Duration::from_secs(60), sample());
+    work(&worker, &message.to_string(), AMPLE).await;
+    assert_eq!(bench.stored(&task).await.status, Status::Success);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_job_that_cannot_start_leaves_its_items_alone_for_a_while() {
+    struct Broken;
+    impl Job for Broken {
+        const NAME: &'static str = "tuned-long-running-task";
+        type Request = u64;
+        type Shared = ();
+        type Input = ();
+        type Output = ();
+        fn items(number: u64, _: &Limits) -> Result<Items<()>, Invalid> {
+            Ok(Items::numbered(number))
+        }
+    }
+    impl longhaul::Process for Broken {
+        async fn start(_: &Setup) -> Result<Self, StartError> {
+            Err(StartError::new("the secret is not there"))
+        }
+        async fn process(&self, _: Item) -> Result<(), ItemError> {
+            Ok(())
+        }
+    }
+    let bench = Bench::new();
+    let task = bench.submitted(3, 100).await;
+    let queue = Queue::new(bench.aws.sqs("worker"), QUEUE_URL);
+    let pace = Pace {
+        items_in_flight: 2,
+        lease: Duration::from_secs(60),
+        progress_interval: Duration::from_millis(500),
+        slice: Duration::from_secs(60),
+    };
+    let runners = Runners::new::<(Broken,)>(&Setup::of(&[]), &Executor::here());
+    let worker = Worker::new(bench.store.clone(), queue, pace, runners);
+    for _ in 0..10 {
+        let _ = bench.aws.take_calls();
+        work(&worker, &body(&task, &[0]), AMPLE).await;
+        let delay = bench.aws.take_sent()[0].delay_seconds;
+        assert!((1..=60).contains(&delay), "{delay} s");
+        // However often: no item is blamed, and no attempt is held against it.
+        let stored = bench.stored(&task).await;
+        assert_eq!(
+            (stored.status, stored.chunks[0].attempts),
+            (Status::Processing, 0)
+        );
+        tokio::time::sleep(Duration::from_secs(delay)).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_task_whose_inputs_are_not_all_there_fails_and_says_so() {
+    let bench = Bench::new();
+    let mut task = bench.submitted(3, 100).await;
+    let table = bench.aws.table();
+    let key = json!({"pk": {"S": format!("USER#{SAMPLE_USER}")}, "sk": {"S": format!("TASK#{}", task.task_id)}});
+    let _ = table.execute(
+        "UpdateItem",
+        &json!({
+            "TableName": table.name(), "Key": key, "UpdateExpression": "SET has_inputs = :true",
+            "ExpressionAttributeValues": {":true": {"BOOL": true}},
+        }),
+    );
+    let worker = bench.worker(10, Duration::from_secs(60), sample());
+    work(&worker, &body(&task, &[0]), AMPLE).await;
+    task = bench.stored(&task).await;
+    assert_eq!(task.status, Status::Failed);
+    assert_eq!(
+        task.error.as_deref(),
+        Some("What was stored of its items is not all there.")
+    );
+}

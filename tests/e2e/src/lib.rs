@@ -40,6 +40,8 @@ pub struct Stack {
     pub client_id: String,
     /// The `DynamoDB` table.
     pub table_name: String,
+    /// The table of imported contacts.
+    pub contacts_table_name: String,
     /// The worker's queue.
     pub queue_url: String,
     /// The queue of the messages that could not be processed.
@@ -171,18 +173,32 @@ impl Stack {
         send("GET", &format!("{}{path}", self.endpoint_url), headers, b"")
     }
 
-    /// The items of a partition of the table: `USER#<sub>` or `TASK#<task id>`.
+    /// The items of a partition of the table: `USER#<sub>`, `TASK#<task id>` or `TASK#<task id>#<chunk>`.
     ///
     /// # Errors
     ///
     /// When the table cannot be read.
     pub fn rows(&self, partition: &str) -> Result<Vec<Value>> {
+        self.query(&self.table_name, "pk", partition)
+    }
+
+    /// The contacts of a user.
+    ///
+    /// # Errors
+    ///
+    /// When the table cannot be read.
+    pub fn contacts(&self, sub: &str) -> Result<Vec<Value>> {
+        self.query(&self.contacts_table_name, "user", sub)
+    }
+
+    fn query(&self, table: &str, key: &str, partition: &str) -> Result<Vec<Value>> {
         let mut rows = Vec::new();
         let mut request = json!({
-            "TableName": self.table_name,
+            "TableName": table,
             "ConsistentRead": true,
-            "KeyConditionExpression": "pk = :pk",
-            "ExpressionAttributeValues": {":pk": {"S": partition}},
+            "KeyConditionExpression": "#key = :partition",
+            "ExpressionAttributeNames": {"#key": key},
+            "ExpressionAttributeValues": {":partition": {"S": partition}},
         });
         loop {
             let page = self.aws("dynamodb", "DynamoDB_20120810.Query", &request)?;

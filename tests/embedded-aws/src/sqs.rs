@@ -14,6 +14,8 @@ pub struct Sent {
     pub body: String,
     /// The message's group.
     pub group: String,
+    /// For how many seconds it is held back.
+    pub delay_seconds: u64,
 }
 
 /// What a call sends, and its answer.
@@ -24,6 +26,7 @@ pub(crate) fn send(call: &Call) -> (Answer, Vec<Sent>) {
             .as_str()
             .unwrap_or_default()
             .to_owned(),
+        delay_seconds: entry["DelaySeconds"].as_u64().unwrap_or_default(),
     };
     if call.operation == "SendMessage" {
         let answer = json!({"MessageId": "1", "MD5OfMessageBody": ""});

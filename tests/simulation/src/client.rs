@@ -337,9 +337,10 @@ impl Actor {
                 world.complain(format!("{shown} items are listed, {counted:?} are counted"));
             }
             for item in items.body["data"]["items"].as_array().into_iter().flatten() {
-                let own = match self.script.listed {
-                    true => item["input"]["at"] == item["index"],
-                    false => item["input"].is_null(),
+                let own = if self.script.listed {
+                    item["input"]["at"] == item["index"]
+                } else {
+                    item["input"].is_null()
                 };
                 if !own {
                     world.complain(format!("an item is listed with another's input: {item}"));
@@ -457,7 +458,9 @@ impl Actor {
                 let limits = Limits::new(ITEMS_MAX);
                 let terms = world.state().scenario.settings.terms.clone();
                 let submit = Submit::new::<Jobs>(store, process.queue.clone(), limits, terms);
-                process.run(TIMEOUT, submit.handle(&request)).await
+                process
+                    .run(TIMEOUT, Box::pin(submit.handle(&request)))
+                    .await
             }
             Function::Cancel => {
                 process
@@ -466,7 +469,9 @@ impl Actor {
             }
             _ => {
                 let status = StatusReader::new::<Jobs>(store, Limits::new(ITEMS_MAX));
-                process.run(TIMEOUT, status.handle(&request)).await
+                process
+                    .run(TIMEOUT, Box::pin(status.handle(&request)))
+                    .await
             }
         };
         let what = format!("{verb} by {}", self.script.user);

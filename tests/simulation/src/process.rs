@@ -122,14 +122,14 @@ impl Process {
                 slice: settings.slice,
             }
         };
-        let place = || Place {
+        let at_work = || Place {
             world: self.world.clone(),
             process: self.name.clone(),
         };
         let executor = &Executor::here();
-        let mut runners = Runners::default().with(Numbered(place()), executor);
+        let mut runners = Runners::default().with(Numbered(at_work()), executor);
         if self.world.now() >= self.world.state().scenario.listed_known_from {
-            runners = runners.with(Listed(place()), executor);
+            runners = runners.with(Listed(at_work()), executor);
         }
         Worker::new(self.store.clone(), self.queue.clone(), pace, runners)
     }

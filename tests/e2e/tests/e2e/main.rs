@@ -3,6 +3,7 @@
 mod bad_input;
 mod cancel;
 mod idempotency;
+mod import;
 mod one_task_per_user;
 mod page;
 mod privacy;

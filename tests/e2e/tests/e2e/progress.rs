@@ -103,14 +103,14 @@ fn every_item_has_one_row() -> Result<()> {
     let items = items["data"]["items"].as_array().context("no items")?;
     let shown: Vec<_> = items
         .iter()
-        .map(|item| (&item["index"], &item["name"], &item["description"]))
+        .map(|item| (&item["index"], &item["name"], &item["output"]))
         .collect();
     let expected: Vec<_> = (0..ITEMS)
         .map(|i| {
             (
                 json!(i),
                 json!(format!("Item {i}")),
-                json!(format!("Description {i}")),
+                json!({"name": format!("Item {i}"), "description": format!("Description {i}")}),
             )
         })
         .collect();
@@ -122,7 +122,7 @@ fn every_item_has_one_row() -> Result<()> {
             .collect::<Vec<_>>()
     );
     assert_eq!(
-        stack.rows(&format!("TASK#{task_id}"))?.len(),
+        stack.rows(&format!("TASK#{task_id}#0"))?.len(),
         ITEMS as usize
     );
     Ok(())
