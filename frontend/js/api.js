@@ -30,7 +30,7 @@ import { CognitoError, SessionEnded } from './session.js';
  * @typedef {object} Item
  * @property {number} index
  * @property {string} name
- * @property {string} description
+ * @property {{ description?: string } | null} output
  * @property {'done' | 'failed'} outcome
  * @property {string | null} error
  */

@@ -132,7 +132,7 @@ function fact(name, value) {
 
 /** @param {Item} item @returns {HTMLElement} */
 function itemRow(item) {
-  const row = element('li', 'item', element('span', 'item-name', item.name), element('span', 'item-description', item.description));
+  const row = element('li', 'item', element('span', 'item-name', item.name), element('span', 'item-description', item.output?.description ?? ''));
   row.dataset.outcome = item.outcome;
   if (item.outcome === 'failed') row.append(element('span', 'reason', item.error ?? 'No reason was given.'));
   return row;

@@ -120,7 +120,7 @@ pageTest('what an item says is shown as text, whatever it says', async (tab) => 
   await tab.intercept('GET', ITEMS, async (route) => {
     const response = await route.fetch();
     const body = await response.json();
-    for (const item of body.data.items) Object.assign(item, { name: markup, description: markup });
+    for (const item of body.data.items) Object.assign(item, { name: markup, output: { description: markup } });
     return route.fulfill({ response, json: body });
   });
   await tab.button(/^Finished/).click();

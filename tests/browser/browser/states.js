@@ -189,7 +189,7 @@ async function showTask(tab, state) {
 /** @param {string} outcome */
 function itemsOf(outcome) {
   return Array.from({ length: 40 }, (_item, index) => ({
-    index, outcome, name: `Item ${index}`, description: `Description ${index}`, error: outcome === 'failed' ? 'The mailbox does not exist, or it takes no mail from strangers.' : null,
+    index, outcome, name: `Item ${index}`, output: { description: `Description ${index}` }, error: outcome === 'failed' ? 'The mailbox does not exist, or it takes no mail from strangers.' : null,
   }));
 }
 
