@@ -100,8 +100,10 @@ pageTest('a hidden tab asks once a minute, so that its title tells of the end, a
   assert.equal(polls.length, 0);
   await passMinuteUntilAsked(tab);
   await eventually(async () => assert.equal(await tab.page.title(), 'Finished · Longhaul'));
+  const asked = polls.length;
+  assert.ok(asked <= 2, 'once, or once more if it had yet to read an answer from before');
   await tab.page.clock.runFor('10:00');
-  assert.equal(polls.length, 1);
+  assert.equal(polls.length, asked);
 });
 
 pageTest('a hidden tab shows how far the task is in its title, although nothing of it is drawn', async (tab) => {
@@ -185,6 +187,8 @@ pageTest('a list that stays away is asked for by one timer, which rests while th
     await eventually(async () => assert.equal((await Promise.all(lists.map(({ request }) => request.response()))).length, times));
   }
   await tab.setHidden(true);
+  // What went out before that is told late, if the machine is busy.
+  await tab.page.waitForTimeout(1_000);
   lists.length = 0;
   await tab.page.clock.runFor('05:00');
   assert.equal(lists.length, 0, 'nobody is looking');

@@ -132,7 +132,7 @@ fn every_item_is_there_once(stack: &Stack, user: &User, task_id: &str, items: u3
     let status = user.status(task_id)?;
     assert_eq!(status["count_done_items"], items);
     assert_eq!(
-        stack.rows(&format!("TASK#{task_id}"))?.len(),
+        stack.rows(&format!("TASK#{task_id}#0"))?.len(),
         items as usize
     );
     let listed = user
