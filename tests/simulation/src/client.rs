@@ -328,16 +328,17 @@ impl Actor {
         if let Some(items) = items.filter(|items| items.status == 200) {
             let shown = items.body["data"]["items"].as_array().map_or(0, Vec::len);
             // The task has ended. A late worker may still store a row or two, which are not counted.
-            let counted: Option<u64> = world
-                .state()
-                .ledger
-                .task(&id)
+            let task = world.state().ledger.task(&id).cloned();
+            let counted: Option<u64> = task
+                .as_ref()
                 .map(|task| task.chunks.iter().map(|chunk| chunk.cursor).sum());
+            // It may be a task of another job: the one that was in the way.
+            let has_inputs = task.is_some_and(|task| task.has_inputs);
             if counted != Some(shown as u64) {
                 world.complain(format!("{shown} items are listed, {counted:?} are counted"));
             }
             for item in items.body["data"]["items"].as_array().into_iter().flatten() {
-                let own = if self.script.listed {
+                let own = if has_inputs {
                     item["input"]["at"] == item["index"]
                 } else {
                     item["input"].is_null()

@@ -178,6 +178,12 @@ impl Trace {
             let name = name.to_lowercase();
             return format!("{user}'s {name} {} → {}", holder(before), holder(after));
         }
+        if let Some(last) = sk.strip_prefix("INPUT#") {
+            return format!("inputs up to {}", last.parse().unwrap_or(0_u64));
+        }
+        if sk == "SHARED" {
+            return "what they share".into();
+        }
         if let Some(index) = sk.strip_prefix("ITEM#") {
             let outcome = after.as_ref().map_or("gone", |row| row.text("outcome"));
             let index = index.trim_start_matches('0');
