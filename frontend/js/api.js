@@ -6,14 +6,28 @@ import { CognitoError, SessionEnded } from './session.js';
 
 /** @import { Session } from './session.js' */
 /** @import { StatusAnswer } from './follower.js' */
+/** @import { Request } from './request-form.js' */
+/** @import { Schema } from './schema.js' */
 
 /**
  * @typedef {'QUEUED' | 'PROCESSING' | 'SUCCESS' | 'FAILED' | 'CANCELLED'} TaskStatus
  */
 
 /**
+ * @typedef {object} Job
+ * @property {string} name in addresses
+ * @property {string} title
+ * @property {string} description may be empty
+ * @property {Schema} request
+ * @property {Schema} output
+ */
+
+/** @typedef {{ jobs: Job[] | null, etag: string | null }} JobsAnswer null where nothing has changed since `etag` (304) */
+
+/**
  * @typedef {object} Task
  * @property {string} task_id
+ * @property {string} job
  * @property {TaskStatus} task_status
  * @property {number} done_percentage
  * @property {number} count_done_items
@@ -30,14 +44,15 @@ import { CognitoError, SessionEnded } from './session.js';
  * @typedef {object} Item
  * @property {number} index
  * @property {string} name
- * @property {{ description?: string } | null} output
  * @property {'done' | 'failed'} outcome
+ * @property {unknown} output of its job's output schema; null where it failed
  * @property {string | null} error
  */
 
 /**
  * @typedef {object} Submitted
  * @property {string} taskId
+ * @property {string} job the one that the task is of
  * @property {boolean} wasBusy another task was active already; it is that one's id
  * @property {number | null} retryAfterMs
  */
@@ -51,6 +66,8 @@ import { CognitoError, SessionEnded } from './session.js';
 
 /** Longer than any answer of a healthy API takes, cold start included. */
 const REQUEST_MS_MAX = 15_000;
+/** A large request has more time, for it may come over a slow line: this is 250 kbit/s. */
+const BODY_LENGTH_PER_MS = 32;
 
 export class ApiError extends Error {
   /**
@@ -83,31 +100,34 @@ export class Api {
 
   /** @param {string} apiUrl @param {Session} session @param {() => boolean} [isOnline] */
   constructor(apiUrl, session, isOnline = () => navigator.onLine) {
-    this.#base = `${apiUrl.replace(/\/+$/, '')}/api/tuned-long-running-task/`;
+    this.#base = `${apiUrl.replace(/\/+$/, '')}/api/`;
     this.#session = session;
     this.#isOnline = isOnline;
   }
 
-  /**
-   * @param {number} numberOfItems
-   * @param {string} idempotencyKey
-   * @returns {Promise<Submitted>}
-   */
-  async submit(numberOfItems, idempotencyKey) {
-    const { response, body } = await this.#request('POST', '', {
+  /** What may be asked for. @param {string | null} etag @returns {Promise<JobsAnswer>} */
+  async jobs(etag) {
+    const { response, body } = await this.#request('GET', '', { headers: etag === null ? {} : { 'If-None-Match': etag } });
+    return { jobs: body?.data.jobs ?? null, etag: response.headers.get('ETag') ?? etag };
+  }
+
+  /** @param {Request} request @param {string} idempotencyKey @returns {Promise<Submitted>} */
+  async submit({ job, body: asked }, idempotencyKey) {
+    const { response, body } = await this.#request('POST', `${job}/`, {
       headers: { 'Content-Type': 'application/json', 'Idempotency-Key': idempotencyKey },
-      body: JSON.stringify({ number_of_items: numberOfItems }),
+      body: asked,
     });
     return {
       taskId: body.data.task_id,
+      job: body.data.job ?? job,
       wasBusy: response.status === 201,
       retryAfterMs: parseRetryAfter(response.headers.get('Retry-After')),
     };
   }
 
-  /** @param {string} taskId @param {string | null} etag @param {AbortSignal} signal @returns {Promise<StatusAnswer>} */
-  async status(taskId, etag, signal) {
-    const { response, body } = await this.#request('GET', `${taskId}/`, {
+  /** @param {string} job @param {string} taskId @param {string | null} etag @param {AbortSignal} signal @returns {Promise<StatusAnswer>} */
+  async status(job, taskId, etag, signal) {
+    const { response, body } = await this.#request('GET', `${job}/${taskId}/`, {
       headers: etag === null ? {} : { 'If-None-Match': etag },
       signal,
     });
@@ -118,26 +138,26 @@ export class Api {
     };
   }
 
-  /** @param {string} taskId @returns {Promise<Task>} */
-  async cancel(taskId) {
-    return (await this.#request('DELETE', `${taskId}/`)).body.data;
+  /** @param {Task} task @returns {Promise<Task>} */
+  async cancel({ job, task_id: id }) {
+    return (await this.#request('DELETE', `${job}/${id}/`)).body.data;
   }
 
-  /** Newest first. @param {string | null} cursor @param {number} limit @returns {Promise<Page<Task>>} */
+  /** Those of all jobs, newest first. @param {string | null} cursor @param {number} limit @returns {Promise<Page<Task>>} */
   async tasks(cursor, limit) {
-    const { body } = await this.#request('GET', `?${query({ limit, cursor })}`);
+    const { body } = await this.#request('GET', `tasks/?${query({ limit, cursor })}`);
     return { entries: body.data.tasks, nextCursor: body.data.next_cursor };
   }
 
   /**
-   * @param {string} taskId
+   * @param {Task} task
    * @param {'done' | 'failed'} outcome
    * @param {string | null} cursor
    * @param {number} limit
    * @returns {Promise<Page<Item>>}
    */
-  async items(taskId, outcome, cursor, limit) {
-    const { body } = await this.#request('GET', `${taskId}/items/?${query({ outcome, limit, cursor })}`);
+  async items({ job, task_id: id }, outcome, cursor, limit) {
+    const { body } = await this.#request('GET', `${job}/${id}/items/?${query({ outcome, limit, cursor })}`);
     return { entries: body.data.items, nextCursor: body.data.next_cursor };
   }
 
@@ -152,7 +172,7 @@ export class Api {
    * @returns {Promise<{ response: Response, body: any }>} the body is null for a 304
    */
   #request(method, path, { headers = {}, body, signal } = {}) {
-    return withDeadline(REQUEST_MS_MAX, async (deadline) => {
+    return withDeadline(REQUEST_MS_MAX + (body?.length ?? 0) / BODY_LENGTH_PER_MS, async (deadline) => {
       /** @param {string} token */
       const send = (token) => this.#send(token, path, { method, headers, body, signal: deadline });
       let token = await this.#goodToken();

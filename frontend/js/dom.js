@@ -84,7 +84,7 @@ export function closeFromOutside(dialog) {
   dialog.addEventListener('click', (event) => startedOutside && isOutside(event) && dialog.close());
 }
 
-/** Shows what is wrong at a field, or that nothing is. @param {HTMLInputElement} input @param {Element} problem @param {string} text */
+/** Shows what is wrong at a field, or that nothing is. @param {Element} input @param {Element} problem @param {string} text */
 export function setProblem(input, problem, text) {
   setText(problem, text);
   if (text) input.setAttribute('aria-invalid', 'true');

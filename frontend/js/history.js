@@ -5,6 +5,7 @@ import { isTerminal } from './follower.js';
 import * as words from './words.js';
 
 /** @import { Api, Task } from './api.js' */
+/** @import { Jobs } from './jobs.js' */
 
 const TASKS_PER_PAGE = 10;
 
@@ -21,11 +22,13 @@ export class History {
   /** Counts what was cleared, so that an answer that comes too late is not shown to whoever is next. */
   #generation = 0;
   #api;
+  #jobs;
   #onOpen;
 
-  /** @param {Api} api @param {(task: Task) => void} onOpen */
-  constructor(api, onOpen) {
+  /** @param {Api} api @param {Jobs} jobs @param {(task: Task) => void} onOpen */
+  constructor(api, jobs, onOpen) {
     this.#api = api;
+    this.#jobs = jobs;
     this.#onOpen = onOpen;
   }
 
@@ -67,6 +70,11 @@ export class History {
     this.#add([task]);
   }
 
+  /** Names the tasks anew, now that it is known which jobs there are. */
+  retitle() {
+    for (const { task, row } of this.#entries.values()) row.show(task, this.#jobs.titleOf(task.job));
+  }
+
   /** @param {string} text */
   note(text) {
     setText(this.#note, text);
@@ -99,7 +107,7 @@ export class History {
       // The list may lag behind the status that the follower has just seen; what has ended stays ended.
       if (known && isTerminal(known.task) && !isTerminal(task)) continue;
       const row = known?.row ?? new Row(() => this.#onOpen(this.#entries.get(task.task_id)?.task ?? task));
-      row.show(task);
+      row.show(task, this.#jobs.titleOf(task.job));
       this.#entries.set(task.task_id, { task, row });
     }
     const sorted = [...this.#entries.values()].sort((a, b) => newestFirst(a.task, b.task));
@@ -120,6 +128,7 @@ function newestFirst(a, b) {
 class Row {
   #state = element('span', 'row-state');
   #size = element('span', 'row-size');
+  #job = element('span', 'row-job');
   #when = element('time', 'row-when');
   #figure = element('span', 'row-figure');
   #failed = element('span', 'row-failed');
@@ -132,7 +141,7 @@ class Row {
       this.#icon,
       element('span', 'row-main', this.#state, ' ', this.#size),
       element('span', 'row-side', this.#figure),
-      element('span', 'row-below', this.#when),
+      element('span', 'row-below', this.#job, ' ', this.#when),
       element('span', 'row-below row-side', this.#failed),
     );
     this.button.type = 'button';
@@ -141,15 +150,16 @@ class Row {
     this.item = element('li', '', this.button);
   }
 
-  /** @param {Task} task */
-  show(task) {
+  /** @param {Task} task @param {string} job its title, empty where there is only one */
+  show(task, job) {
     const { task_status: status, number_of_items: total, count_failed_items: failed } = task;
     const started = task.started_at ?? task.created_at;
     const elapsed = words.elapsedMs(task, Date.now());
     if (this.#shownState !== status) this.#icon.replaceChildren(icon(status.toLowerCase()));
     this.#shownState = this.button.dataset.state = status;
     setText(this.#state, words.STATE_WORDS[status]);
-    setText(this.#size, words.items(total));
+    setText(this.#size, words.size(total));
+    setText(this.#job, job);
     setText(this.#when, started ? words.momentWithDay(started) : 'Just now');
     if (started) this.#when.dateTime = started;
     // An active task's numbers are the card's to show; here they would be a step ahead of its bar.

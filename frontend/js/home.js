@@ -4,9 +4,11 @@
 import { Alarm } from './alarm.js';
 import { ApiError } from './api.js';
 import { Details } from './details.js';
-import { announce, byId, isBusy, setBusy, setProblem, setText } from './dom.js';
+import { announce, byId, isBusy, setBusy, setText } from './dom.js';
 import { Follower, isTerminal, pollDelayMs } from './follower.js';
 import { History } from './history.js';
+import { Jobs } from './jobs.js';
+import { RequestForm } from './request-form.js';
 import { backoffMs, withRetries } from './retry.js';
 import { CognitoError, SessionEnded } from './session.js';
 import { newIdempotencyKey, Submitter } from './submitter.js';
@@ -15,6 +17,7 @@ import { TaskView } from './task-view.js';
 import * as words from './words.js';
 
 /** @import { Api, Task } from './api.js' */
+/** @import { Request } from './request-form.js' */
 /** @import { ErrorReader } from './retry.js' */
 /** @import { Session } from './session.js' */
 /** @import { Tabs } from './tabs.js' */
@@ -23,6 +26,7 @@ import * as words from './words.js';
 const RECOVERED_NOTE_MS = 5_000;
 /** With the back-off between them, four tries take about 7 s: as long as a person waits for a button. */
 const TRIES_MAX = 4;
+const LOADING = 'Looking for your tasks …';
 const BUSY_NOTE = 'You already have a task running, so no second one was started.';
 /** Coming back to the tab more often than this does not look for new tasks again. */
 const LOOK_AGAIN_MS = 10_000;
@@ -46,8 +50,6 @@ export class Home {
   #loading = byId('work-loading', HTMLElement);
   #form = byId('start', HTMLFormElement);
   #startTitle = byId('start-title', HTMLElement);
-  #count = byId('count', HTMLInputElement);
-  #countProblem = byId('count-problem', HTMLElement);
   #startButton = byId('start-button', HTMLButtonElement);
   #startNote = byId('start-note', HTMLElement);
   #taskCard = byId('task', HTMLElement);
@@ -66,10 +68,12 @@ export class Home {
   #visit = 0;
   #isHere = false;
   #lookedAt = 0;
+  #request = new RequestForm(() => this.#note(''));
   /** In a row, and when the next look after one is due. */
   #lookFailures = 0;
   #lookAlarm = new Alarm(() => void this.#lookAgain(), clock, surroundings);
   #api;
+  #jobs;
   #tabs;
   #onSessionEnded;
   #view;
@@ -82,9 +86,10 @@ export class Home {
     this.#api = api;
     this.#tabs = tabs;
     this.#onSessionEnded = onSessionEnded;
-    this.#view = new TaskView(() => session.serverNow());
-    this.#details = new Details(api, () => session.serverNow(), (error) => this.#checkSession(error));
-    this.#history = new History(api, (task) => this.#details.open(task));
+    this.#jobs = new Jobs(api);
+    this.#view = new TaskView(this.#jobs, () => session.serverNow());
+    this.#details = new Details(api, this.#jobs, () => session.serverNow(), (error) => this.#checkSession(error));
+    this.#history = new History(api, this.#jobs, (task) => this.#details.open(task));
     this.#listen();
   }
 
@@ -94,14 +99,20 @@ export class Home {
     this.#isHere = true;
     this.#submitter = this.#newSubmitter();
     this.#section.hidden = this.#loading.hidden = false;
+    setText(this.#loading, LOADING);
     this.#work.setAttribute('aria-busy', 'true');
+    const jobs = this.#loadJobs(visit);
     const active = await this.#look(visit);
     if (visit !== this.#visit) return;
-    this.#work.removeAttribute('aria-busy');
     // Another look may have been faster and have found a task since; this older answer must not hide it.
-    if (active && this.#isFree) this.#follow(active.task_id, active, 0);
-    if (this.#task === null) this.#showForm();
-    if (takeFocus) (this.#task ? this.#taskTitle : this.#startTitle).focus();
+    if (active && this.#isFree) this.#follow(active, active, 0);
+    if (takeFocus && this.#task) this.#taskTitle.focus();
+    await jobs;
+    if (visit !== this.#visit) return;
+    this.#work.removeAttribute('aria-busy');
+    if (this.#task) return;
+    this.#showForm();
+    if (takeFocus) this.#startTitle.focus();
   }
 
   /** Stops everything and forgets what was shown. */
@@ -111,6 +122,7 @@ export class Home {
     this.#section.hidden = true;
     this.#stopFollowing();
     this.#taskCard.hidden = this.#form.hidden = true;
+    this.#request.clear();
     this.#confirm.close();
     this.#details.close();
     this.#history.clear();
@@ -125,21 +137,12 @@ export class Home {
       event.preventDefault();
       void this.#start();
     });
-    this.#count.addEventListener('input', () => this.#validate());
-    for (const chip of this.#form.querySelectorAll('.chip')) {
-      chip.addEventListener('click', () => {
-        if (isBusy(this.#startButton)) return;
-        this.#count.value = /** @type {HTMLButtonElement} */ (chip).value;
-        this.#validate();
-      });
-    }
     this.#cancelButton.addEventListener('click', () => this.#askToCancel());
     this.#confirmYes.addEventListener('click', () => void this.#cancel());
     byId('confirm-no', HTMLButtonElement).addEventListener('click', () => this.#confirm.close());
     this.#againButton.addEventListener('click', () => {
       this.#showForm();
-      this.#count.select();
-      this.#count.focus();
+      this.#request.focus();
     });
     this.#itemsButton.addEventListener('click', () => this.#task && this.#details.open(this.#task));
     byId('details', HTMLDialogElement).addEventListener('close', () => this.#catchFocus());
@@ -162,38 +165,53 @@ export class Home {
   /** One for every visit: what one person's submit waits for must not be sent as the next person's. */
   #newSubmitter() {
     return new Submitter({
-      submit: this.#whileHere((/** @type {number} */ count, /** @type {string} */ key) => this.#api.submit(count, key)),
+      submit: this.#whileHere((/** @type {Request} */ request, /** @type {string} */ key) => this.#api.submit(request, key)),
       newKey: newIdempotencyKey,
-      retries: { ...retries, onRetry: () => setText(this.#startNote, 'No answer yet. Trying again; it cannot start twice.') },
+      retries: { ...retries, onRetry: () => this.#note('No answer yet. Trying again; it cannot start twice.') },
     });
   }
 
-  /** @returns {number | null} the number of items where it is fine, else null and the problem is shown */
-  #validate() {
-    const { count, problem } = words.parseCount(this.#count.value);
-    setProblem(this.#count, this.#countProblem, problem ?? '');
-    setText(this.#startNote, '');
-    return count;
+  /**
+   * Finds out what may be asked for, however long it takes: without that there is no form.
+   *
+   * @param {number} visit
+   */
+  async #loadJobs(visit) {
+    for (let failures = 1; ; failures += 1) {
+      try {
+        await this.#jobs.load();
+        if (visit !== this.#visit) return;
+        this.#request.show(this.#jobs.all);
+        this.#history.retitle();
+        this.#view.retitle();
+        return;
+      } catch (error) {
+        if (visit !== this.#visit || this.#checkSession(error)) return;
+        setText(this.#loading, `${words.apiProblem(error)} What can be started is not known yet.`);
+        if (!errors.isRetryable(error)) return;
+        await retries.sleep(backoffMs(failures, Math.random, errors.retryAfterOf(error)));
+        if (visit !== this.#visit) return;
+      }
+    }
   }
 
   async #start() {
     if (isBusy(this.#startButton)) return;
-    const count = this.#validate();
-    if (count === null) {
-      this.#count.focus();
-      return;
-    }
+    this.#note('');
+    const request = this.#request.read();
+    if (request === null) return;
     const visit = this.#visit;
     this.#setStarting(true);
     try {
-      const { taskId, wasBusy, retryAfterMs } = await this.#submitter.start(count);
+      const { taskId, job, wasBusy, retryAfterMs } = await this.#submitter.start(request);
       if (visit !== this.#visit) return;
       this.#tabs.post('task-started', { taskId });
       if (wasBusy) {
-        setText(this.#startNote, BUSY_NOTE);
-        this.#follow(taskId, null, 0);
+        this.#note(BUSY_NOTE);
+        this.#follow({ task_id: taskId, job }, null, 0);
       } else {
-        this.#follow(taskId, queuedTask(taskId, count), pollDelayMs(retryAfterMs));
+        const task = queuedTask(taskId, request);
+        this.#follow(task, task, pollDelayMs(retryAfterMs));
         // Not every browser gives the focus to a button that is clicked.
         this.#taskTitle.focus();
       }
@@ -208,46 +226,55 @@ export class Home {
   #setStarting(starting) {
     setBusy(this.#startButton, starting);
     setText(this.#startButton, starting ? 'Starting …' : 'Start');
-    this.#count.readOnly = starting;
+    this.#request.setReadOnly(starting);
   }
 
   /** @param {unknown} error */
   #showStartError(error) {
     if (this.#checkSession(error)) return;
-    const fields = error instanceof ApiError ? error.fields : {};
-    if (fields.number_of_items) {
-      setText(this.#startNote, '');
-      setProblem(this.#count, this.#countProblem, fields.number_of_items.join(' '));
-      this.#count.focus();
-    } else if (errors.isRetryable(error)) {
-      setText(this.#startNote, `${words.apiProblem(error)} It is not known whether the task has started. Press Start again: it cannot start twice.`);
-    } else {
-      setText(this.#startNote, `${words.apiProblem(error)} The task was not started.`);
+    if (errors.isRetryable(error)) {
+      this.#note(`${words.apiProblem(error)} It is not known whether the task has started. Press Start again: it cannot start twice.`);
+      return;
     }
+    const fields = error instanceof ApiError ? error.fields : {};
+    const { rest, isPlaced } = this.#request.complain(fields);
+    const isOfFields = isPlaced || rest.length > 0;
+    const text = isOfFields ? rest.join(' ') : `${words.apiProblem(error)} The task was not started.`;
+    this.#note(text, true);
+    if (!isPlaced) this.#startNote.focus();
+  }
+
+  /** @param {string} text @param {boolean} [isProblem] */
+  #note(text, isProblem = false) {
+    setText(this.#startNote, text);
+    this.#startNote.classList.toggle('wrong', isProblem);
   }
 
   #showForm() {
     this.#stopFollowing();
     this.#setStarting(false);
-    this.#loading.hidden = this.#taskCard.hidden = true;
-    this.#form.hidden = false;
-    setText(this.#startNote, '');
+    this.#taskCard.hidden = true;
+    // Until it is known what may be asked for, there is nothing to fill in.
+    const isKnown = this.#jobs.all.length > 0;
+    this.#loading.hidden = isKnown;
+    this.#form.hidden = !isKnown;
+    this.#note('');
   }
 
   // Following
 
   /**
-   * @param {string} taskId
+   * @param {{ task_id: string, job: string }} which
    * @param {Task | null} known null where it is only known that there is this task: then the form stays until more is
    * @param {number} firstPollAfterMs
    */
-  #follow(taskId, known, firstPollAfterMs) {
+  #follow(which, known, firstPollAfterMs) {
     this.#stopFollowing();
     // Whatever was being started, it became this task, or this task rules it out.
     this.#submitter.settle();
     if (known) this.#showCard(known, firstPollAfterMs);
     this.#follower = new Follower({
-      fetchStatus: (etag, signal) => this.#api.status(taskId, etag, signal),
+      fetchStatus: (etag, signal) => this.#api.status(which.job, which.task_id, etag, signal),
       onTask: (task, pollAfterMs) => {
         if (this.#task) {
           this.#showTask(task, pollAfterMs);
@@ -302,7 +329,7 @@ export class Home {
   /** @param {string} problem */
   #showTrouble(problem) {
     if (this.#task) this.#view.showTrouble(`${problem} Your task goes on; this page catches up by itself.`);
-    else setText(this.#startNote, `${BUSY_NOTE} ${problem} This page shows it as soon as it can.`);
+    else this.#note(`${BUSY_NOTE} ${problem} This page shows it as soon as it can.`);
   }
 
   #showRecovered() {
@@ -322,7 +349,7 @@ export class Home {
     if (hadFocus) this.#startTitle.focus();
     const isGone = error instanceof ApiError && error.status === 404;
     const text = isGone ? 'The task you were watching no longer exists.' : `${words.apiProblem(error)} The task cannot be followed.`;
-    setText(this.#startNote, text);
+    this.#note(text);
     // The note appears together with its form, and so is not heard by itself.
     announce(text);
   }
@@ -342,7 +369,7 @@ export class Home {
     this.#setCancelling(true);
     try {
       // Cancelling twice does no more than once, so a lost answer is simply asked for again.
-      const cancelled = await withRetries(this.#whileHere(() => this.#api.cancel(task.task_id)), retries);
+      const cancelled = await withRetries(this.#whileHere(() => this.#api.cancel(task)), retries);
       if (visit !== this.#visit || this.#task?.task_id !== task.task_id) return;
       this.#follower?.stop();
       this.#showTask(cancelled, null);
@@ -406,7 +433,7 @@ export class Home {
     const visit = this.#visit;
     const active = await this.#look(visit);
     if (!active || visit !== this.#visit || !this.#isFree) return;
-    this.#follow(active.task_id, active, 0);
+    this.#follow(active, active, 0);
     announce('You have a task running. It is shown now.');
   }
 
@@ -461,15 +488,17 @@ export class Home {
   }
 }
 
-/** What is known of a task that has just been accepted. @param {string} taskId @param {number} count @returns {Task} */
-function queuedTask(taskId, count) {
+/** What is known of a task that has just been accepted. @param {string} taskId @param {Request} request @returns {Task} */
+function queuedTask(taskId, { job, size }) {
   return {
     task_id: taskId,
+    job,
     task_status: 'QUEUED',
     done_percentage: 0,
     count_done_items: 0,
     count_failed_items: 0,
-    number_of_items: count,
+    // Not known in general: how many items a request means is the job's to say.
+    number_of_items: size ?? 0,
     created_at: null,
     started_at: null,
     finished_at: null,

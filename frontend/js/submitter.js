@@ -3,18 +3,19 @@
 import { withRetries } from './retry.js';
 
 /** @import { Submitted } from './api.js' */
+/** @import { Request } from './request-form.js' */
 /** @import { RetryOptions } from './retry.js' */
 
 /**
  * @typedef {object} SubmitterOptions
- * @property {(numberOfItems: number, idempotencyKey: string) => Promise<Submitted>} submit
+ * @property {(request: Request, idempotencyKey: string) => Promise<Submitted>} submit
  * @property {() => string} newKey
  * @property {RetryOptions} retries
  */
 
 export class Submitter {
   #options;
-  /** The intent whose fate is unknown. @type {{ numberOfItems: number, key: string } | null} */
+  /** The intent whose fate is unknown. @type {{ request: Request, key: string } | null} */
   #open = null;
   /** @type {Promise<Submitted> | null} */
   #running = null;
@@ -27,32 +28,34 @@ export class Submitter {
   /**
    * Starts a task. A second call while one is under way joins it and sends nothing.
    *
-   * Where no try got an answer, the intent stays open: the same number asked for again is sent
+   * Where no try got an answer, the intent stays open: the same request made again is sent
    * with the same key, so a submit that did arrive is found instead of repeated.
    *
-   * @param {number} numberOfItems
+   * @param {Request} request
    * @returns {Promise<Submitted>}
    */
-  start(numberOfItems) {
-    this.#running ??= this.#send(numberOfItems).finally(() => (this.#running = null));
+  start(request) {
+    this.#running ??= this.#send(request).finally(() => (this.#running = null));
     return this.#running;
   }
 
   /**
    * Settles what was open: a task has been found that it led to, or that rules it out. Asked for
-   * from now on, the same number is another task.
+   * from now on, the same is another task.
    */
   settle() {
     this.#open = null;
   }
 
-  /** @param {number} numberOfItems @returns {Promise<Submitted>} */
-  async #send(numberOfItems) {
+  /** @param {Request} request @returns {Promise<Submitted>} */
+  async #send(request) {
     const { submit, newKey, retries } = this.#options;
-    const intent = this.#open?.numberOfItems === numberOfItems ? this.#open : { numberOfItems, key: newKey() };
+    const open = this.#open;
+    const isSame = open?.request.job === request.job && open.request.body === request.body;
+    const intent = isSame ? open : { request, key: newKey() };
     this.#open = intent;
     try {
-      const answer = await withRetries(() => submit(numberOfItems, intent.key), retries);
+      const answer = await withRetries(() => submit(intent.request, intent.key), retries);
       this.#open = null;
       return answer;
     } catch (error) {

@@ -7,6 +7,7 @@ import { Glide } from './glide.js';
 import * as words from './words.js';
 
 /** @import { Task } from './api.js' */
+/** @import { Jobs } from './jobs.js' */
 
 /** The last stretch to a result, and catching up after a pause: quick, but still seen to move. */
 const GLIDE_MS_SHORT = 500;
@@ -19,6 +20,7 @@ const reducedMotion = matchMedia('(prefers-reduced-motion: reduce)');
 
 export class TaskView {
   #root = byId('task', HTMLElement);
+  #job = byId('task-job', HTMLElement);
   #state = byId('task-state', HTMLElement);
   #icon = byId('task-icon', SVGUseElement);
   #size = byId('task-size', HTMLElement);
@@ -46,10 +48,12 @@ export class TaskView {
   #failed = new Glide();
   #frame = 0;
   #timer = 0;
+  #jobs;
   #serverNow;
 
-  /** @param {() => number} serverNow */
-  constructor(serverNow) {
+  /** @param {Jobs} jobs @param {() => number} serverNow */
+  constructor(jobs, serverNow) {
+    this.#jobs = jobs;
     this.#serverNow = serverNow;
   }
 
@@ -82,10 +86,18 @@ export class TaskView {
     this.#root.dataset.state = task.task_status;
     this.#icon.setAttribute('href', `#icon-${task.task_status.toLowerCase()}`);
     setText(this.#state, words.STATE_WORDS[task.task_status]);
-    setText(this.#size, words.items(task.number_of_items));
+    setText(this.#size, words.size(task.number_of_items));
+    this.retitle();
     setText(this.#outcome, words.outcome(task));
     setText(this.#started, words.started(task));
     this.#render();
+  }
+
+  /** Names the task's job, as far as it is known which ones there are. */
+  retitle() {
+    const title = this.#task ? this.#jobs.titleOf(this.#task.job) : '';
+    setText(this.#job, title);
+    this.#job.hidden = title === '';
   }
 
   /** A line about the connection or about how the page came to this task; it is also read out. @param {string} text */
@@ -171,14 +183,16 @@ export class TaskView {
   /** @param {Task} task @param {number} done @param {number} failed */
   #renderCounts(task, done, failed) {
     const total = task.number_of_items;
-    const percent = Math.min(task.done_percentage, Math.floor((100 * done) / total));
+    // Of a task whose size is not known yet nothing is done either.
+    const share = (/** @type {number} */ count) => (total === 0 ? 0 : (100 * count) / total);
+    const percent = Math.min(task.done_percentage, Math.floor(share(done)));
     setText(this.#percent, String(percent));
     setText(this.#count, words.countOf(done, total));
     setText(this.#failedCount, failed >= 1 ? words.failedCount(failed) : '');
     if (task.task_status === 'QUEUED') this.#progress.removeAttribute('value');
-    else this.#progress.value = (100 * done) / total;
-    this.#barFailed.style.insetInlineStart = `${(100 * done) / total}%`;
-    this.#barFailed.style.inlineSize = `${(100 * failed) / total}%`;
+    else this.#progress.value = share(done);
+    this.#barFailed.style.insetInlineStart = `${share(done)}%`;
+    this.#barFailed.style.inlineSize = `${share(failed)}%`;
     const title = isTerminal(task) ? words.STATE_WORDS[task.task_status] : `${percent}%`;
     if (document.title !== `${title} · Longhaul`) document.title = `${title} · Longhaul`;
   }

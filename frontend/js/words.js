@@ -4,6 +4,7 @@ import { ApiError } from './api.js';
 import { CognitoError } from './session.js';
 
 /** @import { Task, TaskStatus } from './api.js' */
+/** @import { NumberShape } from './schema.js' */
 
 const numbers = new Intl.NumberFormat('en');
 const timeOfDay = new Intl.DateTimeFormat('en-GB', { hour: '2-digit', minute: '2-digit' });
@@ -29,8 +30,14 @@ export function items(count) {
   return count === 1 ? '1 item' : `${number(count)} items`;
 }
 
+/** The same of a task of which it may not be known yet. @param {number} total 0 where it is not @returns {string} */
+export function size(total) {
+  return total === 0 ? '' : items(total);
+}
+
 /** @param {number} done @param {number} total @returns {string} "7 of 100 items", in whole items */
 export function countOf(done, total) {
+  if (total === 0) return '';
   return `${number(Math.floor(done))} of ${items(total)}`;
 }
 
@@ -152,21 +159,141 @@ export function milestone(before, now) {
   return [75, 50, 25].find((mark) => before < mark && now >= mark) ?? null;
 }
 
-/**
- * A number of items as typed, or what is wrong with it. The upper limit is the server's to know.
- *
- * @param {string} typed
- * @returns {{ count: number, problem: null } | { count: null, problem: string }}
- */
-export function parseCount(typed) {
-  const text = typed.trim();
-  if (text === '') return { count: null, problem: 'Enter how many items to process.' };
-  if (!/^[+-]?\d+$/.test(text)) return { count: null, problem: 'Enter a whole number, such as 100.' };
-  const count = Number(text);
-  if (count < 1) return { count: null, problem: 'Enter 1 or more.' };
-  if (!Number.isSafeInteger(count)) return { count: null, problem: 'That is too large a number.' };
-  return { count, problem: null };
+// What is wrong with what was filled in
+
+export const FILL_IN = 'Fill this in.';
+export const CHOOSE = 'Choose one.';
+export const TOO_LARGE = 'That is too large a number.';
+export const NOT_A_FLAG = 'Enter yes or no.';
+export const NOT_JSON = 'This is no JSON yet. Texts stand in double quotes, and nothing follows the last bracket.';
+export const OPEN_QUOTES = 'The quotation marks in this row do not pair up.';
+export const TOO_MANY_CELLS = 'This row has more cells than the first one has headings.';
+
+/** @param {NumberShape} shape @returns {string} */
+export function notANumber({ isInteger, minimum, maximum }) {
+  const usual = isInteger ? 100 : 1.5;
+  const fits = (minimum === null || usual >= minimum) && (maximum === null || usual <= maximum);
+  return `Enter a ${isInteger ? 'whole ' : ''}number, such as ${fits ? usual : (minimum ?? maximum)}.`;
 }
+
+/** Numbers as they may be typed, so without separators. @param {number | bigint} minimum @returns {string} */
+export function atLeast(minimum) {
+  return `Enter ${minimum} or more.`;
+}
+
+/** @param {number | bigint} maximum @returns {string} */
+export function atMost(maximum) {
+  return `Enter ${maximum} or less.`;
+}
+
+/** @param {number} length @returns {string} */
+export function lengthAtLeast(length) {
+  return length === 1 ? FILL_IN : `Use ${number(length)} characters or more.`;
+}
+
+/** @param {number} length @returns {string} */
+export function lengthAtMost(length) {
+  return `Use ${length === 1 ? '1 character' : `${number(length)} characters`} at most.`;
+}
+
+/** @param {string[]} titles @returns {string} */
+export function notAChoice(titles) {
+  return `Enter ${listed(titles, 'or')}.`;
+}
+
+/** @param {number} count @returns {string} */
+export function countAtLeast(count) {
+  return count === 1 ? 'There has to be at least one.' : `There have to be at least ${number(count)}.`;
+}
+
+/** @param {number} count @returns {string} */
+export function countAtMost(count) {
+  return `There may be ${number(count)} at most.`;
+}
+
+// Files and their rows
+
+export const DROP_ROWS = 'Drop a CSV file here, or paste rows from a spreadsheet';
+export const CSV_READER_MISSING = 'The part of this page that reads files did not arrive. Reload the page and try again.';
+export const FILE_UNREADABLE = 'The file could not be read. Choose it again.';
+export const NO_FILE = 'Choose a file first.';
+export const NO_ROWS = 'There are no rows below the first one, which names the columns.';
+export const STILL_READING = 'The file is still being read.';
+export const NOT_ROWS = 'This looks like a spreadsheet of its own kind. Save it as CSV first, then choose that file.';
+
+/** @param {number} bytesMax @returns {string} */
+export function fileTooLarge(bytesMax) {
+  return `This file is larger than ${number(bytesMax / 1024 / 1024)} MB, which is more than can be sent.`;
+}
+
+/** @param {number} count @returns {string} "1 row", "10,000 rows" */
+export function rows(count) {
+  return count === 1 ? '1 row' : `${number(count)} rows`;
+}
+
+/** @param {number} count @returns {string} */
+export function lines(count) {
+  return count === 1 ? '1 line' : `${number(count)} lines`;
+}
+
+/** @param {string[]} titles @returns {string} what a file has to have */
+export function headingsWanted(titles) {
+  return `Its first row names the columns: ${listed(titles, 'and')}.`;
+}
+
+/** @param {string[]} titles @returns {string} */
+export function noColumns(titles) {
+  return `The first row has to name the columns: ${listed(titles, 'and')}.`;
+}
+
+/** @param {string[]} titles @returns {string} */
+export function missingColumns(titles) {
+  return `The first row names no column ${listed(titles.map(quoted), 'and none')}.`;
+}
+
+/** @param {string} title @returns {string} */
+export function columnTwice(title) {
+  return `The first row names the column ${quoted(title)} twice.`;
+}
+
+/** @param {string[]} headings @returns {string} */
+export function unusedColumns(headings) {
+  return headings.length === 0 ? '' : `Not used: ${listed(headings, 'and')}.`;
+}
+
+/** @param {number} count @returns {string} */
+export function rowsNeedAttention(count) {
+  return `${count === 1 ? '1 row needs' : `${number(count)} rows need`} attention. Correct the file, then choose it again.`;
+}
+
+/** @param {number} shown @param {number} all @returns {string} */
+export function firstRows(shown, all) {
+  return shown === all ? '' : `and ${number(all - shown)} more`;
+}
+
+/** @param {number} line @param {string} text @returns {string} */
+export function atLine(line, text) {
+  return `Line ${number(line)}: ${text}`;
+}
+
+/** @param {string} text @returns {string} */
+function quoted(text) {
+  return `“${text}”`;
+}
+
+/** @param {string[]} texts @param {string} conjunction before the last one @returns {string} "a, b and c" */
+function listed(texts, conjunction) {
+  return texts.length < 2 ? texts.join('') : `${texts.slice(0, -1).join(', ')} ${conjunction} ${texts.at(-1)}`;
+}
+
+/** @param {unknown} value of an item's output @returns {string} as a person reads it */
+export function value(value) {
+  if (value === null || value === undefined || value === '') return '–';
+  if (typeof value === 'boolean') return value ? 'Yes' : 'No';
+  return typeof value === 'string' ? value : JSON.stringify(value);
+}
+
+// Troubles
 
 /** @param {unknown} error from finding out who is signed in @returns {string} */
 export function startProblem(error) {

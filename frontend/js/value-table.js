@@ -1,0 +1,76 @@
+// A table of values that fits wherever it stands: where its columns would be too narrow, each row becomes a block of its
+// own, with the headings beside the values.
+
+import { element } from './dom.js';
+
+/** @typedef {string | { text: string, problem: string }} Cell */
+
+/** More columns than this are never put side by side. */
+const COLUMNS_MAX = 4;
+
+export class ValueTable {
+  #body = element('tbody', '');
+  #headings;
+
+  /** @param {string} caption for who does not see where it stands @param {string[]} headings that of a row's name first */
+  constructor(caption, headings) {
+    this.#headings = headings;
+    const head = element('tr', '', ...headings.map((heading) => {
+      const cell = withRole(element('th', '', heading), 'columnheader');
+      cell.scope = 'col';
+      return cell;
+    }));
+    const table = element('table', 'values',
+      element('caption', 'visually-hidden', caption),
+      withRole(element('thead', '', withRole(head, 'row')), 'rowgroup'),
+      withRole(this.#body, 'rowgroup'),
+    );
+    // Laid out as blocks, some browsers would not take them for a table any more.
+    this.root = element('div', 'values-frame', withRole(table, 'table'));
+    this.root.dataset.columns = headings.length > COLUMNS_MAX ? 'many' : String(headings.length);
+  }
+
+  /** How many rows it has. */
+  get count() {
+    return this.#body.childElementCount;
+  }
+
+  /**
+   * @param {string} name
+   * @param {Cell[]} cells as many as there are headings, but for the name's
+   * @param {string} [problem] with the row as a whole
+   */
+  add(name, cells, problem = '') {
+    const heading = withRole(element('th', '', name), 'rowheader');
+    heading.scope = 'row';
+    if (problem) heading.append(element('span', 'reason', problem));
+    const row = withRole(element('tr', problem ? 'row-wrong' : '', heading, ...cells.map((cell, place) => this.#cell(cell, place + 1))), 'row');
+    this.#body.append(row);
+  }
+
+  /** @param {Cell} cell @param {number} place @returns {HTMLElement} */
+  #cell(cell, place) {
+    const { text, problem } = typeof cell === 'string' ? { text: cell, problem: '' } : cell;
+    const made = withRole(element('td', problem ? 'wrong' : ''), 'cell');
+    if (text) made.append(element('span', 'value', text));
+    if (problem) made.append(element('span', 'reason', problem));
+    made.dataset.heading = this.#headings[place] ?? '';
+    return made;
+  }
+
+  /** @param {number} place @returns {HTMLElement | undefined} */
+  row(place) {
+    return /** @type {HTMLElement | undefined} */ (this.#body.children[place]);
+  }
+}
+
+/**
+ * @template {HTMLElement} E
+ * @param {E} made
+ * @param {string} role
+ * @returns {E}
+ */
+function withRole(made, role) {
+  made.setAttribute('role', role);
+  return made;
+}
