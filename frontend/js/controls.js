@@ -411,7 +411,6 @@ export class JsonControl {
     this.#frame = new Frame(this.field, id);
     this.#input.rows = 6;
     this.#input.spellcheck = false;
-    this.#input.autocapitalize = 'none';
     const given = field.initial ?? field.examples[0];
     if (given !== undefined && given !== null) this.#input.value = JSON.stringify(given, null, 2);
     this.root = this.#frame.around(this.#input, [words.NOT_JSON], element('p', 'hint', 'Written as JSON.'));

@@ -55,8 +55,9 @@ export function readRows(text, papa, { onRow, pause }) {
         });
         parser.pause();
         pause().then(() => parser.resume(), (error) => {
-          parser.abort();
+          // First, for what is aborted is complete.
           reject(error);
+          parser.abort();
         });
       },
       complete: () => resolve(),

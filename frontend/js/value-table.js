@@ -5,7 +5,7 @@ import { element } from './dom.js';
 
 /** @typedef {string | { text: string, problem: string }} Cell */
 
-/** More columns than this are never put side by side. */
+/** More columns than this have a width of their own, whatever there is room for. */
 const COLUMNS_MAX = 4;
 
 export class ValueTable {
@@ -27,7 +27,13 @@ export class ValueTable {
     );
     // Laid out as blocks, some browsers would not take them for a table any more.
     this.root = element('div', 'values-frame', withRole(table, 'table'));
-    this.root.dataset.columns = headings.length > COLUMNS_MAX ? 'many' : String(headings.length);
+    if (headings.length > COLUMNS_MAX) {
+      // It is moved sideways, also from the keyboard.
+      table.dataset.columns = 'many';
+      this.root.tabIndex = 0;
+      this.root.setAttribute('role', 'region');
+      this.root.setAttribute('aria-label', caption);
+    }
   }
 
   /** How many rows it has. */
@@ -43,6 +49,7 @@ export class ValueTable {
   add(name, cells, problem = '') {
     const heading = withRole(element('th', '', name), 'rowheader');
     heading.scope = 'row';
+    heading.dataset.heading = this.#headings[0] ?? '';
     if (problem) heading.append(element('span', 'reason', problem));
     const row = withRole(element('tr', problem ? 'row-wrong' : '', heading, ...cells.map((cell, place) => this.#cell(cell, place + 1))), 'row');
     this.#body.append(row);

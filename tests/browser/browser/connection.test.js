@@ -37,8 +37,8 @@ pageTest('an unchanged status is answered without a body, and the page stays as 
     await session.restore();
     const api = new Api(config.api_url, session);
     const { signal } = new AbortController();
-    const first = await api.status(id, null, signal);
-    const second = await api.status(id, first.etag, signal);
+    const first = await api.status('tuned-long-running-task', id, null, signal);
+    const second = await api.status('tuned-long-running-task', id, first.etag, signal);
     return [first.task?.task_status, second.task];
   }, [FILES, taskId]);
   assert.deepEqual(statuses, ['SUCCESS', null]);

@@ -38,7 +38,7 @@ export function layoutProblems() {
     }
   });
 
-  const count = document.getElementById('count');
+  const count = document.querySelector('input.count');
   if (count?.checkVisibility() && count.scrollWidth > count.clientWidth) problems.add(`"${count.value}" does not fit into its field`);
   return [...problems];
 }

@@ -13,16 +13,19 @@ import { chromium } from 'playwright-core';
 import { fontconfig } from './fonts.js';
 import { PATIENCE_MS, eventually, newUser, stack } from './stack.js';
 
-/** Where a submit goes; everything else of the API is below. */
-export const API = `${stack.api_url}/api/tuned-long-running-task/`;
+/** What everything of the API is below: itself the list of jobs. */
+export const API = `${stack.api_url}/api/`;
+/** Where the submits of each job go. */
+export const SUBMIT = `${API}tuned-long-running-task/`;
+export const IMPORT = `${API}import-contacts/`;
 /** The folder of the page's files: those of one version have it to themselves. */
 export const FILES = `${stack.page_url}/${stack.page_version}`;
 /** Where the page reads its settings. */
 export const CONFIG = `${FILES}/config.json`;
 /** The three reads: one task, the list of tasks, a task's items. */
-export const STATUS = new RegExp(`^${literally(API)}[0-9a-f-]{36}/$`);
-export const LIST = new RegExp(`^${literally(API)}\\?`);
-export const ITEMS = new RegExp(`^${literally(API)}[0-9a-f-]{36}/items/\\?`);
+export const STATUS = new RegExp(`^${literally(API)}[a-z-]+/[0-9a-f-]{36}/$`);
+export const LIST = new RegExp(`^${literally(API)}tasks/\\?`);
+export const ITEMS = new RegExp(`^${literally(API)}[a-z-]+/[0-9a-f-]{36}/items/\\?`);
 
 const axeSource = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 /** Whether also what nobody has to wait for every time is done: every module, every picture, axe everywhere. */
@@ -191,6 +194,16 @@ export class Tab {
 
   get count() {
     return this.page.getByLabel('Number of items');
+  }
+
+  /** Chooses the job of that title. */
+  async choose(title) {
+    await this.page.getByRole('radio', { name: title }).check();
+  }
+
+  /** Has a file chosen for the import. @param {string} text @param {string} [name] */
+  async chooseFile(text, name = 'contacts.csv') {
+    await this.page.locator('#start input[type=file]').setInputFiles({ name, mimeType: 'text/csv', buffer: Buffer.from(text) });
   }
 
   get progress() {

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 
 import * as words from '../../../frontend/js/words.js';
-import { API, COGNITO, CONFIG, ITEMS, LIST, STATUS, answer, font, pageTest } from './page.js';
+import { API, COGNITO, CONFIG, ITEMS, LIST, STATUS, SUBMIT, answer, font, pageTest } from './page.js';
 import { eventually, stack } from './stack.js';
 import { look, nothingJumps } from './views.js';
 
@@ -46,7 +46,7 @@ pageTest(`${font} font: a task from the form to its items`, async (tab) => {
   for (const url of [API, COGNITO]) tab.expectNoise('net::ERR_INTERNET_DISCONNECTED', url);
   await tab.openAndSignIn();
   await look(tab, 'first-visit');
-  await nothingJumps(tab, { 'count-problem': ['', 'x', '1.5', '0', '9'.repeat(30)].map((typed) => words.parseCount(typed).problem ?? '') });
+  await nothingJumps(tab, { 'job-1-field-1-problem': ['', 'Enter a whole number, such as 100.', words.atLeast(1), words.TOO_LARGE] });
   await tab.count.fill('many');
   await look(tab, 'invalid-number');
   const shown = await showTask(tab, waiting);
@@ -111,7 +111,7 @@ pageTest(`${font} font: troubles and long lists`, async (tab) => {
   await tab.button('Show older tasks').click();
   await tab.says(/Older tasks could not be loaded/);
   await look(tab, 'older-failed');
-  await tab.intercept('POST', API, (route) => route.abort('connectionrefused'), 4);
+  await tab.intercept('POST', SUBMIT, (route) => route.abort('connectionrefused'), 4);
   await tab.start(1_000);
   await tab.says(/No answer yet/);
   await look(tab, 'submit-retry');
@@ -189,7 +189,7 @@ async function showTask(tab, state) {
 /** @param {string} outcome */
 function itemsOf(outcome) {
   return Array.from({ length: 40 }, (_item, index) => ({
-    index, outcome, name: `Item ${index}`, output: { description: `Description ${index}` }, error: outcome === 'failed' ? 'The mailbox does not exist, or it takes no mail from strangers.' : null,
+    index, outcome, name: `Item ${index}`, output: outcome === 'failed' ? null : { name: `Item ${index}`, description: `Description ${index}` }, error: outcome === 'failed' ? 'The mailbox does not exist, or it takes no mail from strangers.' : null,
   }));
 }
 

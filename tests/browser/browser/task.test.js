@@ -1,7 +1,10 @@
 import assert from 'node:assert/strict';
 
-import { API, STATUS, answer, moving, pageTest } from './page.js';
+import { API, STATUS, SUBMIT, answer, moving, pageTest } from './page.js';
 import { eventually } from './stack.js';
+
+/** The field for the number of items. */
+const COUNT = 'job-1-field-1';
 
 pageTest('a task is started, watched and finished', async (tab) => {
   await tab.openAndSignIn();
@@ -38,7 +41,7 @@ pageTest('a task is started, watched and finished', async (tab) => {
   const said = await announced();
   assert.ok(said.length <= 6, `a screen reader had to hear: ${said.join(' | ')}`);
   await tab.button('Start another').click();
-  await tab.focusIsOn('count');
+  await tab.focusIsOn(COUNT);
 }, { context: moving });
 
 pageTest('the bar is never ahead of what the API last said', async (tab) => {
@@ -59,18 +62,18 @@ pageTest('the bar is never ahead of what the API last said', async (tab) => {
 pageTest('a number is checked as it is typed, and the server has the last word', async (tab) => {
   tab.expectNoise('the server responded with a status of 400', API);
   await tab.openAndSignIn();
-  const submits = tab.requests('POST', API);
+  const submits = tab.requests('POST', SUBMIT);
   await tab.count.fill('1.5');
   await tab.says('Enter a whole number, such as 100.');
   assert.equal(await tab.count.getAttribute('aria-invalid'), 'true');
   await tab.count.fill('0');
   await tab.says('Enter 1 or more.');
   await tab.button('Start').click();
-  await tab.focusIsOn('count');
+  await tab.focusIsOn(COUNT);
   assert.equal(submits.length, 0);
   await tab.start(1_000_000_000);
   await tab.says(/^Ensure this value is less than or equal to \d+\.$/);
-  await tab.focusIsOn('count');
+  await tab.focusIsOn(COUNT);
   assert.equal(await tab.count.getAttribute('aria-invalid'), 'true');
   await tab.button('10').click();
   assert.equal(await tab.count.inputValue(), '10');
@@ -79,7 +82,7 @@ pageTest('a number is checked as it is typed, and the server has the last word',
 
 pageTest('pressing twice starts one task', async (tab) => {
   await tab.openAndSignIn();
-  const submits = tab.requests('POST', API);
+  const submits = tab.requests('POST', SUBMIT);
   await tab.count.fill('5');
   await tab.page.evaluate(() => {
     const button = document.getElementById('start-button');
@@ -95,8 +98,8 @@ pageTest('pressing twice starts one task', async (tab) => {
 pageTest('a submit whose answer is lost is repeated with the same key and starts one task', async (tab) => {
   tab.expectNoise('net::ERR_CONNECTION_RESET', API);
   await tab.openAndSignIn();
-  const submits = tab.requests('POST', API);
-  await tab.intercept('POST', API, async (route) => {
+  const submits = tab.requests('POST', SUBMIT);
+  await tab.intercept('POST', SUBMIT, async (route) => {
     await route.fetch();
     return route.abort('connectionreset');
   }, 1);
@@ -114,8 +117,8 @@ pageTest('a submit whose answer is lost is repeated with the same key and starts
 pageTest('when the API stays away, the page says what is known, and pressing again is safe', async (tab) => {
   tab.expectNoise('net::ERR_CONNECTION_REFUSED', API);
   await tab.openAndSignIn();
-  const submits = tab.requests('POST', API);
-  await tab.intercept('POST', API, (route) => route.abort('connectionrefused'), 4);
+  const submits = tab.requests('POST', SUBMIT);
+  await tab.intercept('POST', SUBMIT, (route) => route.abort('connectionrefused'), 4);
   await tab.start(5);
   await tab.says('It is not known whether the task has started. Press Start again: it cannot start twice.');
   await tab.button('Start').click();
@@ -126,7 +129,7 @@ pageTest('when the API stays away, the page says what is known, and pressing aga
 pageTest('a task that was started unnoticed is found, and the next one of the same size is a new one', async (tab) => {
   tab.expectNoise('net::ERR_CONNECTION_RESET', API);
   await tab.openAndSignIn();
-  await tab.intercept('POST', API, async (route) => {
+  await tab.intercept('POST', SUBMIT, async (route) => {
     await route.fetch();
     return route.abort('connectionreset');
   }, 4);
@@ -160,7 +163,7 @@ pageTest('where the active task cannot be read at once, it is still said that th
   tab.expectNoise('the server responded with a status of 503', API);
   await tab.openAndSignIn();
   const taskId = await tab.user.start(100);
-  const submits = tab.requests('POST', API);
+  const submits = tab.requests('POST', SUBMIT);
   const polls = tab.requests('GET', STATUS);
   await tab.intercept('GET', STATUS, answer(503, { message: 'Service Unavailable' }), 5);
   await tab.start(5);
@@ -248,7 +251,7 @@ pageTest('everything can be done from the keyboard', async (tab) => {
   await keyboard.type(tab.user.password);
   await keyboard.press('Enter');
   await tab.focusIsOn('start-title');
-  await tabTo('count');
+  await tabTo(COUNT);
   await keyboard.press('Control+A');
   await keyboard.type('30');
   await keyboard.press('Enter');

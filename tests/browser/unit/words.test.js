@@ -35,15 +35,6 @@ test('a milestone is announced once when it is passed, the highest one of severa
   assert.equal(words.milestone(10, 80), 75);
 });
 
-test('what is typed as a number of items is understood or explained', () => {
-  for (const typed of ['5', ' 5 ', '+5', '005']) assert.equal(words.parseCount(typed).count, 5);
-  for (const typed of ['', ' ', 'abc', '1.5', '1,000', '0', '-3', '9'.repeat(30), '0x10', '1e3']) {
-    const { count, problem } = words.parseCount(typed);
-    assert.equal(count, null, typed);
-    assert.match(String(problem), /\.$/);
-  }
-});
-
 test('the elapsed time starts with the work, stops at the end, and is never negative', () => {
   const task = { created_at: '2026-01-01T00:00:00Z', started_at: '2026-01-01T00:00:10Z', finished_at: null };
   const at = (seconds) => Date.parse('2026-01-01T00:00:00Z') + seconds * 1_000;
