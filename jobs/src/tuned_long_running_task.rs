@@ -21,7 +21,11 @@ pub struct Sample {
 #[derive(Debug, Deserialize, JsonSchema)]
 pub struct Request {
     /// How many items to process.
-    #[schemars(title = "Number of items", range(min = 1), extend("default" = 100, "examples" = [10, 100, 1000]))]
+    #[schemars(
+        title = "Number of items",
+        range(min = 1),
+        extend("default" = 100, "examples" = [10, 100, 1000])
+    )]
     number_of_items: u64,
 }
 

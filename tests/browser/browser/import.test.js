@@ -1,0 +1,104 @@
+// A file of rows becomes a task: what is looked at before it is sent, and what the server says of which row.
+
+import assert from 'node:assert/strict';
+
+import { IMPORT, pageTest } from './page.js';
+import { eventually } from './stack.js';
+
+const csv = (rows, head = 'Name;E-Mail;Phone') => `\ufeff${[head, ...rows].join('\r\n')}`;
+const people = (count) => Array.from({ length: count }, (_, row) => `Person ${row};person-${row}@example.com;${row}`);
+
+pageTest('a file is looked at by row before it is sent, and by the server after', async (tab) => {
+  tab.expectNoise('the server responded with a status of 400', IMPORT);
+  await tab.openAndSignIn();
+  await tab.choose('Import contacts');
+  const submits = tab.requests('POST', IMPORT);
+  await tab.button('Start').click();
+  await tab.says('Choose a file first.');
+  await tab.chooseFile('Ann,ann@example.com\n');
+  await tab.says('The first row has to name the columns: Name and E-mail.');
+  await tab.chooseFile(csv(['Ann;ann@example.com;1', ';bo@example.com;2', `${'x'.repeat(201)};cy@example.com;3`]));
+  await tab.says('2 rows need attention. Correct the file, then choose it again.');
+  await tab.says('3 rows. Not used: Phone.');
+  await tab.says('Use 200 characters at most.');
+  await tab.isAccessible();
+  await tab.button('Start').click();
+  await eventually(async () => assert.equal(await tab.page.evaluate(() => document.activeElement.className), 'rows-shown'));
+  assert.equal(submits.length, 0);
+  await tab.chooseFile(csv([...people(20), 'Twice;PERSON-3@example.com;']));
+  await tab.says('21 rows. Not used: Phone.');
+  await tab.button('Start').click();
+  await tab.says('Rows 4 and 21 have the same value here.');
+  const row = tab.page.locator('.rows-shown tbody tr');
+  assert.equal(await row.count(), 1);
+  assert.match(await row.innerText(), /21\s+Twice\s+PERSON-3@example\.com/);
+  assert.equal(submits.length, 1);
+});
+
+pageTest('a file that is dropped on the card is imported, and the results have the columns of the schema', async (tab) => {
+  await tab.openAndSignIn();
+  await tab.choose('Import contacts');
+  await tab.page.evaluate((text) => {
+    const transfer = new DataTransfer();
+    transfer.items.add(new File([text], 'dropped.csv', { type: 'text/csv' }));
+    for (const type of ['dragover', 'drop']) document.getElementById('start-title').dispatchEvent(new DragEvent(type, { dataTransfer: transfer, bubbles: true, cancelable: true }));
+  }, csv(['Ann;ann@example.com;1', 'Bo;no address;2', 'Cy;cy@example.com;3']));
+  await tab.says('dropped.csv');
+  await tab.button('Start').click();
+  await tab.reaches('Failed');
+  assert.equal(await tab.textOf('task-job'), 'Import contacts');
+  await tab.page.locator('#history-rows').getByText('Import contacts').waitFor();
+  await tab.button('See items').click();
+  const sheet = tab.page.getByRole('dialog', { name: '3 items' });
+  await sheet.getByText('“no address” is no e-mail address: correct it and try again.').waitFor();
+  await sheet.getByRole('columnheader', { name: 'E-mail' }).waitFor();
+  const done = sheet.locator('.items-section').last().locator('tbody tr');
+  await eventually(async () => assert.deepEqual(await done.allInnerTexts(), ['ann@example.com\tAnn\tann@example.com', 'cy@example.com\tCy\tcy@example.com']));
+  await tab.isAccessible();
+});
+
+pageTest('rows are pasted from a spreadsheet', async (tab) => {
+  await tab.openAndSignIn();
+  await tab.choose('Import contacts');
+  await tab.page.evaluate(() => {
+    const clipboardData = new DataTransfer();
+    clipboardData.setData('text/plain', 'E-mail\tName\nann@example.com\tAnn\n');
+    document.body.dispatchEvent(new ClipboardEvent('paste', { clipboardData, bubbles: true }));
+  });
+  await tab.says('Pasted rows');
+  await tab.says('1 row.');
+});
+
+pageTest('10,000 rows are shown within a second, and nobody who types notices', async (tab) => {
+  await tab.openAndSignIn();
+  await tab.choose('Import contacts');
+  await tab.page.evaluate(() => {
+    window.longest = 0;
+    new PerformanceObserver((list) => list.getEntries().forEach(({ duration }) => (window.longest = Math.max(window.longest, duration)))).observe({ type: 'longtask' });
+  });
+  const took = await tab.page.evaluate(async (text) => {
+    const transfer = new DataTransfer();
+    transfer.items.add(new File([text], 'large.csv'));
+    const startedAt = performance.now();
+    document.getElementById('start-title').dispatchEvent(new DragEvent('drop', { dataTransfer: transfer, bubbles: true, cancelable: true }));
+    while (!document.querySelector('.rows-shown tbody tr')) await new Promise((resolve) => requestAnimationFrame(resolve));
+    return performance.now() - startedAt;
+  }, csv(people(10_000)));
+  await tab.says('10,000 rows. Not used: Phone.');
+  // Many times what it takes alone on a machine, for the tests are not.
+  assert.ok(took < 5_000, `it took ${took} ms`);
+  const longest = await tab.page.evaluate(() => window.longest);
+  assert.ok(longest < 1_000, `for ${longest} ms nothing else went on`);
+});
+
+pageTest('what was chosen is not there for whoever signs in next', async (tab) => {
+  await tab.openAndSignIn();
+  await tab.choose('Import contacts');
+  await tab.chooseFile(csv(people(3)), 'private.csv');
+  await tab.says('private.csv');
+  await tab.button('Sign out').click();
+  assert.equal(await tab.page.getByText('private.csv').count(), 0);
+  await tab.signIn();
+  await tab.reaches('Start a task');
+  assert.equal(await tab.page.getByText('private.csv').count(), 0);
+});
