@@ -16,7 +16,7 @@ pageTest('a file is looked at by row before it is sent, and by the server after'
   await tab.button('Start').click();
   await tab.says('Choose a file first.');
   await tab.chooseFile('Ann,ann@example.com\n');
-  await tab.says('The first row has to name the columns: Name and E-mail.');
+  await tab.says(/^The first row has to name the columns: /);
   await tab.chooseFile(csv(['Ann;ann@example.com;1', ';bo@example.com;2', `${'x'.repeat(201)};cy@example.com;3`]));
   await tab.says('2 rows need attention. Correct the file, then choose it again.');
   await tab.says('3 rows. Not used: Phone.');
@@ -31,7 +31,7 @@ pageTest('a file is looked at by row before it is sent, and by the server after'
   await tab.says('Rows 4 and 21 have the same value here.');
   const row = tab.page.locator('.rows-shown tbody tr');
   assert.equal(await row.count(), 1);
-  assert.match(await row.innerText(), /21\s+Twice\s+PERSON-3@example\.com/);
+  assert.match(await row.innerText(), /^21\s+(?=[\s\S]*Twice)[\s\S]*PERSON-3@example\.com/);
   assert.equal(submits.length, 1);
 });
 
@@ -53,7 +53,7 @@ pageTest('a file that is dropped on the card is imported, and the results have t
   await sheet.getByText('“no address” is no e-mail address: correct it and try again.').waitFor();
   await sheet.getByRole('columnheader', { name: 'E-mail' }).waitFor();
   const done = sheet.locator('.items-section').last().locator('tbody tr');
-  await eventually(async () => assert.deepEqual(await done.allInnerTexts(), ['ann@example.com\tAnn\tann@example.com', 'cy@example.com\tCy\tcy@example.com']));
+  await eventually(async () => assert.deepEqual((await done.allInnerTexts()).map((text) => text.split(/\s+/).sort()), [['Ann', 'ann@example.com', 'ann@example.com'], ['Cy', 'cy@example.com', 'cy@example.com']]));
   await tab.isAccessible();
 });
 
@@ -97,7 +97,8 @@ pageTest('what was chosen is not there for whoever signs in next', async (tab) =
   await tab.chooseFile(csv(people(3)), 'private.csv');
   await tab.says('private.csv');
   await tab.button('Sign out').click();
-  assert.equal(await tab.page.getByText('private.csv').count(), 0);
+  // What was last announced goes with the next announcement.
+  await eventually(async () => assert.equal(await tab.page.getByText('private.csv').count(), 0));
   await tab.signIn();
   await tab.reaches('Start a task');
   assert.equal(await tab.page.getByText('private.csv').count(), 0);

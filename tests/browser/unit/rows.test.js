@@ -46,7 +46,7 @@ test('CSV is read by Papa Parse as its makers published it, and the browser is t
   assert.ok(readFileSync(new URL('../index.html', VENDOR), 'utf8').includes(`src="vendor/papaparse.min.js" integrity="${integrity}"`));
 });
 
-for (const [name, delimiter] of [['commas', ','], ['semicolons', ';'], ['tabs', '\t']]) {
+for (const [name, delimiter] of [['commas', ','], ['semicolons', ';'], ['tabs', '\t'], ['bars', '|']]) {
   test(`columns are found by name or title, whatever their capitals and blanks, with ${name}`, async () => {
     const rows = await rowsOf([[' e mail ', 'NAME', 'Phone'], ['a@b.c', 'Ann', '1'], ['', '', ''], ['b@c.d', 'Bo', '2']].map((row) => row.join(delimiter)).join('\r\n'));
     assert.equal(rows.problem, null);
@@ -55,6 +55,10 @@ for (const [name, delimiter] of [['commas', ','], ['semicolons', ';'], ['tabs', 
     assert.equal(rows.countWrong, 0);
   });
 }
+
+test('one row and a line break are enough to tell what is between cells', async () => {
+  for (const text of ['E-mail\tName\na@b.c\tAnn\n', 'email;name\n\n\n\na@b.c;Ann\n\n']) assert.deepEqual((await rowsOf(text)).values, [{ name: 'Ann', email: 'a@b.c' }]);
+});
 
 test('quotes may hold delimiters and line breaks', async () => {
   const rows = await rowsOf('name,email\n"A, ""B""\nC",a@b.c\n');
