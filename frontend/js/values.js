@@ -134,7 +134,7 @@ export function problemOfCount(count, { countMin, countMax }) {
 export function problemsOf(shape) {
   switch (shape.kind) {
     case 'number':
-      return [words.notANumber(shape), words.TOO_LARGE, words.atLeast(shape.minimum ?? 0), words.atMost(shape.maximum ?? 0)];
+      return [words.notANumber(shape), words.TOO_LARGE, words.atLeast(shape.minimum ?? 0), ...(shape.isUnbounded ? [] : [words.atMost(shape.maximum ?? 0)])];
     case 'text':
       return [words.FILL_IN, words.lengthAtLeast(shape.lengthMin ?? 0), words.lengthAtMost(shape.lengthMax ?? 0)];
     default:
