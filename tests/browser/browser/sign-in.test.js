@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 
-import { API, COGNITO, STATUS, answer, pageTest } from './page.js';
+import { API, COGNITO, STATUS, answer, pageTest, SUBMIT } from './page.js';
 import { eventually, isRefreshTokenGood, newUser, revoke } from './stack.js';
 
 const WRONG = 'the server responded with a status of 400';
@@ -222,12 +222,12 @@ pageTest('what one person was starting is not started for the next', async (tab)
   tab.expectNoise('net::ERR_CONNECTION_REFUSED', API);
   const next = await newUser();
   await tab.openAndSignIn();
-  await tab.intercept('POST', API, (route) => route.abort('connectionrefused'));
+  await tab.intercept('POST', SUBMIT, (route) => route.abort('connectionrefused'));
   await tab.start(7);
   await tab.says('No answer yet. Trying again; it cannot start twice.');
   await tab.button('Sign out').click();
   await tab.page.unrouteAll({ behavior: 'wait' });
-  const submits = tab.requests('POST', API);
+  const submits = tab.requests('POST', SUBMIT);
   await tab.signIn(next.password, next.username);
   await tab.reaches('Start a task');
   // Longer than the longest wait between two tries.
@@ -245,7 +245,7 @@ pageTest('a token that is about to end is renewed before it is used', async (tab
   await tab.openAndSignIn();
   const { AuthenticationResult } = await (await signedIn).json();
   const renewals = tab.requests('POST', COGNITO);
-  const submits = tab.requests('POST', API);
+  const submits = tab.requests('POST', SUBMIT);
   // By now the token has half a minute left.
   await tab.page.clock.fastForward((AuthenticationResult.ExpiresIn - 30) * 1_000);
   await tab.start(1);
@@ -259,7 +259,7 @@ pageTest('a token that the API refuses is renewed once, and the request repeated
   tab.expectNoise(REFUSED, API);
   await tab.openAndSignIn();
   const renewals = tab.requests('POST', COGNITO);
-  await tab.intercept('POST', API, answer(401, { message: 'Unauthorized' }), 1);
+  await tab.intercept('POST', SUBMIT, answer(401, { message: 'Unauthorized' }), 1);
   await tab.start(1);
   await tab.reaches('Finished');
   assert.equal(renewals.length, 1);
@@ -272,8 +272,8 @@ pageTest('a token that the gateway itself refuses is renewed once, whether or no
   tab.expectBlocked(API);
   await tab.openAndSignIn();
   const renewals = tab.requests('POST', COGNITO);
-  const submits = tab.requests('POST', API);
-  await tab.intercept('POST', API, (route) => {
+  const submits = tab.requests('POST', SUBMIT);
+  await tab.intercept('POST', SUBMIT, (route) => {
     const headers = route.request().headers();
     return route.continue({ headers: { ...headers, authorization: `${headers.authorization.slice(0, -8)}spoilt00` } });
   }, 1);
@@ -286,7 +286,7 @@ pageTest('a token that the gateway itself refuses is renewed once, whether or no
 pageTest('when the API refuses the renewed token as well, only signing in helps', async (tab) => {
   tab.expectNoise(REFUSED, API);
   await tab.openAndSignIn();
-  await tab.intercept('POST', API, answer(401, { message: 'Unauthorized' }), 2);
+  await tab.intercept('POST', SUBMIT, answer(401, { message: 'Unauthorized' }), 2);
   await tab.start(1);
   await tab.says('Your session has ended. Sign in again; a running task goes on meanwhile.');
   assert.equal(await refreshTokenOf(tab), null);
