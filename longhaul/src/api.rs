@@ -18,6 +18,9 @@ use crate::store::StoreError;
 use crate::task::{Task, TaskId, UserId};
 use crate::telemetry;
 
+/// What the routes call the part of a path that names a task.
+const TASK_ID: &str = "task_id";
+
 /// Within what time a request is answered, whatever the calls it takes do. The functions have 10 s.
 pub const ANSWER_SECONDS_MAX: Duration = Duration::from_secs(9);
 
@@ -158,10 +161,13 @@ pub fn user(request: &Request) -> Result<UserId, ApiError> {
 /// The name of the job, as the path has it; empty where it has none.
 #[must_use]
 pub fn job(request: &Request) -> &str {
-    let parameters = request.path_parameters_ref();
-    parameters
-        .and_then(|parameters| parameters.first("job"))
-        .unwrap_or_default()
+    path_parameter(request, "job").unwrap_or_default()
+}
+
+/// Whether the path is that of one task, or goes on from it.
+#[must_use]
+pub fn names_a_task(request: &Request) -> bool {
+    path_parameter(request, TASK_ID).is_some()
 }
 
 /// The task that the path names.
@@ -170,11 +176,13 @@ pub fn job(request: &Request) -> &str {
 ///
 /// [`ApiError::NotFound`] when it cannot be an id: no task has it.
 pub fn task_id(request: &Request) -> Result<TaskId, ApiError> {
-    let parameters = request.path_parameters_ref();
-    parameters
-        .and_then(|parameters| parameters.first("task_id"))
+    path_parameter(request, TASK_ID)
         .and_then(|text| text.parse().ok())
         .ok_or(ApiError::NotFound)
+}
+
+fn path_parameter<'a>(request: &'a Request, name: &str) -> Option<&'a str> {
+    request.path_parameters_ref()?.first(name)
 }
 
 /// A number from the query string: `default` when it is absent, an error of its field when it is
@@ -268,8 +276,7 @@ impl TaskView {
 #[must_use]
 pub fn location(request: &Request, task: &Task) -> String {
     let Task { job, task_id, .. } = task;
-    let parameters = request.path_parameters_ref();
-    let names_a_task = parameters.is_some_and(|parameters| parameters.first("task_id").is_some());
+    let names_a_task = names_a_task(request);
     // Without the slash the last segment counts as a file, beside which a relative path begins (RFC 3986, section 5.2.3).
     let up = usize::from(request.raw_http_path().ends_with('/')) + usize::from(names_a_task);
     if up == 1 && !names_a_task && job == self::job(request) {

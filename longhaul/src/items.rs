@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::hash::Hash;
 
+use crate::config::Environment;
 use crate::invalid::Invalid;
 
 /// What a deployment and the library allow.
@@ -28,6 +29,11 @@ impl Limits {
     #[must_use]
     pub fn new(items_max: u64) -> Self {
         Self { items_max }
+    }
+
+    /// Those of the function's own deployment.
+    pub(crate) fn read(environment: &mut Environment) -> Self {
+        Self::new(environment.number("MAX_ITEMS", 1..=1_000_000_000))
     }
 }
 

@@ -75,7 +75,7 @@ impl Config {
     pub fn read(environment: &mut Environment) -> Self {
         Self {
             table_name: environment.text("TABLE_NAME"),
-            limits: Limits::new(environment.number("MAX_ITEMS", 1..=1_000_000_000)),
+            limits: Limits::read(environment),
         }
     }
 }
@@ -121,8 +121,7 @@ impl StatusReader {
             return Err(ApiError::NotFound);
         }
         let job = api::job(request);
-        let parameters = request.path_parameters_ref();
-        let names_a_task = parameters.is_some_and(|all| all.first("task_id").is_some());
+        let names_a_task = api::names_a_task(request);
         match job {
             "" => return Ok(self.jobs(request)),
             TASKS_OF_ALL_JOBS if !names_a_task => return self.tasks(request, &user, None).await,

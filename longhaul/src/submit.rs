@@ -77,7 +77,7 @@ impl Config {
         Self {
             table_name: environment.text("TABLE_NAME"),
             queue_url: environment.text("QUEUE_URL"),
-            limits: Limits::new(environment.number("MAX_ITEMS", 1..=1_000_000_000)),
+            limits: Limits::read(environment),
             terms: Terms {
                 chunk_items: environment.number("CHUNK_ITEMS", 1..=1_000_000),
                 lease: environment.seconds("LEASE_SECONDS", 1.0..=3600.0),
