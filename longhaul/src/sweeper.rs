@@ -130,6 +130,17 @@ pub struct Swept {
     pub errors: u32,
 }
 
+impl Swept {
+    /// Counts a task, and tells of it, if it was this sweep that ended it. Returns whether it was.
+    fn count_end(&mut self, ended: bool, tell: impl FnOnce()) -> bool {
+        if ended {
+            tell();
+            self.ended += 1;
+        }
+        ended
+    }
+}
+
 impl AddAssign for Swept {
     fn add_assign(&mut self, other: Self) {
         self.seen += other.seen;
@@ -244,27 +255,19 @@ impl Sweeper {
             // Time alone says so, and no worker that moves the task meanwhile can change it.
             Diagnosis::Overdue(outcome) => {
                 let ended = self.store.finish(task, &outcome).await?;
-                if ended {
+                swept.count_end(ended, || {
                     tracing::error!(%task_id, "ended a task that was not done in the time it has");
-                    swept.ended += 1;
-                }
-                ended
+                })
             }
             Diagnosis::Complete(outcome) => {
                 let ended = self.store.finish(task, &outcome).await?;
-                if ended {
+                swept.count_end(ended, || {
                     tracing::warn!(%task_id, "finished a complete task for a worker that did not");
-                    swept.ended += 1;
-                }
-                ended
+                })
             }
             Diagnosis::Hopeless(outcome) => {
                 let ended = self.store.give_up(task, &outcome).await?;
-                if ended {
-                    tracing::error!(%task_id, "gave up a task");
-                    swept.ended += 1;
-                }
-                ended
+                swept.count_end(ended, || tracing::error!(%task_id, "gave up a task"))
             }
             Diagnosis::Stalled(chunks) => {
                 let dispatched = self.dispatch(task, chunks).await?;
