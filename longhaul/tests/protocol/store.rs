@@ -544,6 +544,41 @@ async fn pages_of_tasks(bench: &Bench, user: &str, limit: usize) -> Vec<Vec<Task
 }
 
 #[tokio::test]
+async fn the_tasks_of_one_job_are_listed_however_many_others_are_between_them() {
+    const OTHER: &str = "translate";
+    let bench = Bench::new();
+    let user = UserId::from_claim("ann").unwrap();
+    let mut expected = Vec::new();
+    for n in 0..20 {
+        let mut task = bench.new_task("ann", 5);
+        if n % 7 != 0 {
+            task.job = OTHER.into();
+        }
+        bench.submit(&task, None, SeenLock::Free).await;
+        bench.store.finish(&task, &Outcome::Success).await.unwrap();
+        if task.job != OTHER {
+            expected.insert(0, task.task_id);
+        }
+        bench.wait(Duration::from_millis(5));
+    }
+    for limit in [1, 2, 3, 20] {
+        let mut listed = Vec::new();
+        let mut after = None;
+        loop {
+            let job = Some("tuned-long-running-task");
+            let page = bench.store.tasks(&user, job, limit, after).await.unwrap();
+            assert!(page.entries.len() <= limit);
+            listed.extend(page.entries.iter().map(|task| task.task_id));
+            after = page.next;
+            if after.is_none() {
+                break;
+            }
+        }
+        assert_eq!(listed, expected, "{limit}");
+    }
+}
+
+#[tokio::test]
 async fn tasks_are_listed_newest_first_and_only_ones_own_and_no_page_is_empty() {
     let bench = Bench::new();
     let mut expected = Vec::new();
