@@ -79,6 +79,11 @@ impl Bench {
     }
 
     fn worker(&self, items_in_flight: usize, slice: Duration, process: Process) -> Worker {
+        let runners = Runners::default().with(Sample(process), &Executor::here());
+        self.worker_of(runners, items_in_flight, slice)
+    }
+
+    fn worker_of(&self, runners: Runners, items_in_flight: usize, slice: Duration) -> Worker {
         let queue = Queue::new(self.aws.sqs("worker"), QUEUE_URL);
         let pace = Pace {
             items_in_flight,
@@ -86,7 +91,6 @@ impl Bench {
             progress_interval: Duration::from_millis(500),
             slice,
         };
-        let runners = Runners::default().with(Sample(process), &Executor::here());
         Worker::new(self.store.clone(), queue, pace, runners)
     }
 
@@ -732,36 +736,11 @@ async fn a_message_and_a_row_from_before_there_were_jobs_are_the_samples() {
 
 #[tokio::test(start_paused = true)]
 async fn a_job_that_cannot_start_leaves_its_items_alone_for_a_while() {
-    struct Broken;
-    impl Job for Broken {
-        const NAME: &'static str = "tuned-long-running-task";
-        type Request = u64;
-        type Shared = ();
-        type Input = ();
-        type Output = ();
-        fn items(number: u64, _: &Limits) -> Result<Items<()>, Invalid> {
-            Ok(Items::numbered(number))
-        }
-    }
-    impl longhaul::Process for Broken {
-        async fn start(_: &Setup) -> Result<Self, StartError> {
-            Err(StartError::new("the secret is not there"))
-        }
-        async fn process(&self, _: Item) -> Result<(), ItemError> {
-            Ok(())
-        }
-    }
     let bench = Bench::new();
     let task = bench.submitted(3, 100).await;
-    let queue = Queue::new(bench.aws.sqs("worker"), QUEUE_URL);
-    let pace = Pace {
-        items_in_flight: 2,
-        lease: Duration::from_secs(60),
-        progress_interval: Duration::from_millis(500),
-        slice: Duration::from_secs(60),
-    };
-    let runners = Runners::new::<(Broken,)>(&Setup::of(&[]), &Executor::here());
-    let worker = Worker::new(bench.store.clone(), queue, pace, runners);
+    // A test that processes items gives the sample started; by itself it cannot start.
+    let runners = Runners::new::<(Sample,)>(&Setup::of(&[]), &Executor::here());
+    let worker = bench.worker_of(runners, 2, Duration::from_secs(60));
     for _ in 0..10 {
         let _ = bench.aws.take_calls();
         work(&worker, &body(&task, &[0]), AMPLE).await;
