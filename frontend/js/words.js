@@ -25,9 +25,14 @@ export function number(count) {
   return numbers.format(count);
 }
 
+/** @param {number} count @param {string} one @returns {string} */
+function counted(count, one) {
+  return `${number(count)} ${one}${count === 1 ? '' : 's'}`;
+}
+
 /** @param {number} count @returns {string} "1 item", "100 items" */
 export function items(count) {
-  return count === 1 ? '1 item' : `${number(count)} items`;
+  return counted(count, 'item');
 }
 
 /** The same of a task of which it may not be known yet. @param {number} total 0 where it is not @returns {string} */
@@ -193,7 +198,7 @@ export function lengthAtLeast(length) {
 
 /** @param {number} length @returns {string} */
 export function lengthAtMost(length) {
-  return `Use ${length === 1 ? '1 character' : `${number(length)} characters`} at most.`;
+  return `Use ${counted(length, 'character')} at most.`;
 }
 
 /** @param {string[]} titles @returns {string} */
@@ -228,12 +233,12 @@ export function fileTooLarge(bytesMax) {
 
 /** @param {number} count @returns {string} "1 row", "10,000 rows" */
 export function rows(count) {
-  return count === 1 ? '1 row' : `${number(count)} rows`;
+  return counted(count, 'row');
 }
 
 /** @param {number} count @returns {string} */
 export function lines(count) {
-  return count === 1 ? '1 line' : `${number(count)} lines`;
+  return counted(count, 'line');
 }
 
 /** @param {string[]} titles @returns {string} what a file has to have */
