@@ -1,7 +1,6 @@
-//! The jobs as they are asked for and worked on, and what is left out where they are only asked for.
+//! The jobs as they are asked for and worked on.
 
 #![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
-mod bootstraps;
 mod import_contacts;
 mod tuned_long_running_task;

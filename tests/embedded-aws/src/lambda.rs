@@ -1,4 +1,4 @@
-//! What Lambda hears of a function that cannot start.
+//! Functions' programs: what Lambda hears of one that cannot start, and what is in one.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
@@ -35,6 +35,27 @@ pub fn assert_unconfigured_start_is_reported(program: &str) {
     });
     assert_eq!((start.told, start.exit_code), (told, Some(1)));
     assert!(start.log.contains("TABLE_NAME is missing"), "{}", start.log);
+}
+
+/// What only the processing of items says, of all that the job `import-contacts` can do: in its own words, and in those of
+/// the libraries that it judges addresses with and stores them.
+pub const WORDS_OF_PROCESSING: [&str; 3] = [
+    "is no e-mail address",
+    "Domain is empty.",
+    "DynamoDB_20120810.PutItem",
+];
+
+/// Whether a program contains this text.
+///
+/// # Panics
+///
+/// When it cannot be read.
+#[must_use]
+#[expect(clippy::expect_used, reason = "a test cannot go on without it")]
+pub fn program_contains(program: &str, text: &str) -> bool {
+    let program = std::fs::read(program).expect("the program can be read");
+    let text = text.as_bytes();
+    program.windows(text.len()).any(|window| window == text)
 }
 
 #[expect(clippy::expect_used, reason = "a test cannot go on without it")]

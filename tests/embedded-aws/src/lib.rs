@@ -30,7 +30,7 @@ use aws_smithy_types::body::SdkBody;
 use serde_json::{Value, json};
 
 pub use dynamodb::{ENDPOINT_VARIABLE, Table, plain};
-pub use lambda::assert_unconfigured_start_is_reported;
+pub use lambda::{WORDS_OF_PROCESSING, assert_unconfigured_start_is_reported, program_contains};
 pub use sqs::{QUEUE_URL, Sent};
 
 /// How long `DynamoDB` recognises the repetition of a transaction by its token.
