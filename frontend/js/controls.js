@@ -23,6 +23,7 @@ import * as words from './words.js';
  * @property {() => number | null} size how many items it may stand for, where it is the only field
  * @property {(file: File) => void} [take] a file that was dropped
  * @property {(text: string) => void} [paste] rows that were pasted where nothing else takes them
+ * @property {() => void} [forget] what it holds and what it is reading
  */
 
 /** A number of choices that is seen at a glance. */

@@ -95,11 +95,19 @@ export function setProblem(input, problem, text) {
 const ANNOUNCE_AFTER_MS = 100;
 /** What is to be said next. @type {string[]} */
 let unsaid = [];
+let saying = 0;
 
 /** Has a screen reader say something when it is done with what it is saying. @param {string} text */
 export function announce(text) {
-  if (unsaid.length === 0) setTimeout(sayAll, ANNOUNCE_AFTER_MS);
+  if (unsaid.length === 0) saying = setTimeout(sayAll, ANNOUNCE_AFTER_MS);
   if (!unsaid.includes(text)) unsaid.push(text);
+}
+
+/** Takes back what was said and what was to be said: it is nothing for whoever signs in next. */
+export function hush() {
+  clearTimeout(saying);
+  unsaid = [];
+  for (const each of document.querySelectorAll('.announcer')) each.textContent = '';
 }
 
 function sayAll() {

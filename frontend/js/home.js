@@ -4,7 +4,7 @@
 import { Alarm } from './alarm.js';
 import { ApiError } from './api.js';
 import { Details } from './details.js';
-import { announce, byId, isBusy, setBusy, setText } from './dom.js';
+import { announce, byId, hush, isBusy, setBusy, setText } from './dom.js';
 import { Follower, isTerminal, pollDelayMs } from './follower.js';
 import { History } from './history.js';
 import { Jobs } from './jobs.js';
@@ -130,6 +130,7 @@ export class Home {
     this.#lookFailures = 0;
     this.#setStarting(false);
     this.#setCancelling(false);
+    hush();
   }
 
   #listen() {

@@ -97,6 +97,7 @@ export class RequestForm {
 
   /** Forgets everything: somebody else may sign in next. */
   clear() {
+    for (const { controls } of this.#forms.values()) controls.forEach((control) => control.forget?.());
     this.#forms.clear();
     this.#shown = null;
     this.#jobsRoot.replaceChildren();

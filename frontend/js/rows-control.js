@@ -132,6 +132,10 @@ export class RowsControl {
     if (!this.#isReadOnly) void this.#readText(text, NAME_OF_PASTED, this.#begin(NAME_OF_PASTED));
   }
 
+  forget() {
+    this.#clear();
+  }
+
   /** @param {string} name @returns {number} */
   #begin(name) {
     this.#clear();
