@@ -200,7 +200,7 @@ mod tests {
             with(&base64, "/body", "secret"),
         ] {
             let answer = answer_of(async |_| panic!("handled"), &event).await;
-            let body = r#"{"message":"The request cannot be read.","success":false}"#;
+            let body = r#"{"success":false,"message":"The request cannot be read."}"#;
             assert_eq!(answer["statusCode"], 400, "{event}");
             assert_eq!(answer["body"], body, "{event}");
         }
@@ -212,7 +212,7 @@ mod tests {
             "statusCode": 500,
             "headers": {"content-type": "application/json", "cache-control": "no-store"},
             "multiValueHeaders": {},
-            "body": r#"{"message":"Internal server error","success":false}"#,
+            "body": r#"{"success":false,"message":"Internal server error"}"#,
             "isBase64Encoded": false,
             "cookies": [],
         });

@@ -123,3 +123,16 @@ fn a_job_is_listed_with_schemas_that_need_no_look_up() {
     let required = json!(["count", "text", "speed", "tags", "contacts"]);
     assert_eq!(listed["request"]["required"], required);
 }
+
+#[test]
+fn fields_come_in_the_order_in_which_the_job_names_them() {
+    let listed = json!(describe::<(Form,)>());
+    let fields = |schema: &serde_json::Value| -> Vec<String> {
+        let properties = schema["properties"].as_object().unwrap();
+        properties.keys().cloned().collect()
+    };
+    let request = fields(&listed[0]["request"]);
+    let written = "count ratio text yes speed explained tags contacts";
+    assert_eq!(request, written.split(' ').collect::<Vec<_>>());
+    assert_eq!(fields(&listed[0]["output"]), ["name", "age"]);
+}

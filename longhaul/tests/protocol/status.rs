@@ -301,7 +301,7 @@ async fn somebody_elses_task_a_missing_one_and_no_id_at_all_look_the_same() {
             answers.push((headers, response.body().to_vec()));
         }
         answers.dedup();
-        let body = br#"{"message":"Task not found","success":false}"#;
+        let body = br#"{"success":false,"message":"Task not found"}"#;
         assert_eq!(answers.len(), 1);
         assert_eq!(answers[0].1, body);
     }

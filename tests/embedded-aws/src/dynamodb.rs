@@ -1,6 +1,6 @@
 //! The table, spoken to in `DynamoDB`'s own JSON: dynoxide's, or one of a server's.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::env;
 use std::sync::Arc;
 
@@ -202,10 +202,11 @@ pub fn plain(value: &Value) -> Value {
     match (kind.as_str(), value) {
         ("N", Value::String(digits)) => serde_json::from_str(digits).unwrap_or_default(),
         ("L", Value::Array(values)) => values.iter().map(plain).collect(),
-        ("M", Value::Object(fields)) => fields
-            .iter()
-            .map(|(name, value)| (name.clone(), plain(value)))
-            .collect(),
+        ("M", Value::Object(fields)) => {
+            // In an order that does not depend on the request's, which is random.
+            let fields = fields.iter().map(|(name, value)| (name, plain(value)));
+            json!(fields.collect::<BTreeMap<_, _>>())
+        }
         ("NULL", _) => Value::Null,
         (_, other) => other.clone(),
     }
