@@ -8,6 +8,7 @@
 //! Between the two sits [`Faults`]: it sees every call before it is made and may have it crash its
 //! caller, fail, time out, or take effect without the caller ever learning of it.
 
+mod cost;
 mod dynamodb;
 mod lambda;
 mod server;
@@ -29,6 +30,7 @@ use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_types::body::SdkBody;
 use serde_json::{Value, json};
 
+pub use cost::Cost;
 pub use dynamodb::{ENDPOINT_VARIABLE, Table, plain};
 pub use lambda::{WORDS_OF_PROCESSING, assert_unconfigured_start_is_reported, program_contains};
 pub use sqs::{QUEUE_URL, Sent};
@@ -76,6 +78,25 @@ pub enum Fault {
     Terse,
 }
 
+/// A call that reached its service.
+#[derive(Clone, Copy)]
+#[expect(
+    missing_debug_implementations,
+    reason = "a database says nothing of use"
+)]
+pub struct Reached<'a> {
+    /// The call.
+    pub call: &'a Call,
+    /// The answer's HTTP status.
+    pub status: u16,
+    /// The answer's body.
+    pub body: &'a Value,
+    /// What it cost.
+    pub cost: Cost,
+    /// The table after it.
+    pub table: &'a Table,
+}
+
 /// Decides what happens to each call.
 pub trait Faults: Send + Sync {
     /// The fate of `call`, which is about to be made.
@@ -96,9 +117,9 @@ pub trait Faults: Send + Sync {
     }
 
     /// Told of every call that reached its service, right after it took effect or was refused there
-    /// and before anybody else can see it: with its HTTP status, the answer's body, and the table.
-    fn reached(&self, call: &Call, status: u16, body: &Value, table: &Table) {
-        let _ = (call, status, body, table);
+    /// and before anybody else can see it.
+    fn reached(&self, reached: &Reached<'_>) {
+        let _ = reached;
     }
 }
 
@@ -114,6 +135,7 @@ pub struct EmbeddedAws {
     table: Table,
     sent: Arc<Mutex<Vec<Sent>>>,
     calls: Arc<Mutex<Vec<String>>>,
+    cost: Arc<Mutex<Cost>>,
     faults: Arc<dyn Faults>,
 }
 
@@ -136,6 +158,7 @@ impl EmbeddedAws {
             table: Table::new(),
             sent: Arc::default(),
             calls: Arc::default(),
+            cost: Arc::default(),
             faults: Arc::new(faults),
         }
     }
@@ -187,10 +210,16 @@ impl EmbeddedAws {
         std::mem::take(&mut *lock(&self.calls))
     }
 
+    /// Takes what the calls since the last time cost.
+    #[must_use]
+    pub fn take_cost(&self) -> Cost {
+        std::mem::take(&mut *lock(&self.cost))
+    }
+
     /// Lets the call take effect.
     fn carry_out(&self, call: &Call) -> Answer {
         lock(&self.calls).push(call.operation.clone());
-        let answer = match call.operation.as_str() {
+        let mut answer = match call.operation.as_str() {
             "SendMessage" | "SendMessageBatch" => {
                 let (answer, sent) = sqs::send(call);
                 lock(&self.sent).extend(sent);
@@ -198,11 +227,18 @@ impl EmbeddedAws {
             }
             _ => match self.faults.stale_answer(call) {
                 Some(body) => Answer::ok(body),
-                None => self.table.call(&call.operation, &call.body),
+                None => self.table.call(&call.operation, &Cost::ask(&call.body)),
             },
         };
-        let faults = &self.faults;
-        faults.reached(call, answer.status, &answer.body, &self.table);
+        let cost = Cost::take(call, &mut answer.body);
+        *lock(&self.cost) += cost;
+        self.faults.reached(&Reached {
+            call,
+            status: answer.status,
+            body: &answer.body,
+            cost,
+            table: &self.table,
+        });
         answer
     }
 

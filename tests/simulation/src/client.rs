@@ -108,7 +108,11 @@ impl Actor {
     /// Submits until there is an answer; returns what it says.
     async fn submit(&self, items: u64) -> Option<Promise> {
         let world = &self.run.world;
-        let body = json!({"number_of_items": items, "of": self.script.user}).to_string();
+        let Client {
+            user, large_inputs, ..
+        } = &self.script;
+        let body = json!({"number_of_items": items, "of": user, "large_inputs": large_inputs});
+        let body = body.to_string();
         let path = self.path("");
         let key = self.script.key.as_deref();
         for _ in 0..TRIES {

@@ -89,7 +89,7 @@ impl Summary {
         if let Some(violation) = report.violation {
             self.violations.insert(report.seed, violation);
         }
-        self.calls += figures.calls.values().sum::<u64>();
+        self.calls += figures.all_calls();
         for (fault, times) in figures.faults {
             *self.faults.entry(fault).or_default() += times;
         }

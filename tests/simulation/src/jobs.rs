@@ -13,8 +13,7 @@ use crate::world::World;
 /// What the deployment can do.
 pub type Jobs = (Numbered, Listed);
 
-/// The inputs of a task's first items are so large that they do not share a row.
-const LARGE_INPUTS: u64 = 3;
+/// So large is an input that does not share its row.
 const LARGE_INPUT_BYTES: usize = 40_000;
 
 /// Items that are only numbered.
@@ -40,6 +39,7 @@ pub struct Count {
 pub struct CountOf {
     of: String,
     number_of_items: u64,
+    large_inputs: u64,
 }
 
 /// An input: which one, and of whose request.
@@ -73,12 +73,13 @@ impl Job for Listed {
         let CountOf {
             of,
             number_of_items,
+            large_inputs,
         } = request;
         let of = format!("{of}/{number_of_items}");
         let given = |at| Given {
             at,
             of: of.clone(),
-            padding: "x".repeat(if at < LARGE_INPUTS {
+            padding: "x".repeat(if at < large_inputs {
                 LARGE_INPUT_BYTES
             } else {
                 0

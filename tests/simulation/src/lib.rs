@@ -9,6 +9,7 @@
 //!
 //! - [`scenario`] says what happens; it is drawn from a seed or written by a test.
 //! - [`run()`] makes it happen; [`hunt`] does so for many seeds.
+//! - [`costs`] measures what a task costs in calls, capacity and bytes.
 //! - [`estimates`] measures what clients are told of the time left.
 //! - `world` decides the fate of every call; `ledger` holds every invariant; `client` holds what
 //!   clients are told against what is true.
@@ -18,6 +19,7 @@
 //! build this crate); in a build of the whole workspace it is there and does nothing unless asked.
 
 mod client;
+pub mod costs;
 pub mod estimates;
 pub mod hunt;
 pub mod jobs;

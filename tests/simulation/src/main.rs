@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
+use simulation::costs::{HEAD as HEAD_OF_COSTS, SIZES, TaskCost};
 use simulation::estimates::{self, Course, Figures, HEAD};
 use simulation::hunt::Hunt;
 use simulation::run;
@@ -38,6 +39,9 @@ struct Options {
     /// the worst of three runs each, or with --seed one of them, answer by answer.
     #[arg(long, value_name = "COURSE", num_args = 0..=1, default_missing_value = "")]
     eta: Option<String>,
+    /// Measure what tasks cost in calls, capacity and bytes.
+    #[arg(long)]
+    costs: bool,
 }
 
 /// The runs of each course that are measured.
@@ -82,6 +86,9 @@ fn main() -> ExitCode {
     if let Some(name) = &options.eta {
         return measure(name, options.seed);
     }
+    if options.costs {
+        return costs();
+    }
     match options.seed {
         Some(seed) => tell(seed, &options),
         None => hunt(&options),
@@ -104,6 +111,23 @@ fn measure(name: &str, seed: Option<u64>) -> ExitCode {
         println!("{}", Figures::new(course, &report));
         for poll in &report.watched.polls {
             println!("{poll}");
+        }
+    }
+    ExitCode::SUCCESS
+}
+
+/// Prints what tasks cost that nothing happens to.
+fn costs() -> ExitCode {
+    println!("{HEAD_OF_COSTS}");
+    for listed in [false, true] {
+        for items in SIZES {
+            match TaskCost::measure(items, listed) {
+                Ok(cost) => println!("{cost}\n"),
+                Err(violation) => {
+                    eprintln!("a task of {items} items violates an invariant: {violation}");
+                    return ExitCode::FAILURE;
+                }
+            }
         }
     }
     ExitCode::SUCCESS

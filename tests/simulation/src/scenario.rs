@@ -10,6 +10,9 @@ use longhaul::task::{Terms, Uniqueness};
 
 use crate::site::Function;
 
+/// Inputs that do not share a row, where a scenario does not say otherwise.
+const LARGE_INPUTS: u64 = 3;
+
 /// How the functions and the queue are set.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -219,6 +222,8 @@ pub struct Client {
     pub items: u64,
     /// Whether they have inputs.
     pub listed: bool,
+    /// How many of the first inputs are so large that they do not share a row.
+    pub large_inputs: u64,
     /// Its idempotency key.
     pub key: Option<String>,
     /// How long after its task is accepted it calls it off.
@@ -393,6 +398,7 @@ impl Scenario {
             at: Duration::ZERO,
             items,
             listed: false,
+            large_inputs: LARGE_INPUTS,
             key: None,
             cancel_after: None,
             afterwards: Afterwards::Leave,
@@ -574,6 +580,7 @@ impl Scenario {
                 items: one_of(random, &sizes),
                 // Not drawn, so that whatever else a seed stands for stays the same.
                 listed: n % 2 == 1,
+                large_inputs: LARGE_INPUTS,
                 key,
                 cancel_after: (restless || random.u32(0..5) == 0)
                     .then(|| seconds(random, 0, if restless { 5 } else { 30 })),

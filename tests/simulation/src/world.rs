@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use embedded_aws::{Call, Fault, Faults, Table};
+use embedded_aws::{Call, Cost, Fault, Faults, Reached};
 use fastrand::Rng;
 use longhaul::host::Timestamp;
 use longhaul::task::TaskId;
@@ -74,8 +74,8 @@ struct Life {
 /// What a run came to, in numbers.
 #[derive(Clone, Debug, Default)]
 pub struct Figures {
-    /// Calls by function and method.
-    pub calls: BTreeMap<(Function, &'static str), u64>,
+    /// What calls cost, by function and method.
+    pub costs: BTreeMap<(Function, &'static str), Cost>,
     /// Faults by what they did.
     pub faults: BTreeMap<&'static str, u64>,
     /// Tasks by how they ended.
@@ -455,7 +455,14 @@ impl World {
         self.queue_changed.notify_one();
     }
 
-    fn observe(&self, call: &Call, status: u16, answer: &Value, table: &Table) {
+    fn observe(&self, reached: &Reached<'_>) {
+        let Reached {
+            call,
+            status,
+            body: answer,
+            cost,
+            table,
+        } = *reached;
         let method = method(call);
         let now = self.now();
         let mut guard = self.state();
@@ -465,7 +472,7 @@ impl World {
             return;
         };
         let function = life.function;
-        *state.figures.calls.entry((function, method)).or_default() += 1;
+        *state.figures.costs.entry((function, method)).or_default() += cost;
         if method == "task"
             && let Some(version) = answer["Item"]["version"]["N"].as_str()
         {
@@ -522,6 +529,21 @@ fn count_call(ledger: &mut Ledger, call: &Call) {
         && let Some(record) = ledger.tasks.get_mut(&id)
     {
         record.calls += 1;
+    }
+}
+
+impl Figures {
+    /// How many calls there were of a function's method.
+    #[must_use]
+    pub fn calls(&self, function: Function, method: &'static str) -> u64 {
+        let cost = self.costs.get(&(function, method));
+        cost.map_or(0, |cost| cost.calls)
+    }
+
+    /// How many calls there were.
+    #[must_use]
+    pub fn all_calls(&self) -> u64 {
+        self.costs.values().map(|cost| cost.calls).sum()
     }
 }
 
@@ -672,7 +694,7 @@ impl Faults for World {
         Some(answer)
     }
 
-    fn reached(&self, call: &Call, status: u16, body: &Value, table: &Table) {
-        self.or_complain(|| self.observe(call, status, body, table));
+    fn reached(&self, reached: &Reached<'_>) {
+        self.or_complain(|| self.observe(reached));
     }
 }

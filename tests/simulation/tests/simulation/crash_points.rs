@@ -177,13 +177,7 @@ fn submits() -> Vec<Case> {
     cases.push(Case {
         ends: &["CANCELLED"],
         shows: Some("CANCELLED"),
-        takes_its_way: |report| {
-            report
-                .figures
-                .calls
-                .get(&(Function::Submit, "submit"))
-                .is_some_and(|&submits| submits == 2)
-        },
+        takes_its_way: |report| report.figures.calls(Function::Submit, "submit") == 2,
         ..case("submit again under the key of a cancelled task", over)
     });
 
@@ -297,12 +291,7 @@ fn works() -> Vec<Case> {
 
     cases.push(Case {
         // No slice is over in it, so what is sent is sent on.
-        takes_its_way: |report| {
-            report
-                .figures
-                .calls
-                .contains_key(&(Function::Worker, "send"))
-        },
+        takes_its_way: |report| report.figures.calls(Function::Worker, "send") > 0,
         ..case(
             "a message that goes alone has to wait too long",
             late_turn(),
@@ -367,9 +356,8 @@ fn sweeps() -> Vec<Case> {
         ends: &["SUCCESS", "FAILED"],
         shows: None,
         takes_its_way: |report| {
-            let dispatches = report.figures.calls.get(&(Function::Sweeper, "dispatch"));
-            let is_done = report.figures.ended.contains_key("SUCCESS");
-            is_done && dispatches.is_some_and(|dispatches| *dispatches > 2)
+            let dispatches = report.figures.calls(Function::Sweeper, "dispatch");
+            report.figures.ended.contains_key("SUCCESS") && dispatches > 2
         },
         ..case(
             "the sweeper has no hope for the second of two chunks",
@@ -385,8 +373,8 @@ type Site = (Function, &'static str, u32);
 /// The calls to try in a scenario, from a run of it without further faults.
 fn sites(report: &Report) -> Vec<Site> {
     let mut sites = Vec::new();
-    for (&(function, method), &calls) in &report.figures.calls {
-        let calls = u32::try_from(calls).unwrap_or(u32::MAX);
+    for (&(function, method), cost) in &report.figures.costs {
+        let calls = u32::try_from(cost.calls).unwrap_or(u32::MAX);
         let first = 0..calls.min(CALLS_TRIED_MAX);
         let last = (calls > CALLS_TRIED_MAX).then(|| calls - 1);
         // Polls are all the same.

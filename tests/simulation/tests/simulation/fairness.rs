@@ -87,6 +87,6 @@ fn in_a_long_queue_every_task_has_as_many_turns_as_the_others_and_few_copies_of_
     assert_eq!(turns.len(), 12);
     assert!(turns.iter().all(|turn| (3..=4).contains(turn)), "{turns:?}");
     // Once it is known how long the queue is, there are none.
-    let dispatches = report.figures.calls[&(Function::Sweeper, "dispatch")];
+    let dispatches = report.figures.calls(Function::Sweeper, "dispatch");
     assert!((12..=36).contains(&dispatches), "{dispatches} dispatches");
 }

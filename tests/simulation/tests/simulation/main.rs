@@ -6,7 +6,7 @@
     reason = "a failed unwrap is a failed test"
 )]
 
-mod calls;
+mod costs;
 mod crash_points;
 mod estimates;
 mod fairness;
