@@ -2,5 +2,6 @@
 
 #![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
+mod features;
 mod import_contacts;
 mod tuned_long_running_task;
