@@ -32,7 +32,9 @@ use serde_json::{Value, json};
 
 pub use cost::Cost;
 pub use dynamodb::{ENDPOINT_VARIABLE, Table, plain};
-pub use lambda::{WORDS_OF_PROCESSING, assert_unconfigured_start_is_reported, program_contains};
+pub use lambda::{
+    Ended, Program, WORDS_OF_PROCESSING, assert_unconfigured_start_is_reported, program_contains,
+};
 pub use sqs::{QUEUE_URL, Sent};
 
 /// How long `DynamoDB` recognises the repetition of a transaction by its token.
