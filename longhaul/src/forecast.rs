@@ -352,6 +352,9 @@ mod tests {
         // A worker comes, and takes one of them.
         task.chunks[3].lease_until = at(5.0).after(Duration::from_secs(LEASE));
         assert_eq!(left(&task, 5.0), Some(36.0 - 5.0));
+        // Half of the last one is done already: from 10 to 30, from 16 to 26.
+        task.chunks[5].cursor = 5;
+        assert_eq!(left(&task, 5.0), Some(30.0 - 5.0));
     }
 
     #[test]
@@ -486,6 +489,19 @@ mod tests {
             (seconds(12.0)..=seconds(20.0)).contains(&still),
             "{still:?}"
         );
+    }
+
+    #[test]
+    fn a_task_that_gets_on_much_faster_than_it_will_is_looked_at_a_little_more_rarely() {
+        let interval = |ends_at| {
+            let mut task = task(1);
+            task.number_of_items = 500;
+            reckoned(&mut task, 0, 0.0, 5, ends_at);
+            task.polling_interval(at(0.0))
+        };
+        // Of 1,000 s in all 990 are left, and twice as many are much.
+        assert_eq!(interval(2.0 * 990.0), Some(seconds(57.0)));
+        assert_eq!(interval(2.0 * 990.0 + 1.0), Some(seconds(58.0)));
     }
 
     #[test]

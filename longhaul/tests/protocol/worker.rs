@@ -281,6 +281,28 @@ async fn a_task_of_many_chunks_is_spread_over_messages() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn only_the_chunks_that_a_message_names_are_announced() {
+    let bench = Bench::new();
+    let task = bench.submitted(40, 10).await;
+    let worker = bench.worker(10, Duration::from_secs(60), sample());
+    work(&worker, &body(&task, &[0, 2]), AMPLE).await;
+    let sent = bench.aws.take_sent();
+    let sent = sent.iter().map(|sent| Message::parse(&sent.body).unwrap());
+    let chunks: Vec<_> = sent.flat_map(|message| message.chunks).collect();
+    assert_eq!(chunks, [2]);
+
+    // Nor those whose turn has come otherwise.
+    let late = Message {
+        chunks: vec![1, 3],
+        turn: Some(7),
+        ..Message::first(&task)
+    };
+    let late = serde_json::to_string(&late).unwrap();
+    work(&worker, &late, AMPLE).await;
+    assert!(bench.aws.take_sent().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_worker_hands_on_when_its_slice_is_over_and_nothing_is_done_twice() {
     let bench = Bench::new();
     let task = bench.submitted(50, 100).await;
@@ -462,7 +484,7 @@ async fn messages_that_go_alone_share_an_invocation_only_as_long_as_there_is_tim
         // Each takes longer than a slice.
         let task = bench.submitted_by(user, 100, 100).await;
         let mut message = Message::parse(&body(&task, &[0])).unwrap();
-        message.alone = true;
+        message.alone = user != "eve";
         messages.push(message);
     }
     let bodies: Vec<_> = messages
@@ -471,7 +493,10 @@ async fn messages_that_go_alone_share_an_invocation_only_as_long_as_there_is_tim
         .collect();
     let worker = bench.worker(1, Duration::from_secs(60), sample());
     let began = Instant::now();
-    let event = delivery([&bodies[0], &bodies[1], &bodies[2]]);
+    let mut event = delivery([&bodies[0], &bodies[1], &bodies[2]]);
+    // The third has only come back, and says so no more once it is sent on.
+    let returned = &mut event.records[2].attributes;
+    returned.insert("ApproximateReceiveCount".into(), "2".into());
     let response = worker.handle(event, TIME_LEFT).await;
     assert!(failures(&response).is_empty());
     assert!(began.elapsed() < TIME_LEFT, "{:?}", began.elapsed());
@@ -482,6 +507,8 @@ async fn messages_that_go_alone_share_an_invocation_only_as_long_as_there_is_tim
         .collect();
     // The first two have worked for a slice; the third has not begun.
     messages[2].passed_on = 1;
+    messages[2].alone = true;
+    messages[2].turn = None;
     assert_eq!(sent[2], messages[2]);
     let alone: Vec<_> = sent.iter().map(|message| message.alone).collect();
     assert_eq!(alone, [false, false, true]);
