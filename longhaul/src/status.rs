@@ -6,12 +6,14 @@
 use std::collections::VecDeque;
 use std::process::ExitCode;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use http::{Method, StatusCode, header};
 use lambda_http::{Body, Request, RequestExt, Response};
 use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
 use crate::api::{self, ApiError, TaskView};
 use crate::chunk::ItemIndex;
@@ -35,6 +37,12 @@ const ITEMS_MAX: u16 = 1000;
 /// A page of items has at most so many bytes, unless a single item has more: a function may answer with 6 MB (AWS
 /// Lambda quotas), in which the body is a string of JSON in JSON.
 const PAGE_BYTES_MAX: usize = 5_000_000;
+
+/// How long after its request a page of items still goes on to the next chunk…
+const ITEMS_SECONDS_MAX: Duration = Duration::from_secs(3);
+
+/// …and how long with their inputs: those of a chunk take a call of their own.
+const INPUTS_SECONDS_MAX: Duration = Duration::from_secs(6);
 
 /// Where the tasks of all jobs are listed: no job has this name.
 const TASKS_OF_ALL_JOBS: &str = "tasks";
@@ -199,17 +207,23 @@ impl StatusReader {
         let name = format!("{name} items of {}", task.task_id);
         let from = api::cursor(request, &name)?.unwrap_or_default();
         let listing = Listing { task, outcome };
-        let page = self.store.items(&listing, from, limit.into()).await?;
-        let Page { entries, mut next } = page;
+        let began = Instant::now();
+        let until = began + ITEMS_SECONDS_MAX;
+        let page = self.store.items(&listing, from, limit.into(), until);
+        let Page { entries, mut next } = page.await?;
 
         let mut inputs = VecDeque::new();
         if with_input {
-            inputs = self.inputs(task, &entries).await?;
+            let until = began + INPUTS_SECONDS_MAX;
+            inputs = self.inputs(task, &entries, until).await?;
         }
         let mut items = vec![];
         let mut bytes = 0;
         for row in &entries {
             let input = inputs.pop_front();
+            if with_input && input.is_none() {
+                break;
+            }
             let item = to_raw_value(&view(row, input)?).map_err(|_| ApiError::Internal)?;
             bytes += bytes_in_a_string(item.get());
             if bytes > PAGE_BYTES_MAX && !items.is_empty() {
@@ -227,11 +241,12 @@ impl StatusReader {
         }))
     }
 
-    /// The inputs of these items, in their order; `null` where there are none.
+    /// The inputs of these items, in their order, as many as can be had until then; `null` where there are none.
     async fn inputs(
         &self,
         task: &Task,
         rows: &[ItemRow],
+        until: Instant,
     ) -> Result<VecDeque<Box<RawValue>>, StoreError> {
         if !task.has_inputs {
             return Ok(rows.iter().map(|_| RawValue::NULL.to_owned()).collect());
@@ -249,6 +264,9 @@ impl StatusReader {
             for row in rows {
                 let at = usize::try_from(row.index - first).unwrap_or(usize::MAX);
                 inputs.extend(part.get(at).cloned());
+            }
+            if Instant::now() >= until {
+                break;
             }
         }
         Ok(inputs)

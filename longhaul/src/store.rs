@@ -36,6 +36,7 @@ use aws_sdk_dynamodb::types::{
     ReturnValuesOnConditionCheckFailure, TransactWriteItem,
 };
 use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
 
 use crate::chunk::{ChunkIndex, ItemIndex, Owner};
 use crate::forecast::Reckoning;
@@ -943,9 +944,10 @@ impl Store {
 
     /// The settled items of a task in order, from the cursor on, of one outcome or of any.
     ///
-    /// Reads no more than 4 (`ITEM_PAGES_MAX`) of the table's whole pages, and no chunk of which the task knows that it
-    /// has nothing to list. So a page of this listing may be short, or even empty, and still not be the last; but what
-    /// it says of where to go on leads to something.
+    /// Reads no more than 4 (`ITEM_PAGES_MAX`) of the table's whole pages, no chunk of which the task knows that it has
+    /// nothing to list, and no further chunk after `until`: small chunks take a call each, and a page has to be answered
+    /// with. So a page of this listing may be short, or even empty, and still not be the last; but what it says of where
+    /// to go on leads to something.
     ///
     /// # Errors
     ///
@@ -955,11 +957,15 @@ impl Store {
         listing: &Listing<'_>,
         from: ItemCursor,
         limit: usize,
+        until: Instant,
     ) -> Result<Page<ItemRow, ItemCursor>, StoreError> {
         let mut entries: Vec<ItemRow> = Vec::new();
         let mut next = listing.go_on(from);
         let mut pages = 0;
-        while let Some(cursor) = next.filter(|_| entries.len() < limit && pages < ITEM_PAGES_MAX) {
+        let mut is_late = false;
+        while let Some(cursor) =
+            next.filter(|_| entries.len() < limit && pages < ITEM_PAGES_MAX && !is_late)
+        {
             let (rows, mut read_to) = self
                 .items_of(listing, cursor, limit - entries.len())
                 .await?;
@@ -975,6 +981,7 @@ impl Store {
             // The whole chunk, if nothing else is said.
             let last = read_to.unwrap_or(listing.rest(cursor).end.saturating_sub(1));
             next = listing.behind(from, &entries, last);
+            is_late = Instant::now() >= until;
         }
         Ok(Page { entries, next })
     }

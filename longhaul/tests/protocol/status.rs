@@ -6,9 +6,11 @@
     reason = "ids of several types are passed"
 )]
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use embedded_aws::EmbeddedAws;
+use embedded_aws::{Call, EmbeddedAws, Fault};
 use lambda_http::http::header::{CACHE_CONTROL, ETAG, IF_NONE_MATCH, RETRY_AFTER};
 use lambda_http::{Body, Request, Response};
 use longhaul::Limits;
@@ -20,6 +22,7 @@ use longhaul::queue::Message;
 use longhaul::status::StatusReader;
 use longhaul::store::{Hold, ItemOutcome, ItemRow, SeenLock, Step, Store};
 use longhaul::task::{Outcome, Task, Terms, Uniqueness, UserId};
+use serde_json::value::to_raw_value;
 use serde_json::{Value, json};
 
 use crate::jobs::Jobs;
@@ -456,5 +459,81 @@ async fn a_wrong_query_is_named() {
         assert_eq!(response.status(), 400, "{query}");
         let body = json_of(&response);
         assert!(body["message"][field][0].is_string(), "{body}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_page_that_takes_many_calls_is_answered_in_time_and_the_next_one_goes_on() {
+    const ITEMS_IN_ALL: u64 = 30;
+    let is_slow = Arc::new(AtomicBool::new(false));
+    let slow = Arc::clone(&is_slow);
+    let aws = EmbeddedAws::with_faults(move |call: &Call| {
+        let is_for_inputs = call.body.to_string().contains("INPUT#");
+        if slow.load(Ordering::Relaxed) {
+            Fault::Slow(Duration::from_secs(if is_for_inputs { 3 } else { 1 }))
+        } else {
+            Fault::None
+        }
+    });
+    let store = Store::new(aws.dynamodb("status"), aws.table().name(), Host::system());
+    let bench = Bench { aws, store };
+    let terms = Terms {
+        chunk_items: 1,
+        lease: Duration::from_secs(60),
+        lifetime: Duration::from_secs(7 * 86_400),
+        retention: Duration::from_secs(86_400),
+        uniqueness: Uniqueness::User,
+    };
+    let mut order = Order::numbered("translate", ITEMS_IN_ALL);
+    let inputs = (0..ITEMS_IN_ALL).map(|index| to_raw_value(&index).unwrap());
+    order.inputs = inputs.collect();
+    let user = UserId::from_claim(SAMPLE_USER).unwrap();
+    let task = Task::new(bench.store.host(), user, &order, &terms);
+    bench.store.put_inputs(&task, &order).await.unwrap();
+    let submission = bench.store.submit(&task, None, SeenLock::Free);
+    submission.await.unwrap();
+    for (index, chunk) in (0..ITEMS_IN_ALL).zip(0..) {
+        let (owner, until) = (Owner::new(1), bench.store.host().now());
+        let message = Message::to(&task, chunk);
+        let claim = bench.store.claim(&message, chunk, &owner, until);
+        claim.await.unwrap();
+        let rows = [ItemRow {
+            index,
+            name: String::new(),
+            outcome: ItemOutcome::Done,
+            output: None,
+            error: None,
+        }];
+        let recorded = bench.store.record_items(&task, &rows);
+        recorded.await.unwrap();
+        let step = Step {
+            from: 0,
+            to: 1,
+            failed: 0,
+            reckoning: None,
+        };
+        let hold = Hold::Until(until);
+        let advance = bench.store.advance(&task, chunk, &owner, step, hold);
+        advance.await.unwrap();
+    }
+    is_slow.store(true, Ordering::Relaxed);
+    for include in ["", "input"] {
+        let mut listed = vec![];
+        let mut query = json!({"include": include});
+        loop {
+            let response = bench.get(&with_query(ITEMS, task.task_id, &query)).await;
+            assert_eq!(response.status(), 200, "{:?}", response.body());
+            let data = &json_of(&response)["data"];
+            for item in data["items"].as_array().unwrap() {
+                let index = &item["index"];
+                assert!(include.is_empty() || item["input"] == *index, "{item}");
+                listed.extend(index.as_u64());
+            }
+            if data["next_cursor"].is_null() {
+                break;
+            }
+            query["cursor"] = data["next_cursor"].clone();
+        }
+        assert_eq!(listed, (0..ITEMS_IN_ALL).collect::<Vec<_>>());
     }
 }

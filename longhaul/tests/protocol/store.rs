@@ -18,6 +18,7 @@ use longhaul::store::{
 use longhaul::task::{
     Diagnosis, IdempotencyKey, Outcome, Status, Task, TaskId, Terms, Uniqueness, UserId,
 };
+use tokio::time::Instant;
 
 const LEASE: Duration = Duration::from_secs(60);
 const START: u64 = 1_800_000_000_000;
@@ -394,7 +395,11 @@ async fn pages(bench: &Bench, listing: &Listing<'_>, limit: usize) -> Vec<Vec<It
     let mut pages = Vec::new();
     let mut next = Some(ItemCursor::default());
     while let Some(from) = next {
-        let page = bench.store.items(listing, from, limit).await.unwrap();
+        let page = bench
+            .store
+            .items(listing, from, limit, ample())
+            .await
+            .unwrap();
         // As it goes to the client and comes back.
         next = page.next.map(|cursor| cursor.to_string().parse().unwrap());
         pages.push(page.entries);
@@ -518,7 +523,7 @@ async fn a_listing_reads_only_so_far_and_says_where_to_go_on() {
     let mut found = Vec::new();
     let mut next = Some(ItemCursor::default());
     while let Some(from) = next {
-        let page = bench.store.items(&listing, from, 5).await.unwrap();
+        let page = bench.store.items(&listing, from, 5, ample()).await.unwrap();
         let calls = bench.aws.take_calls().len();
         assert!(calls <= 4, "{calls} calls");
         found.extend(page.entries);
@@ -526,6 +531,11 @@ async fn a_listing_reads_only_so_far_and_says_where_to_go_on() {
         assert!(next.is_none_or(|next| next.from > from.from));
     }
     assert_eq!(found, rows[rows.len() - 1..]);
+}
+
+/// A moment that no listing reaches.
+fn ample() -> Instant {
+    Instant::now() + Duration::from_secs(3600)
 }
 
 /// The ids of the user's tasks, page by page.

@@ -310,6 +310,52 @@ impl Actor {
         }
     }
 
+    /// Lists a task's items, page by page. It has ended: a late worker may still store a row or two, which are not
+    /// counted.
+    async fn judge_items(&self, id: TaskId) {
+        let world = &self.run.world;
+        let mut listed = 0;
+        let mut cursor = String::new();
+        loop {
+            let query = format!("include=input&cursor={cursor}");
+            let path = self.path(&format!("{id}/items/?{query}"));
+            let page = self.call(Function::Status, "GET", &path, Some(id), None, "");
+            let Some(page) = page.await.filter(|page| page.status == 200) else {
+                return;
+            };
+            let task = world.state().ledger.task(&id).cloned();
+            // It may be a task of another job: the one that was in the way.
+            let has_inputs = task.as_ref().is_some_and(|task| task.has_inputs);
+            for item in page.body["data"]["items"].as_array().into_iter().flatten() {
+                let own = if has_inputs {
+                    item["input"]["at"] == item["index"]
+                } else {
+                    item["input"].is_null()
+                };
+                if !own {
+                    world.complain(format!("an item is listed with another's input: {item}"));
+                }
+                listed += 1;
+            }
+            let counted = task.map(|task| task.chunks.iter().map(|chunk| chunk.cursor).sum());
+            let Some(next) = page.body["data"]["next_cursor"].as_str() else {
+                if counted != Some(listed) {
+                    world.complain(format!(
+                        "{listed} items are listed, {counted:?} are counted"
+                    ));
+                }
+                return;
+            };
+            if counted <= Some(listed) {
+                world.complain(format!(
+                    "all items are listed, and more are promised at {next}"
+                ));
+                return;
+            }
+            next.clone_into(&mut cursor);
+        }
+    }
+
     /// Looks at what is the user's own, and tries to look at what is not.
     async fn look_around(&self, id: TaskId) {
         let world = &self.run.world;
@@ -325,39 +371,7 @@ impl Actor {
                 world.complain(complaint);
             }
         }
-        let path = self.path(&format!("{id}/items/?include=input"));
-        let items = self
-            .call(Function::Status, "GET", &path, Some(id), None, "")
-            .await;
-        if let Some(items) = items.filter(|items| items.status == 200) {
-            let shown = items.body["data"]["items"].as_array().map_or(0, Vec::len);
-            // The task has ended. A late worker may still store a row or two, which are not counted.
-            let task = world.state().ledger.task(&id).cloned();
-            let counted: Option<u64> = task
-                .as_ref()
-                .map(|task| task.chunks.iter().map(|chunk| chunk.cursor).sum());
-            // It may be a task of another job: the one that was in the way.
-            let has_inputs = task.is_some_and(|task| task.has_inputs);
-            if counted != Some(shown as u64) {
-                world.complain(format!("{shown} items are listed, {counted:?} are counted"));
-            }
-            for item in items.body["data"]["items"].as_array().into_iter().flatten() {
-                let own = if has_inputs {
-                    item["input"]["at"] == item["index"]
-                } else {
-                    item["input"].is_null()
-                };
-                if !own {
-                    world.complain(format!("an item is listed with another's input: {item}"));
-                }
-            }
-            let next = &items.body["data"]["next_cursor"];
-            if !next.is_null() {
-                world.complain(format!(
-                    "all items are listed, and more are promised at {next}"
-                ));
-            }
-        }
+        self.judge_items(id).await;
         let foreign = {
             let state = world.state();
             let tasks = state
