@@ -22,7 +22,13 @@ import { CognitoError, SessionEnded } from './session.js';
  * @property {Schema} output
  */
 
-/** @typedef {{ jobs: Job[] | null, etag: string | null }} JobsAnswer null where nothing has changed since `etag` (304) */
+/**
+ * @typedef {object} Catalogue
+ * @property {Job[]} jobs
+ * @property {{ items_max: number }} limits of any task
+ */
+
+/** @typedef {{ catalogue: Catalogue | null, etag: string | null }} JobsAnswer null where nothing has changed since `etag` (304) */
 
 /**
  * @typedef {object} Task
@@ -108,7 +114,7 @@ export class Api {
   /** What may be asked for. @param {string | null} etag @returns {Promise<JobsAnswer>} */
   async jobs(etag) {
     const { response, body } = await this.#request('GET', '', { headers: etag === null ? {} : { 'If-None-Match': etag } });
-    return { jobs: body?.data.jobs ?? null, etag: response.headers.get('ETag') ?? etag };
+    return { catalogue: body?.data ?? null, etag: response.headers.get('ETag') ?? etag };
   }
 
   /** @param {Request} request @param {string} idempotencyKey @returns {Promise<Submitted>} */

@@ -182,7 +182,7 @@ export class Home {
       try {
         await this.#jobs.load();
         if (visit !== this.#visit) return;
-        this.#request.show(this.#jobs.all);
+        this.#request.show(this.#jobs.all, this.#jobs.itemsMax);
         this.#history.retitle();
         this.#view.retitle();
         return;

@@ -6,6 +6,7 @@ import { outputColumnsOf } from './schema.js';
 
 export class Jobs {
   /** @type {Job[]} */ #all = [];
+  #itemsMax = Infinity;
   /** @type {string | null} */ #etag = null;
   #api;
 
@@ -19,10 +20,18 @@ export class Jobs {
     return this.#all;
   }
 
+  /** The most items that a task may have, whatever its job. */
+  get itemsMax() {
+    return this.#itemsMax;
+  }
+
   /** Asks for them, or whether they have changed. */
   async load() {
-    const { jobs, etag } = await this.#api.jobs(this.#etag);
-    if (jobs) this.#all = jobs;
+    const { catalogue, etag } = await this.#api.jobs(this.#etag);
+    if (catalogue) {
+      this.#all = catalogue.jobs;
+      this.#itemsMax = catalogue.limits.items_max;
+    }
     this.#etag = etag;
   }
 

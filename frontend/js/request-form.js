@@ -26,10 +26,10 @@ class JobForm {
   #isWhole;
   #isNothing;
 
-  /** @param {Job} job @param {string} id */
-  constructor(job, id) {
+  /** @param {Job} job @param {string} id @param {number} itemsMax */
+  constructor(job, id, itemsMax) {
     this.job = job;
-    const { isWhole, fields } = formOf(job.request);
+    const { isWhole, fields } = formOf(job.request, itemsMax);
     this.#isWhole = isWhole;
     this.#isNothing = isWhole && fields.length === 0;
     this.controls = fields.map((field, place) => controlFor(field, `${id}-field-${place + 1}`, fields.length === 1, isWhole));
@@ -84,10 +84,10 @@ export class RequestForm {
     this.#listenForFiles();
   }
 
-  /** Makes the forms of these jobs. @param {Job[]} jobs */
-  show(jobs) {
+  /** Makes the forms of these jobs. @param {Job[]} jobs @param {number} itemsMax the most that a task may have */
+  show(jobs, itemsMax) {
     this.clear();
-    jobs.forEach((job, place) => this.#forms.set(job.name, new JobForm(job, `job-${place + 1}`)));
+    jobs.forEach((job, place) => this.#forms.set(job.name, new JobForm(job, `job-${place + 1}`, itemsMax)));
     const [first] = jobs;
     if (jobs.length > 1) this.#offer(jobs);
     setText(this.#title, jobs.length === 1 && first ? first.title : this.#usual.title);

@@ -83,16 +83,34 @@ const RANGES = new Map(Object.entries({
   int128: rangeOf(128, true),
 }));
 
-/** @param {Schema} schema of a request @returns {FormShape} */
-export function formOf(schema) {
+/** @param {Schema} schema of a request @param {number} [itemsMax] the most items that a task may have @returns {FormShape} */
+export function formOf(schema, itemsMax = Infinity) {
   const { schema: plain } = withoutNull(schema);
   if (isObject(plain)) {
     const required = plain.required ?? [];
     const fields = propertiesOf(plain).map(([name, of]) => fieldOf(name, of, required.includes(name)));
-    return { isWhole: false, fields };
+    return { isWhole: false, fields: withListBound(fields, itemsMax) };
   }
   const field = fieldOf('', schema, true);
-  return { isWhole: true, fields: field.shape.kind === 'nothing' ? [] : [field] };
+  return { isWhole: true, fields: field.shape.kind === 'nothing' ? [] : withListBound([field], itemsMax) };
+}
+
+/**
+ * Where a form has one list only, its entries are the task's items, and there may be no more of them than of those: unless
+ * the schema says itself how many there may be, as that of a job does whose items are something else.
+ *
+ * @param {Field[]} fields
+ * @param {number} itemsMax
+ * @returns {Field[]}
+ */
+function withListBound(fields, itemsMax) {
+  const lists = fields.filter(({ shape }) => shape.kind === 'lines' || shape.kind === 'rows');
+  if (lists.length !== 1) return fields;
+  return fields.map((field) => {
+    const { shape } = field;
+    const isBound = (shape.kind === 'lines' || shape.kind === 'rows') && shape.countMax === null;
+    return isBound ? { ...field, shape: { ...shape, countMax: itemsMax } } : field;
+  });
 }
 
 /**

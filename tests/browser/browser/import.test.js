@@ -91,6 +91,21 @@ pageTest('10,000 rows are shown within a second, and nobody who types notices', 
   assert.ok(longest < 1_000, `for ${longest} ms nothing else went on`);
 });
 
+pageTest('more rows than a task may have items are told of at once, and not sent', async (tab) => {
+  await tab.openAndSignIn();
+  await tab.choose('Import contacts');
+  const submits = tab.requests('POST', IMPORT);
+  await tab.chooseFile(csv(people(10_001)));
+  await tab.says('10,001 rows. Not used: Phone.');
+  await tab.says('There may be 10,000 at most.');
+  await tab.button('Start').click();
+  await tab.focusIsOn('job-2-field-1');
+  assert.equal(submits.length, 0);
+  await tab.chooseFile(csv(people(10_000)));
+  await tab.says('10,000 rows. Not used: Phone.');
+  await eventually(async () => assert.equal(await tab.page.getByText('There may be').count(), 0));
+});
+
 pageTest('what was chosen is not there for whoever signs in next', async (tab) => {
   await tab.openAndSignIn();
   await tab.choose('Import contacts');

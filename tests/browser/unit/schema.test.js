@@ -49,6 +49,17 @@ test('64-bit numbers have the bounds of their type, to the last digit', () => {
   assert.deepEqual([shape.minimum, shape.maximum, shape.isUnbounded], [1, 18_446_744_073_709_551_615n, true]);
 });
 
+test('the only list of a form has as many entries as a task may have items, unless its schema says how many', () => {
+  const [lines, rows] = [{ type: 'array', items: { type: 'string' } }, { type: 'array', items: contact }];
+  const countsMax = (properties) => formOf({ type: 'object', properties }, 100).fields.map(({ shape }) => shape.countMax);
+  assert.deepEqual(countsMax({ rows }), [100]);
+  assert.deepEqual(countsMax({ scene: { type: 'string' }, lines }), [undefined, 100]);
+  assert.equal(formOf(lines, 100).fields[0].shape.countMax, 100);
+  for (const maxItems of [5, 500]) assert.deepEqual(countsMax({ rows: { ...rows, maxItems } }), [maxItems]);
+  // Which of them the items come from, a schema does not say.
+  assert.deepEqual(countsMax({ lines, rows }), [null, null]);
+});
+
 test('a choice that may be null does not offer null', () => {
   const [field] = formOf({ type: 'object', properties: { speed: { type: ['string', 'null'], enum: ['slow', null] } } }).fields;
   assert.deepEqual([field.shape.options.map(({ value }) => value), field.isNullable], [['slow'], true]);

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
 import { formOf } from '../../../frontend/js/schema.js';
-import { Verbatim, read, toJson } from '../../../frontend/js/values.js';
+import { Verbatim, problemOfCount, read, toJson } from '../../../frontend/js/values.js';
 
 /** @param {object} schema @param {string} typed @param {boolean} [isRequired] what is sent for it, or what is said */
 function sent(schema, typed, isRequired = true) {
@@ -56,6 +56,13 @@ test('choices and yes and no are read as people write them', () => {
   assert.equal(sent({ type: 'boolean' }, 'Yes'), '{"it":true}');
   assert.equal(sent({ type: 'boolean' }, '0'), '{"it":false}');
   assert.equal(sent({ type: 'boolean' }, 'perhaps'), 'Enter yes or no.');
+});
+
+test('a list has as many entries as it may have', () => {
+  const bounds = { countMin: 1, countMax: 10_000 };
+  const problems = [0, 1, 10_000, 10_001].map((count) => problemOfCount(count, bounds));
+  assert.deepEqual(problems, ['There has to be at least one.', null, null, 'There may be 10,000 at most.']);
+  assert.equal(problemOfCount(10_001, { countMin: null, countMax: null }), null);
 });
 
 test('JSON is that of the language, but for what is verbatim', () => {
