@@ -32,6 +32,8 @@ impl Job for ImportContacts {
     const NAME: &'static str = "import-contacts";
     const TITLE: &'static str = "Import contacts";
     const DESCRIPTION: &'static str = "Adds people to your contacts, and updates those you have.";
+    // A new on-demand table takes 4,000 writes a second, and a put some 10 ms: two for each of 20 workers.
+    const ITEMS_IN_FLIGHT: Option<u16> = Some(2);
     type Request = Request;
     type Shared = ();
     type Input = Contact;
@@ -60,9 +62,8 @@ impl Process for ImportContacts {
 
     async fn process(&self, item: Item<Contact>) -> Result<Contact, ItemError> {
         let Contact { name, email } = &item.input;
-        let options = Options::default()
-            .with_required_tld()
-            .without_display_text();
+        let options = Options::default().with_required_tld();
+        let options = options.without_display_text();
         EmailAddress::parse_with_options(email, options).map_err(|cause| {
             let reason = format!("“{email}” is no e-mail address: correct it and try again.");
             ItemError::permanent(reason).because(cause)

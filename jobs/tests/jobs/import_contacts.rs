@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use embedded_aws::EmbeddedAws;
 use jobs::ImportContacts;
-use longhaul::Setup;
 use longhaul::test_kit::{TestKit, fixture, reads_old};
+use longhaul::{Job as _, Setup};
 use serde_json::{Value, json};
 
 const CONTACTS: &str = "contacts";
@@ -173,4 +173,17 @@ fn what_the_first_version_stored_is_read() {
         fixture::<ImportContacts>(&contacts).unwrap(),
         stored.trim_end()
     );
+}
+
+#[test]
+fn all_workers_together_write_no_more_than_a_new_table_takes() {
+    let template = include_str!("../../../template.yaml");
+    let (_, parameter) = template.split_once("\n  MaxWorkers:\n").unwrap();
+    let mut lines = parameter.lines();
+    let default = lines.find_map(|line| line.trim().strip_prefix("Default: "));
+    let workers: u64 = default.unwrap().trim_matches('"').parse().unwrap();
+    // One that takes 10 ms is followed by the next: 100 a second.
+    let writes = u64::from(ImportContacts::ITEMS_IN_FLIGHT.unwrap()) * 100;
+    // A new on-demand table takes 4,000 write units a second (Amazon DynamoDB, "On-demand capacity mode").
+    assert!(workers * writes <= 4_000);
 }
