@@ -78,6 +78,20 @@ export class User {
     });
   }
 
+  /** @returns {Promise<Map<string, string>>} names by address of those that the user's imports have stored */
+  async contacts() {
+    this.#token ||= await this.#signIn();
+    const { sub } = JSON.parse(Buffer.from(this.#token.split('.')[1], 'base64url').toString());
+    const query = { TableName: stack.contacts_table_name, ConsistentRead: true, KeyConditionExpression: '#user = :user', ExpressionAttributeNames: { '#user': 'user' }, ExpressionAttributeValues: { ':user': { S: sub } } };
+    const found = new Map();
+    for (let ExclusiveStartKey; ;) {
+      const page = await dynamodb('Query', { ...query, ExclusiveStartKey });
+      for (const { email, name } of page.Items) found.set(email.S, name.S);
+      ExclusiveStartKey = page.LastEvaluatedKey;
+      if (!ExclusiveStartKey) return found;
+    }
+  }
+
   async #signIn() {
     const { AuthenticationResult } = await cognito('InitiateAuth', {
       AuthFlow: 'USER_PASSWORD_AUTH',
@@ -97,9 +111,10 @@ export async function revoke(refreshToken) {
  * Sets variables of the worker's environment.
  *
  * @param {Record<string, string>} variables
+ * @param {number} [timeoutSeconds] that the function has from now on
  * @returns {Promise<() => Promise<unknown>>} what sets them to what they were
  */
-export async function reconfigureWorker(variables) {
+export async function reconfigureWorker(variables, timeoutSeconds) {
   const url = `${stack.endpoint_url}/2015-03-31/functions/${stack.stack_name}-worker/configuration`;
   const call = async (method, body) => {
     const response = await fetch(url, { method, body: body && JSON.stringify(body), headers: { Authorization: signature('lambda') } });
@@ -107,9 +122,10 @@ export async function reconfigureWorker(variables) {
     assert.ok(response.ok, JSON.stringify(configuration));
     return configuration;
   };
-  const { Environment: before } = await call('GET');
-  await call('PUT', { Environment: { Variables: { ...before.Variables, ...variables } } });
-  return () => call('PUT', { Environment: { Variables: before.Variables } });
+  const { Environment: { Variables: before }, Timeout } = await call('GET');
+  const configure = (Variables, seconds) => call('PUT', { Environment: { Variables: { ...Variables, TIMEOUT_SECONDS: String(seconds) } }, Timeout: seconds });
+  await configure({ ...before, ...variables }, timeoutSeconds ?? Timeout);
+  return () => configure(before, Timeout);
 }
 
 /** @returns {Promise<boolean>} whether Cognito still takes the token; any other trouble than its refusal is an error */
@@ -135,12 +151,20 @@ export async function eventually(check, timeoutMs = PATIENCE_MS) {
 }
 
 async function cognito(action, body) {
+  return call('cognito-idp', `AWSCognitoIdentityProviderService.${action}`, body, '1.1');
+}
+
+async function dynamodb(action, body) {
+  return call('dynamodb', `DynamoDB_20120810.${action}`, body, '1.0');
+}
+
+async function call(service, action, body, version) {
   const response = await fetch(stack.endpoint_url, {
     method: 'POST',
     headers: {
-      'Content-Type': 'application/x-amz-json-1.1',
-      'X-Amz-Target': `AWSCognitoIdentityProviderService.${action}`,
-      Authorization: signature('cognito-idp'),
+      'Content-Type': `application/x-amz-json-${version}`,
+      'X-Amz-Target': action,
+      Authorization: signature(service),
     },
     body: JSON.stringify(body),
   });
