@@ -11,6 +11,7 @@ const COLUMNS_MAX = 4;
 export class ValueTable {
   #body = element('tbody', '');
   #headings;
+  /** Those that stand for something: what is wrong with one as a whole has a row of its own, below it. @type {HTMLElement[]} */ #rows = [];
 
   /** @param {string} caption for who does not see where it stands @param {string[]} headings that of a row's name first */
   constructor(caption, headings) {
@@ -38,7 +39,7 @@ export class ValueTable {
 
   /** How many rows it has. */
   get count() {
-    return this.#body.childElementCount;
+    return this.#rows.length;
   }
 
   /**
@@ -50,9 +51,17 @@ export class ValueTable {
     const heading = withRole(element('th', '', name), 'rowheader');
     heading.scope = 'row';
     heading.dataset.heading = this.#headings[0] ?? '';
-    if (problem) heading.append(element('span', 'reason', problem));
     const row = withRole(element('tr', problem ? 'row-wrong' : '', heading, ...cells.map((cell, place) => this.#cell(cell, place + 1))), 'row');
+    this.#rows.push(row);
     this.#body.append(row);
+    if (problem) this.#body.append(this.#below(problem));
+  }
+
+  /** All of the table's width: a column may have room for a number only. @param {string} problem @returns {HTMLElement} */
+  #below(problem) {
+    const cell = withRole(element('td', 'about-row', element('span', 'reason', problem)), 'cell');
+    cell.colSpan = this.#headings.length;
+    return withRole(element('tr', '', cell), 'row');
   }
 
   /** @param {Cell} cell @param {number} place @returns {HTMLElement} */
@@ -67,7 +76,7 @@ export class ValueTable {
 
   /** @param {number} place @returns {HTMLElement | undefined} */
   row(place) {
-    return /** @type {HTMLElement | undefined} */ (this.#body.children[place]);
+    return this.#rows[place];
   }
 }
 

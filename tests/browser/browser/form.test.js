@@ -2,34 +2,13 @@
 
 import assert from 'node:assert/strict';
 
+import { everyField } from './every-field.js';
 import { API, SUBMIT, answer, pageTest } from './page.js';
 import { eventually } from './stack.js';
 
-const odd = {
-  name: 'tuned-long-running-task',
-  title: 'Every kind of field',
-  description: 'Shows what a form can be made of.',
-  request: {
-    type: 'object',
-    properties: {
-      count: { title: 'Count', type: 'integer', format: 'uint64', minimum: 1 },
-      text: { type: 'string', minLength: 2, maxLength: 80, description: 'A few words.' },
-      note: { type: ['string', 'null'], maxLength: 2_000 },
-      yes: { type: 'boolean', default: false },
-      speed: { type: 'string', enum: ['slow', 'usual', 'fast', 'faster'] },
-      explained: { anyOf: [{ oneOf: [{ description: 'Arrives next week.', type: 'string', const: 'Slow' }, { description: 'Arrives tomorrow.', type: 'string', const: 'Fast' }] }, { type: 'null' }] },
-      tags: { type: 'array', items: { type: 'string' } },
-      nested: { type: 'object', properties: { a: { type: 'object' } }, description: 'Anything.' },
-    },
-    required: ['count', 'text', 'speed', 'tags', 'nested'],
-  },
-  input: { type: 'null' },
-  output: {},
-};
-
 pageTest('where there is one job there is no choice, and the form is that of its schema', async (tab) => {
   tab.expectNoise('the server responded with a status of 400', SUBMIT);
-  await tab.intercept('GET', API, answer(200, { success: true, data: { jobs: [odd], limits: { items_max: 10_000 } } }));
+  await tab.intercept('GET', API, answer(200, { success: true, data: { jobs: [everyField], limits: { items_max: 10_000 } } }));
   const bodies = [];
   await tab.intercept('POST', SUBMIT, async (route) => {
     bodies.push(route.request().postData());

@@ -1,7 +1,7 @@
 // What is wrong with how a page is laid out, as anybody would see it. Both functions run in the page.
 
 /**
- * Texts that are cut off, stick out of their box, or lie on top of each other.
+ * Texts that are cut off, stick out of their box, stand in a column too narrow for them, or lie on top of each other.
  *
  * @returns {string[]}
  */
@@ -19,7 +19,10 @@ export function layoutProblems() {
     if (!text || element.closest('.visually-hidden, .username') || !element.checkVisibility({ visibilityProperty: true })) continue;
     const range = document.createRange();
     range.selectNodeContents(walker.currentNode);
-    for (const { left, right, top, bottom } of range.getClientRects()) {
+    const lines = [...range.getClientRects()];
+    const widest = Math.max(...lines.map(({ width }) => width));
+    if (lines.length > 4 && widest < 6 * parseFloat(getComputedStyle(element).fontSize)) problems.add(`"${text}" is squeezed into ${lines.length} lines`);
+    for (const { left, right, top, bottom } of lines) {
       if (right - left < 1) continue;
       if (left < -1 || right > clientWidth + 1) problems.add(`"${text}" is cut off by the edge of the screen`);
       const box = element.closest('button, a, .button, dd, .row, .card, dialog, body');

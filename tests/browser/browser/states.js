@@ -3,7 +3,8 @@
 import assert from 'node:assert/strict';
 
 import * as words from '../../../frontend/js/words.js';
-import { API, COGNITO, CONFIG, ITEMS, LIST, STATUS, SUBMIT, answer, font, pageTest } from './page.js';
+import { everyField } from './every-field.js';
+import { API, COGNITO, CONFIG, IMPORT, ITEMS, LIST, STATUS, SUBMIT, answer, font, pageTest } from './page.js';
 import { eventually, stack } from './stack.js';
 import { look, nothingJumps } from './views.js';
 
@@ -86,6 +87,59 @@ pageTest(`${font} font: a task from the form to its items`, async (tab) => {
   await tab.button('See items').click();
   await tab.page.getByRole('dialog').getByText('Item 39').last().waitFor();
   await look(tab, 'items');
+});
+
+pageTest(`${font} font: an import from the choice of jobs to its results`, async (tab) => {
+  tab.expectNoise('the server responded with a status of 400', IMPORT);
+  await tab.openAndSignIn();
+  await tab.choose('Import contacts');
+  await look(tab, 'import-empty');
+  await tab.button('Start').click();
+  await tab.says('Choose a file first.');
+  await look(tab, 'import-without-file');
+  await tab.chooseFile('Name,Phone\nAnn,1\n', 'phone-numbers-of-everybody-who-was-there-last-year.csv');
+  await tab.says('The first row names no column “E-mail”.');
+  await look(tab, 'import-without-column');
+  await tab.chooseFile(contacts([...people, ['', 'nobody@example.com'], ['Much too long '.repeat(15), 'long@example.com']]));
+  await tab.says('2 rows need attention. Correct the file, then choose it again.');
+  await look(tab, 'import-rows-wrong');
+  await tab.chooseFile(contacts(people));
+  await tab.says('8 rows.');
+  await look(tab, 'import-rows');
+  const messages = { 'contacts.1.email': ['Rows 1 and 2 have the same value here.'], 'contacts.7': ['It is too large: 9,000 bytes, where 8,192 are allowed.'], contacts: ['This is more than you may import in a day.'] };
+  await tab.intercept('POST', IMPORT, answer(400, { success: false, message: messages }), 1);
+  await tab.button('Start').click();
+  await tab.says('Rows 1 and 2 have the same value here.');
+  await look(tab, 'import-refused');
+  await showTask(tab, { ...failed, job: 'import-contacts' });
+  await tab.button('Start').click();
+  await tab.reaches('Failed');
+  await look(tab, 'import-failed');
+  await tab.intercept('GET', ITEMS, (route) => answer(200, { data: { items: contactsOf(new URL(route.request().url()).searchParams.get('outcome')), next_cursor: null } })(route));
+  await tab.button('See items').click();
+  await tab.page.getByRole('dialog').getByText('Ann Example').waitFor();
+  await look(tab, 'import-items');
+});
+
+pageTest(`${font} font: every kind of field`, async (tab) => {
+  tab.expectNoise('the server responded with a status of 400', SUBMIT);
+  await tab.intercept('GET', API, answer(200, { success: true, data: { jobs: [everyField], limits: { items_max: 10_000 } } }));
+  await tab.openAndSignIn();
+  await tab.reaches('Every kind of field');
+  await look(tab, 'every-field');
+  await tab.button('Start').click();
+  await tab.says('Choose one.');
+  await look(tab, 'every-field-empty');
+  await tab.page.getByLabel('Count').fill('18446744073709551615');
+  await tab.page.getByLabel('Text').fill('A few words.');
+  await tab.page.getByLabel('Speed').selectOption('Fast');
+  await tab.page.getByLabel('Tags').fill('one\ntwo');
+  await tab.page.getByLabel('Nested').fill('{"a": {}}');
+  const message = Object.fromEntries(Object.keys(everyField.request.properties).map((name) => [name, ['This is not what it should be, for a reason that takes some words to tell.']]));
+  await tab.intercept('POST', SUBMIT, answer(400, { success: false, message: { ...message, 'owner.name': ['Unknown.'] } }), 1);
+  await tab.button('Start').click();
+  await tab.says('owner.name: Unknown.');
+  await look(tab, 'every-field-refused');
 });
 
 pageTest(`${font} font: busy`, async (tab) => {
@@ -191,6 +245,23 @@ function itemsOf(outcome) {
   return Array.from({ length: 40 }, (_item, index) => ({
     index, outcome, name: `Item ${index}`, output: outcome === 'failed' ? null : { name: `Item ${index}`, description: `Description ${index}` }, error: outcome === 'failed' ? 'The mailbox does not exist, or it takes no mail from strangers.' : null,
   }));
+}
+
+/** As many as there are, and as long as they get. */
+const people = [
+  ['Ann Example', 'ann@example.com'], ['Bo', 'bo@example.com'], ['Cyrillus-Maximilian von und zu Beispielhausen', 'cyrillus-maximilian.von.und.zu.beispielhausen@correspondence.example.com'],
+  ['Di Example', 'di@example.com'], ['Ed Example', 'ed@example.com'], ['Flo Example', 'flo@example.com'], ['Gil Example', 'gil@example.com'], ['Hal Example', 'hal@example.com'],
+];
+
+/** @param {string[][]} rows @returns {string} a file of them */
+function contacts(rows) {
+  return ['Name,E-mail', ...rows.map((row) => row.join(','))].join('\n');
+}
+
+/** @param {string} outcome of which they are */
+function contactsOf(outcome) {
+  const isFailed = outcome === 'failed';
+  return people.map(([name, email], index) => ({ index, name: email, outcome, output: isFailed ? null : { name, email }, error: isFailed ? `“${email}” is no e-mail address: correct it and try again.` : null }));
 }
 
 /** All that a task at work may have the card say, by where it stands. */
