@@ -5,9 +5,12 @@ import { Session, SessionEnded } from '../../../frontend/js/session.js';
 
 const CONFIG = { api_url: '', region: '', user_pool_id: '', client_id: 'client', cognito_url: 'https://cognito.test/' };
 
+/** One for all: those that are made a second later are the same. */
+const ISSUED_AT = Math.floor(Date.now() / 1_000);
+
 /** The tokens of a sign-in of `username`; they are old at once, so that every use renews them. */
 function result(username, RefreshToken) {
-  const claims = Buffer.from(JSON.stringify({ username, iat: Math.floor(Date.now() / 1_000) })).toString('base64url');
+  const claims = Buffer.from(JSON.stringify({ username, iat: ISSUED_AT })).toString('base64url');
   return { AccessToken: `header.${claims}.signature`, RefreshToken, ExpiresIn: 0 };
 }
 
