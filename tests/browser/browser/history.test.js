@@ -26,7 +26,7 @@ pageTest('a task opens to its items, page after page, and closes to where one wa
   await sheet.getByRole('heading', { name: '60 done' }).waitFor();
   const items = sheet.locator('.values tbody tr');
   await eventually(async () => assert.equal(await items.count(), 50));
-  assert.match(await items.first().innerText(), /^Item 0\s+Description 0\s+Item 0$/);
+  assert.match(await items.first().innerText(), /^Item 0\s+Item 0\s+Description 0$/);
   await sheet.getByRole('button', { name: 'Show more' }).click();
   await eventually(async () => assert.equal(await items.count(), 60));
   assert.match(await tab.focused(), /^Item 50/);
