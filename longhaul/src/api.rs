@@ -230,6 +230,25 @@ pub fn query<'a>(request: &'a Request, name: &str) -> Option<&'a str> {
     value.filter(|value| !value.is_empty())
 }
 
+/// A parameter of the query string that is one of a few words.
+///
+/// # Errors
+///
+/// [`ApiError::Invalid`].
+pub fn choice<T: Copy>(
+    request: &Request,
+    parameter: &str,
+    choices: &[(&str, T)],
+) -> Result<Option<T>, ApiError> {
+    let Some(word) = query(request, parameter) else {
+        return Ok(None);
+    };
+    let chosen = choices.iter().find(|(choice, _)| *choice == word);
+    let message = || format!("\"{word}\" is not a valid choice.");
+    let chosen = chosen.ok_or_else(|| ApiError::field(parameter, message()))?;
+    Ok(Some(chosen.1))
+}
+
 /// A task as the contract shows it.
 #[derive(Clone, Debug, Serialize)]
 pub struct TaskView {
@@ -302,9 +321,15 @@ pub fn success(data: impl Serialize) -> Response<Body> {
 pub fn respond(status: StatusCode, body: &impl Serialize) -> Response<Body> {
     // What is written here are texts, numbers and JSON, of which each has a JSON.
     let body = serde_json::to_string(body).unwrap_or_default();
+    text(status, "application/json", body)
+}
+
+/// A body of this media type with the headers that every answer has.
+#[must_use]
+pub fn text(status: StatusCode, media_type: &str, body: String) -> Response<Body> {
     let mut response = Response::new(Body::Text(body));
     *response.status_mut() = status;
-    set(&mut response, header::CONTENT_TYPE, "application/json");
+    set(&mut response, header::CONTENT_TYPE, media_type);
     set(&mut response, header::CACHE_CONTROL, "no-store");
     response
 }
