@@ -17,7 +17,10 @@ pub const CHUNKS_MAX: u64 = 100;
 /// Which chunk of a task, counted from 0.
 pub type ChunkIndex = usize;
 
-/// Which item of a task, counted from 0 across all chunks.
+/// Where an item stands in its task, counted from 0 across all chunks: what chunks, cursors and keys go by.
+pub type Position = u64;
+
+/// What its user calls an item. That is its position, but in a retry, whose items keep the indexes that they had.
 pub type ItemIndex = u64;
 
 /// Identifies one claim of a chunk: drawn at random by the worker for each claim, so that no two
@@ -115,7 +118,7 @@ impl Plan {
 
     /// The items that `chunk` covers; empty when there is no such chunk.
     #[must_use]
-    pub fn range(self, chunk: ChunkIndex) -> Range<ItemIndex> {
+    pub fn range(self, chunk: ChunkIndex) -> Range<Position> {
         let start = (chunk as u64)
             .saturating_mul(self.chunk_items)
             .min(self.items);
@@ -124,7 +127,7 @@ impl Plan {
 
     /// The chunk that `item` is part of.
     #[must_use]
-    pub fn chunk_of(self, item: ItemIndex) -> ChunkIndex {
+    pub fn chunk_of(self, item: Position) -> ChunkIndex {
         usize::try_from(item / self.chunk_items).unwrap_or(usize::MAX)
     }
 

@@ -7,7 +7,7 @@ use std::fmt;
 use std::ops::Range;
 use std::str::FromStr;
 
-use crate::chunk::{ChunkIndex, ItemIndex};
+use crate::chunk::{ChunkIndex, Position};
 use crate::store::{ItemOutcome, ItemRow};
 use crate::task::Task;
 
@@ -15,7 +15,7 @@ use crate::task::Task;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ItemCursor {
     /// The first item that it has not looked at.
-    pub from: ItemIndex,
+    pub from: Position,
     /// How many items of the same chunk it has listed before that one. With the chunk's own count, this tells
     /// whether there are more; a chunk is settled in order, so nothing is added before the cursor.
     pub listed: u64,
@@ -68,13 +68,13 @@ impl Listing<'_> {
         &self,
         began: ItemCursor,
         listed: &[ItemRow],
-        last: ItemIndex,
+        last: Position,
     ) -> Option<ItemCursor> {
         let plan = self.task.plan();
         let chunk = plan.chunk_of(last);
         let of_chunk = listed
             .iter()
-            .filter(|item| plan.chunk_of(item.index) == chunk);
+            .filter(|item| plan.chunk_of(item.position) == chunk);
         let before = Some(began.listed).filter(|_| plan.chunk_of(began.from) == chunk);
         let cursor = ItemCursor {
             from: last.saturating_add(1),
@@ -87,7 +87,7 @@ impl Listing<'_> {
 
     /// What is left of the cursor's chunk.
     #[must_use]
-    pub fn rest(&self, cursor: ItemCursor) -> Range<ItemIndex> {
+    pub fn rest(&self, cursor: ItemCursor) -> Range<Position> {
         let chunk = self.task.plan().chunk_of(cursor.from);
         cursor.from..self.settled(chunk).end
     }
@@ -105,7 +105,7 @@ impl Listing<'_> {
         })
     }
 
-    fn settled(&self, chunk: ChunkIndex) -> Range<ItemIndex> {
+    fn settled(&self, chunk: ChunkIndex) -> Range<Position> {
         let start = self.task.plan().range(chunk).start;
         let stored = self.task.chunks.get(chunk);
         start..start + stored.map_or(0, |stored| stored.cursor)
@@ -150,7 +150,7 @@ mod tests {
         task
     }
 
-    fn at(from: ItemIndex, listed: u64) -> ItemCursor {
+    fn at(from: Position, listed: u64) -> ItemCursor {
         ItemCursor { from, listed }
     }
 
@@ -175,8 +175,9 @@ mod tests {
     #[test]
     fn where_it_goes_on_is_told_by_how_many_a_chunk_has_and_how_many_of_them_were_listed() {
         let task = task([(10, 0), (5, 2), (0, 0), (10, 1)]);
-        let failed = |index| ItemRow {
-            index,
+        let failed = |position| ItemRow {
+            position,
+            index: position,
             name: String::new(),
             outcome: ItemOutcome::Failed,
             output: None,

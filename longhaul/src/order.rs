@@ -26,6 +26,9 @@ pub struct Order {
     /// The items' inputs, or nothing if they are only numbered.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub inputs: Vec<Box<RawValue>>,
+    /// The items' indexes, or nothing if they are their positions.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub indexes: Vec<ItemIndex>,
     /// What they share, unless it is `null`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub shared: Option<Box<RawValue>>,
@@ -44,6 +47,7 @@ impl Order {
             version: 1,
             number_of_items,
             inputs: vec![],
+            indexes: vec![],
             shared: None,
             digest: digest(job, number_of_items, "null", &[]),
         }
@@ -75,6 +79,7 @@ impl Order {
             number_of_items,
             digest: digest(J::NAME, number_of_items, shared.get(), &inputs),
             inputs,
+            indexes: vec![],
             shared: Some(shared).filter(|shared| shared.get() != "null"),
         })
     }

@@ -38,7 +38,7 @@ use aws_sdk_dynamodb::types::{
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
-use crate::chunk::{ChunkIndex, ItemIndex, Owner};
+use crate::chunk::{ChunkIndex, ItemIndex, Owner, Position};
 use crate::forecast::Reckoning;
 use crate::host::{Host, Timestamp, milliseconds};
 use crate::listing::{ItemCursor, Listing};
@@ -48,6 +48,7 @@ use crate::task::{
 };
 
 pub use error::StoreError;
+pub use inputs::Given;
 #[cfg(feature = "drop-guards")]
 pub use write::dropped;
 use write::{
@@ -159,7 +160,10 @@ pub struct Step {
 /// A settled item: what became of it, for good.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ItemRow {
-    /// Which item.
+    /// Where it stands in its task: its key says so.
+    #[serde(skip)]
+    pub position: Position,
+    /// What its user calls it.
     pub index: ItemIndex,
     /// What it is called.
     pub name: String,
@@ -229,11 +233,6 @@ impl KeyRow {
 #[derive(Deserialize)]
 struct KeyOfTask {
     pk: String,
-    sk: String,
-}
-
-#[derive(Deserialize)]
-struct KeyOfItem {
     sk: String,
 }
 
@@ -436,7 +435,7 @@ impl Store {
                 }
             }
         }
-        recorded.sort_by_key(|item| item.index);
+        recorded.sort_by_key(|item| item.position);
         Ok(recorded)
     }
 
@@ -453,7 +452,7 @@ impl Store {
         let mut statements = Vec::with_capacity(items.len());
         for item in items {
             let mut row: Row = serde_dynamo::to_item(item)?;
-            row.extend(address(&item_key(task, item.index)));
+            row.extend(address(&item_key(task, item.position)));
             row.insert("expires_at".into(), number(expires_at.seconds()));
             let (fields, values): (Vec<_>, Vec<_>) = row.into_iter().unzip();
             let fields: Vec<_> = fields.iter().map(|name| format!("'{name}': ?")).collect();
@@ -493,8 +492,8 @@ impl Store {
                     BatchStatementErrorCodeEnum::DuplicateItem
                     | BatchStatementErrorCodeEnum::ConditionalCheckFailed,
                 ) => match error.item() {
-                    Some(row) => serde_dynamo::from_item(row.clone()).map_err(Into::into),
-                    None => self.item(task, item.index).await,
+                    Some(row) => ItemRow::read(row.clone()).map(Some),
+                    None => self.item(task, item.position).await,
                 },
                 Some(BatchStatementErrorCodeEnum::TransactionConflict) => {
                     Err(StoreError::Conflict(cause.into()))
@@ -513,9 +512,9 @@ impl Store {
         Ok(results)
     }
 
-    async fn item(&self, task: &Task, index: ItemIndex) -> Result<Option<ItemRow>, StoreError> {
-        let row = self.get(item_key(task, index)).await?;
-        Ok(row.map(serde_dynamo::from_item).transpose()?)
+    async fn item(&self, task: &Task, at: Position) -> Result<Option<ItemRow>, StoreError> {
+        let row = self.get(item_key(task, at)).await?;
+        row.map(ItemRow::read).transpose()
     }
 
     /// When what is stored of a task's items goes: when the task itself would, had it taken all the time it has. So it
@@ -973,10 +972,10 @@ impl Store {
             // A row that no cursor has passed is not counted yet, or never will be: its worker lost the chunk.
             let mut rows = rows
                 .into_iter()
-                .filter(|item| listing.task.is_settled(item.index));
+                .filter(|item| listing.task.is_settled(item.position));
             entries.extend(rows.by_ref().take(limit - entries.len()));
             if rows.next().is_some() {
-                read_to = entries.last().map(|item| item.index);
+                read_to = entries.last().map(|item| item.position);
             }
             // The whole chunk, if nothing else is said.
             let last = read_to.unwrap_or(listing.rest(cursor).end.saturating_sub(1));
@@ -992,7 +991,7 @@ impl Store {
         listing: &Listing<'_>,
         cursor: ItemCursor,
         limit: usize,
-    ) -> Result<(Vec<ItemRow>, Option<ItemIndex>), StoreError> {
+    ) -> Result<(Vec<ItemRow>, Option<Position>), StoreError> {
         let Listing { task, outcome } = *listing;
         let rest = listing.rest(cursor);
         let (condition, ..) = expressions("#pk = :pk AND #sk BETWEEN :first AND :last", vec![]);
@@ -1022,9 +1021,10 @@ impl Store {
             .set_limit(outcome.is_none().then(|| at_most(limit)))
             .send()
             .await?;
-        let rows = serde_dynamo::from_items(answer.items().to_vec())?;
-        let last = answer.last_evaluated_key().cloned();
-        Ok((rows, last.map(index_of).transpose()?))
+        let rows = answer.items().iter().cloned().map(ItemRow::read);
+        let last = answer.last_evaluated_key();
+        let last = last.map(|key| position_of(key, "ITEM#")).transpose()?;
+        Ok((rows.collect::<Result<_, _>>()?, last))
     }
 
     async fn get(&self, key: Key) -> Result<Option<Row>, StoreError> {
@@ -1083,10 +1083,10 @@ fn part_pk(task_id: TaskId, chunk: ChunkIndex) -> String {
     format!("TASK#{task_id}#{chunk}")
 }
 
-fn item_key(task: &Task, index: ItemIndex) -> Key {
-    let chunk = task.plan().chunk_of(index);
+fn item_key(task: &Task, at: Position) -> Key {
+    let chunk = task.plan().chunk_of(at);
     // Padded, so that the order of the keys is the order of the items.
-    (part_pk(task.task_id, chunk), format!("ITEM#{index:012}"))
+    (part_pk(task.task_id, chunk), format!("ITEM#{at:012}"))
 }
 
 /// A limit as the calls take it.
@@ -1094,16 +1094,19 @@ fn at_most(limit: usize) -> i32 {
     i32::try_from(limit).unwrap_or(i32::MAX)
 }
 
-/// The index of the item with this key.
-fn index_of(key: Row) -> Result<ItemIndex, StoreError> {
-    let KeyOfItem { sk } = serde_dynamo::from_item(key)?;
-    let index = sk.strip_prefix("ITEM#").map(str::parse);
-    match index {
-        Some(Ok(index)) => Ok(index),
-        _ => Err(StoreError::Corrupt(
-            format!("not the key of an item: {sk}").into(),
-        )),
+impl ItemRow {
+    fn read(row: Row) -> Result<Self, StoreError> {
+        let position = position_of(&row, "ITEM#")?;
+        let read: Self = serde_dynamo::from_item(row)?;
+        Ok(Self { position, ..read })
     }
+}
+
+/// The position in the key of a row that belongs to one.
+fn position_of(row: &Row, prefix: &str) -> Result<Position, StoreError> {
+    let sk = row.get("sk").and_then(|sk| sk.as_s().ok());
+    let position = sk.and_then(|sk| sk.strip_prefix(prefix)?.parse().ok());
+    position.ok_or_else(|| StoreError::Corrupt(format!("not a key of {prefix}: {sk:?}").into()))
 }
 
 impl KeyOfTask {

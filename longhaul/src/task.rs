@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
-use crate::chunk::{Chunk, ChunkIndex, ItemIndex, Owner, Plan};
+use crate::chunk::{Chunk, ChunkIndex, Owner, Plan, Position};
 use crate::forecast::Forecast;
 use crate::host::{Host, Timestamp};
 use crate::order::Order;
@@ -294,6 +294,12 @@ pub struct Task {
     /// Whether its items share a value, which is stored in a row of its own.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub has_shared: bool,
+    /// The task whose items it tries again, if it does. Then the indexes of its items are stored as inputs are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry_of: Option<TaskId>,
+    /// The first task of those that were tried again, by which items are known wherever they are tried.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first_task_id: Option<TaskId>,
     /// Its state.
     pub status: Status,
     /// How many items it has.
@@ -418,6 +424,8 @@ impl Task {
             job_version: order.version,
             has_inputs: !order.inputs.is_empty(),
             has_shared: order.shared.is_some(),
+            retry_of: None,
+            first_task_id: None,
             status: Status::Queued,
             number_of_items: order.number_of_items,
             chunk_items: plan.chunk_items(),
@@ -436,6 +444,49 @@ impl Task {
             retention_seconds: terms.retention.as_secs(),
             version: 0,
         }
+    }
+
+    /// A task that tries again what `old` left undone.
+    ///
+    /// Its lock is the one that a submit of the same request has: two retries exclude each other as two submits do.
+    #[must_use]
+    pub fn retrying(host: &Host, old: &Self, job: &'static str, terms: &Terms) -> Self {
+        let items = old.number_of_items - old.progress().done;
+        let order = Order {
+            version: old.job_version,
+            digest: RequestDigest::of(&format!("retry of {}", old.task_id)),
+            ..Order::numbered(job, items)
+        };
+        let lock = match terms.uniqueness {
+            Uniqueness::Request if old.lock.starts_with("LOCK#") => old.lock.clone(),
+            uniqueness => uniqueness.lock(&order),
+        };
+        Self {
+            has_inputs: old.has_inputs,
+            has_shared: old.has_shared,
+            retry_of: Some(old.task_id),
+            first_task_id: Some(old.first_task_id()),
+            lock,
+            ..Self::new(host, old.user.clone(), &order, terms)
+        }
+    }
+
+    /// The task by which its items are known wherever they are tried.
+    #[must_use]
+    pub fn first_task_id(&self) -> TaskId {
+        self.first_task_id.unwrap_or(self.task_id)
+    }
+
+    /// Whether something of its items is stored before they are processed.
+    #[must_use]
+    pub fn has_given(&self) -> bool {
+        self.has_inputs || self.has_shared || self.has_indexes()
+    }
+
+    /// Whether the indexes of its items are not their positions.
+    #[must_use]
+    pub fn has_indexes(&self) -> bool {
+        self.retry_of.is_some()
     }
 
     /// How the items are spread over the chunks.
@@ -469,7 +520,7 @@ impl Task {
 
     /// Whether the item is counted as done or failed.
     #[must_use]
-    pub fn is_settled(&self, item: ItemIndex) -> bool {
+    pub fn is_settled(&self, item: Position) -> bool {
         let chunk = self.plan().chunk_of(item);
         let cursor = self.chunks.get(chunk).map_or(0, |stored| stored.cursor);
         item < self.plan().range(chunk).start + cursor

@@ -400,7 +400,12 @@ impl Worker {
         chunk: ChunkIndex,
         owner: &Owner,
     ) -> Result<(), WorkError> {
-        let index = task.plan().range(chunk).start + task.chunks[chunk].cursor;
+        let at = task.plan().range(chunk).start + task.chunks[chunk].cursor;
+        let given = self.store.given(task, chunk, at, at + 1).await?;
+        // Whoever reads on without it finds out that it is not there.
+        let index = given
+            .and_then(|given| Some(given.first()?.index))
+            .unwrap_or(at);
         let outcome = Outcome::failed(format!(
             "Item {index} could not be processed: {ATTEMPTS_MAX} workers in a row did not get past it."
         ));

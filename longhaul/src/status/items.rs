@@ -72,7 +72,7 @@ impl StatusReader {
         }
         let (shown, rest) = entries.split_at(shown);
         if let Some(last) = shown.last().filter(|_| !rest.is_empty()) {
-            next = listing.behind(from, shown, last.index);
+            next = listing.behind(from, shown, last.position);
         }
         let next = next.map(|cursor| seal(&name, cursor));
         let mut response = writer.finish(next.as_deref())?;
@@ -94,17 +94,17 @@ impl StatusReader {
         }
         let mut inputs = VecDeque::new();
         let plan = task.plan();
-        for rows in rows.chunk_by(|one, next| plan.chunk_of(one.index) == plan.chunk_of(next.index))
-        {
+        let chunk_of = |row: &ItemRow| plan.chunk_of(row.position);
+        for rows in rows.chunk_by(|one, next| chunk_of(one) == chunk_of(next)) {
             let [first, last] =
-                [rows.first(), rows.last()].map(|row| row.map_or(0, |row| row.index));
+                [rows.first(), rows.last()].map(|row| row.map_or(0, |row| row.position));
             let chunk = plan.chunk_of(first);
-            let part = self.store.inputs(task, chunk, first, last + 1).await?;
+            let part = self.store.given(task, chunk, first, last + 1).await?;
             let part = part
                 .ok_or_else(|| StoreError::Corrupt("inputs of settled items are missing".into()))?;
             for row in rows {
-                let at = usize::try_from(row.index - first).unwrap_or(usize::MAX);
-                inputs.extend(part.get(at).cloned());
+                let at = usize::try_from(row.position - first).unwrap_or(usize::MAX);
+                inputs.extend(part.get(at).and_then(|given| given.input.clone()));
             }
             if Instant::now() >= until {
                 break;

@@ -1,4 +1,4 @@
-//! What items need: their inputs, and the value that they share.
+//! What items need: their inputs, in a retry their indexes, and the value that they share.
 //!
 //! It is written before the transaction that accepts the task, so that no worker can see a task whose inputs are not
 //! complete. A crash in between leaves rows of a task that does not exist: nobody finds them, and they vanish by their
@@ -13,8 +13,10 @@ use serde_json::value::RawValue;
 use tokio::time::{Instant, sleep_until};
 
 use super::write::{Row, address, expressions, number, rejected, text};
-use super::{Key, KeyRow, LockRow, Store, StoreError, Submission, key_key, lock_key, part_pk};
-use crate::chunk::{ChunkIndex, ItemIndex};
+use super::{
+    Key, KeyRow, LockRow, Store, StoreError, Submission, key_key, lock_key, part_pk, position_of,
+};
+use crate::chunk::{ChunkIndex, ItemIndex, Position};
 use crate::order::Order;
 use crate::task::{IdempotencyKey, Task, TaskId};
 
@@ -34,10 +36,22 @@ const UNITS_PER_SECOND: u32 = 1000;
 /// Of a row, beside what it holds: its key and the names of its attributes.
 const ROW_BYTES: usize = 160;
 
+/// What an item is given.
+#[derive(Clone, Debug)]
+pub struct Given {
+    /// What its user calls it.
+    pub index: ItemIndex,
+    /// Its input, if it has one.
+    pub input: Option<Box<RawValue>>,
+}
+
+/// A row of it, each a list of JSON; nothing of what items do not have.
 #[derive(Deserialize)]
-struct InputsRow {
-    sk: String,
-    inputs: String,
+struct GivenRow {
+    #[serde(default)]
+    inputs: Option<String>,
+    #[serde(default)]
+    indexes: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -84,16 +98,17 @@ impl Store {
             row.insert("shared".into(), text(shared.get()));
             rows.push((shared.get().len(), row));
         }
-        for chunk in 0..task.chunks.len() {
+        let has_rows = !(order.inputs.is_empty() && order.indexes.is_empty());
+        for chunk in (0..task.chunks.len()).filter(|_| has_rows) {
             let range = task.plan().range(chunk);
             let mut first = range.start;
             while first < range.end {
-                let (part, after) = part(&order.inputs, first, range.end);
-                let mut row = address(&inputs_key(task.task_id, chunk, after - 1));
-                let bytes = part.len();
-                row.insert("inputs".into(), text(part));
+                let part = Part::of(order, first, range.end);
+                let mut row = address(&given_key(task.task_id, chunk, part.end - 1));
+                let bytes = part.bytes();
+                first = part.end;
+                row.extend(part.into_row());
                 rows.push((bytes, row));
-                first = after;
             }
         }
         let began = Instant::now();
@@ -139,21 +154,25 @@ impl Store {
         }
     }
 
-    /// The inputs of a chunk's items from `first` on to before `end`; `None` if not all of them are there, which is to
-    /// be refused loudly.
+    /// What a chunk's items are given, from the position `first` on to before `end`; `None` if not all of it is there,
+    /// which is to be refused loudly. Makes no call for items that are given nothing.
     ///
     /// # Errors
     ///
     /// [`StoreError`].
-    pub async fn inputs(
+    pub async fn given(
         &self,
         task: &Task,
         chunk: ChunkIndex,
-        first: ItemIndex,
-        end: ItemIndex,
-    ) -> Result<Option<Vec<Box<RawValue>>>, StoreError> {
-        let (pk, first_sk) = inputs_key(task.task_id, chunk, first);
-        let (_, last_sk) = inputs_key(task.task_id, chunk, task.plan().range(chunk).end);
+        first: Position,
+        end: Position,
+    ) -> Result<Option<Vec<Given>>, StoreError> {
+        if !(task.has_inputs || task.has_indexes()) {
+            let nothing = |index| Given { index, input: None };
+            return Ok(Some((first..end).map(nothing).collect()));
+        }
+        let (pk, first_sk) = given_key(task.task_id, chunk, first);
+        let (_, last_sk) = given_key(task.task_id, chunk, task.plan().range(chunk).end);
         let (condition, names, values) = expressions(
             "#pk = :pk AND #sk BETWEEN :first AND :last",
             vec![
@@ -162,10 +181,10 @@ impl Store {
                 (":last", text(last_sk)),
             ],
         );
-        let mut inputs = vec![];
+        let mut given = vec![];
         let mut start = None;
         let wanted = usize::try_from(end.saturating_sub(first)).unwrap_or(usize::MAX);
-        while inputs.len() < wanted {
+        while given.len() < wanted {
             let call = self.client.query().table_name(&self.table);
             let answer = call
                 .key_condition_expression(condition.clone())
@@ -176,23 +195,21 @@ impl Store {
                 .send()
                 .await?;
             for row in answer.items() {
-                let row: InputsRow = serde_dynamo::from_item(row.clone())?;
-                let (part, last) = row.read()?;
-                let begins = (last + 1).saturating_sub(part.len() as u64);
-                let expected = first + inputs.len() as u64;
+                let (begins, part) = read_part(task, row)?;
+                let expected = first + given.len() as u64;
                 if begins > expected {
                     return Ok(None);
                 }
                 let known = usize::try_from(expected - begins).unwrap_or(usize::MAX);
-                inputs.extend(part.into_iter().skip(known));
+                given.extend(part.into_iter().skip(known));
             }
             start = answer.last_evaluated_key;
             if start.is_none() {
                 break;
             }
         }
-        inputs.truncate(wanted);
-        Ok(Some(inputs).filter(|inputs| inputs.len() == wanted))
+        given.truncate(wanted);
+        Ok(Some(given).filter(|given| given.len() == wanted))
     }
 
     /// The value that a task's items share; `None` if it is not there.
@@ -212,27 +229,92 @@ impl Store {
     }
 }
 
-/// The inputs from `first` on, as many as fit into a row, as a list of JSON, and the position behind them.
-fn part(inputs: &[Box<RawValue>], first: ItemIndex, end: ItemIndex) -> (String, ItemIndex) {
-    let mut part = String::from("[");
-    let mut position = first;
-    while position < end {
-        let at = usize::try_from(position).unwrap_or(usize::MAX);
-        let Some(input) = inputs.get(at).map(|input| input.get()) else {
-            break;
+/// What is written into one row: of the items from some position on to before `end`.
+struct Part {
+    inputs: String,
+    indexes: String,
+    end: Position,
+}
+
+impl Part {
+    /// From `first` on, as many as fit. Whoever has less for his items than they are gets less, and is refused by whoever
+    /// reads it.
+    fn of(order: &Order, first: Position, end: Position) -> Self {
+        let mut part = Self {
+            inputs: String::new(),
+            indexes: String::new(),
+            end: first,
         };
-        if position > first {
-            if part.len() + input.len() > PART_BYTES_MAX {
+        while part.end < end {
+            let at = usize::try_from(part.end).unwrap_or(usize::MAX);
+            let input = order.inputs.get(at).map_or("", |input| input.get());
+            let index = order.indexes.get(at).map(ToString::to_string);
+            let index = index.unwrap_or_default();
+            let is_full = part.bytes() + input.len() + index.len() > PART_BYTES_MAX;
+            if part.end > first && is_full {
                 break;
             }
-            part.push(',');
+            add(&mut part.inputs, input);
+            add(&mut part.indexes, &index);
+            part.end += 1;
         }
-        part.push_str(input);
-        position += 1;
+        part
     }
-    part.push(']');
-    // Whoever has too few inputs for his items gets fewer, and is refused by whoever reads them.
-    (part, position.max(first + 1))
+
+    fn bytes(&self) -> usize {
+        self.inputs.len() + self.indexes.len()
+    }
+
+    fn into_row(self) -> Row {
+        let lists = [("inputs", self.inputs), ("indexes", self.indexes)];
+        let lists = lists.into_iter().filter(|(_, list)| !list.is_empty());
+        lists
+            .map(|(name, list)| (name.into(), text(format!("[{list}]"))))
+            .collect()
+    }
+}
+
+/// Adds JSON to a list of it that has no brackets yet.
+fn add(list: &mut String, json: &str) {
+    if !list.is_empty() && !json.is_empty() {
+        list.push(',');
+    }
+    list.push_str(json);
+}
+
+/// What a row holds of a task's items, and the position that it begins at.
+fn read_part(task: &Task, row: &Row) -> Result<(Position, Vec<Given>), StoreError> {
+    let last = position_of(row, "INPUT#")?;
+    let GivenRow { inputs, indexes } = serde_dynamo::from_item(row.clone())?;
+    let corrupt = |error: serde_json::Error| StoreError::Corrupt(error.into());
+    let inputs: Option<Vec<Box<RawValue>>> = inputs
+        .map(|inputs| serde_json::from_str(&inputs))
+        .transpose()
+        .map_err(corrupt)?;
+    let indexes: Option<Vec<ItemIndex>> = indexes
+        .map(|indexes| serde_json::from_str(&indexes))
+        .transpose()
+        .map_err(corrupt)?;
+    let lengths = [
+        inputs.as_ref().map(Vec::len),
+        indexes.as_ref().map(Vec::len),
+    ];
+    let length = lengths.into_iter().flatten().min().unwrap_or_default();
+    let begins = (last + 1).saturating_sub(length as u64);
+    let is_whole = lengths.into_iter().flatten().all(|each| each == length)
+        && inputs.is_some() == task.has_inputs
+        && indexes.is_some() == task.has_indexes();
+    if !is_whole {
+        let cause = format!("up to {last} there is not what items are given");
+        return Err(StoreError::Corrupt(cause.into()));
+    }
+    let mut inputs = inputs.into_iter().flatten();
+    let mut indexes = indexes.into_iter().flatten();
+    let given = (begins..=last).map(|position| Given {
+        index: indexes.next().unwrap_or(position),
+        input: inputs.next(),
+    });
+    Ok((begins, given.collect()))
 }
 
 /// What it costs to write a row that holds so many bytes: a unit for each KB.
@@ -240,26 +322,12 @@ fn units_of(bytes: usize) -> u64 {
     (bytes + ROW_BYTES).div_ceil(1024) as u64
 }
 
-impl InputsRow {
-    /// The inputs, and the position of the last of them.
-    fn read(&self) -> Result<(Vec<Box<RawValue>>, ItemIndex), StoreError> {
-        let corrupt = |cause: String| StoreError::Corrupt(cause.into());
-        let last = self
-            .sk
-            .strip_prefix("INPUT#")
-            .and_then(|at| at.parse().ok());
-        let last = last.ok_or_else(|| corrupt(format!("not the key of inputs: {}", self.sk)))?;
-        let inputs = serde_json::from_str(&self.inputs);
-        Ok((inputs.map_err(|error| corrupt(error.to_string()))?, last))
-    }
-}
-
 fn shared_key(task_id: TaskId) -> Key {
     (format!("TASK#{task_id}"), "SHARED".into())
 }
 
-/// Inputs are found by the position of the last one in the row: whoever wants those from some position on begins with
-/// the first row that has one of them.
-fn inputs_key(task_id: TaskId, chunk: ChunkIndex, last: ItemIndex) -> Key {
+/// What items are given is found by the position of the last one in the row: whoever wants it from some position on
+/// begins with the first row that has some of it.
+fn given_key(task_id: TaskId, chunk: ChunkIndex, last: Position) -> Key {
     (part_pk(task_id, chunk), format!("INPUT#{last:012}"))
 }

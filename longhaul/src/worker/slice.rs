@@ -16,11 +16,11 @@ use tokio::time::Instant;
 use super::meter::{Meter, Running};
 use super::{Invocation, Worker};
 use crate::aws::CALL_SECONDS_MAX;
-use crate::chunk::{ChunkIndex, ItemIndex, Owner};
+use crate::chunk::{ChunkIndex, ItemIndex, Owner, Position};
 use crate::forecast::{Forecast, Reckoning};
 use crate::host::Host;
 use crate::runner::{AnyBatch, AnyJob, Attempt, Failure, StoredItem};
-use crate::store::{Advance, Hold, ItemOutcome, ItemRow, Step, StoreError};
+use crate::store::{Advance, Given, Hold, ItemOutcome, ItemRow, Step, StoreError};
 use crate::task::{Task, shortened};
 use crate::telemetry;
 
@@ -70,14 +70,14 @@ pub(crate) struct Slice<'a> {
     job: Arc<dyn AnyJob>,
     /// The job's share in the task, and what the chunk's next items need; both are read first of all.
     batch: Option<Arc<dyn AnyBatch>>,
-    inputs: VecDeque<Box<RawValue>>,
+    given: VecDeque<Given>,
     /// The task as the last write returned it.
     task: Task,
     chunk: ChunkIndex,
     owner: Owner,
     /// The first item of the chunk, and the one after its last.
-    start: ItemIndex,
-    end: ItemIndex,
+    start: Position,
+    end: Position,
     /// How long the chunk had waited.
     waited: Duration,
     /// How long it will wait for the next worker: not longer than the last two times, one of which may have been odd.
@@ -88,12 +88,12 @@ pub(crate) struct Slice<'a> {
     cursor: u64,
     failed: u64,
     /// The next item to start.
-    next: ItemIndex,
+    next: Position,
     in_flight: JoinSet<Settled>,
-    running: HashMap<Id, (ItemIndex, Running)>,
+    running: HashMap<Id, (Which, Running)>,
     meter: Meter,
     /// Items that are settled but not saved.
-    settled: BTreeMap<ItemIndex, ItemRow>,
+    settled: BTreeMap<Position, ItemRow>,
     items_in_flight_max: usize,
     unsaved_max: usize,
     saved_at_once: usize,
@@ -107,6 +107,13 @@ pub(crate) struct Slice<'a> {
     leave_at: Instant,
     /// The job could not start: for how long to leave it alone.
     pause: Option<Duration>,
+}
+
+/// Which item, by where it stands and by what its user calls it.
+#[derive(Clone, Copy)]
+struct Which {
+    position: Position,
+    index: ItemIndex,
 }
 
 /// What became of an item.
@@ -152,7 +159,7 @@ impl<'a> Slice<'a> {
             worker,
             job,
             batch: None,
-            inputs: VecDeque::new(),
+            given: VecDeque::new(),
             chunk,
             owner,
             start: range.start,
@@ -223,7 +230,7 @@ impl<'a> Slice<'a> {
         }
     }
 
-    /// Reads the inputs of the items that are left, and what all share. Returns whether all of it is there.
+    /// Reads what the items that are left are given, and what all share. Returns whether all of it is there.
     async fn read_what_items_need(&mut self) -> Result<bool, StoreError> {
         let store = &self.worker.store;
         let mut shared = None;
@@ -233,13 +240,11 @@ impl<'a> Slice<'a> {
                 return Ok(false);
             }
         }
-        if self.task.has_inputs {
-            let inputs = store.inputs(&self.task, self.chunk, self.next, self.end);
-            let Some(inputs) = inputs.await? else {
-                return Ok(false);
-            };
-            self.inputs = inputs.into();
-        }
+        let given = store.given(&self.task, self.chunk, self.next, self.end);
+        let Some(given) = given.await? else {
+            return Ok(false);
+        };
+        self.given = given.into();
         let job = Arc::clone(&self.job);
         self.batch = Some(job.batch(shared.as_deref()));
         Ok(true)
@@ -251,25 +256,29 @@ impl<'a> Slice<'a> {
         };
         let may_start = Instant::now() < self.stop_at;
         while may_start
-            && self.next < self.end
             && self.in_flight.len() < self.items_in_flight_max
             && self.settled.len() < self.unsaved_max
+            && let Some(Given { index, input }) = self.given.pop_front()
         {
+            let which = Which {
+                position: self.next,
+                index,
+            };
             let item = StoredItem {
                 user: self.task.user.clone(),
                 task_id: self.task.task_id,
-                first_task_id: self.task.task_id,
-                index: self.next,
+                first_task_id: self.task.first_task_id(),
+                index,
                 attempt: 1,
-                input: self.inputs.pop_front(),
+                input,
                 leave_at: self.leave_at,
             };
             let host = self.worker.store.host().clone();
             let handle = self
                 .in_flight
-                .spawn(settle_item(Arc::clone(batch), item, host));
+                .spawn(settle_item(Arc::clone(batch), item, which, host));
             self.running
-                .insert(handle.id(), (self.next, self.meter.begin()));
+                .insert(handle.id(), (which, self.meter.begin()));
             self.next += 1;
         }
     }
@@ -279,17 +288,17 @@ impl<'a> Slice<'a> {
             Ok((id, _)) => *id,
             Err(panic) => panic.id(),
         };
-        let Some((index, running)) = self.running.remove(&id) else {
+        let Some((which, running)) = self.running.remove(&id) else {
             return;
         };
         self.meter.end(running);
         // Nothing aborts an item but the end of the slice, so an error is a panic. It says nothing about the others.
         let settled = ended.map_or_else(
-            |_| Settled::Row(failed(index, format!("Item {index}"), PANICKED)),
+            |_| Settled::Row(failed(which, format!("Item {}", which.index), PANICKED)),
             |(_, settled)| settled,
         );
         match settled {
-            Settled::Row(row) => self.settled.insert(row.index, row),
+            Settled::Row(row) => self.settled.insert(row.position, row),
             Settled::NotStarted(pause) => {
                 self.pause = Some(pause);
                 self.stop_at = Instant::now();
@@ -486,8 +495,12 @@ fn side_by_side(items_in_flight_max: usize, items: u64) -> u32 {
 ///
 /// An attempt that is cut off counts for nothing and begins anew with the next slice. So one for which
 /// there is no time is not made: an item that fails slowly would never be through.
-async fn settle_item(batch: Arc<dyn AnyBatch>, mut item: StoredItem, host: Host) -> Settled {
-    let index = item.index;
+async fn settle_item(
+    batch: Arc<dyn AnyBatch>,
+    mut item: StoredItem,
+    which: Which,
+    host: Host,
+) -> Settled {
     let mut wait = ITEM_RETRY_WAIT;
     loop {
         let began = Instant::now();
@@ -499,7 +512,7 @@ async fn settle_item(batch: Arc<dyn AnyBatch>, mut item: StoredItem, host: Host)
             message,
             retry_after,
         } = match result {
-            Ok(output) => return Settled::Row(done(index, name, &output)),
+            Ok(output) => return Settled::Row(done(which, name, &output)),
             Err(failure) => failure,
         };
         let pause = retry_after.map(|after| after.max(host.jitter(wait)));
@@ -508,7 +521,7 @@ async fn settle_item(batch: Arc<dyn AnyBatch>, mut item: StoredItem, host: Host)
             .filter(in_time)
             .filter(|_| item.attempt < ITEM_ATTEMPTS_MAX)
         else {
-            return Settled::Row(failed(index, name, message));
+            return Settled::Row(failed(which, name, message));
         };
         tokio::time::sleep(pause).await;
         wait *= 2;
@@ -516,9 +529,10 @@ async fn settle_item(batch: Arc<dyn AnyBatch>, mut item: StoredItem, host: Host)
     }
 }
 
-fn done(index: ItemIndex, name: String, output: &RawValue) -> ItemRow {
+fn done(which: Which, name: String, output: &RawValue) -> ItemRow {
     ItemRow {
-        index,
+        position: which.position,
+        index: which.index,
         name,
         outcome: ItemOutcome::Done,
         // What there is nothing to say of is not stored.
@@ -529,9 +543,10 @@ fn done(index: ItemIndex, name: String, output: &RawValue) -> ItemRow {
     }
 }
 
-fn failed(index: ItemIndex, name: String, reason: impl Into<String>) -> ItemRow {
+fn failed(which: Which, name: String, reason: impl Into<String>) -> ItemRow {
     ItemRow {
-        index,
+        position: which.position,
+        index: which.index,
         name,
         outcome: ItemOutcome::Failed,
         output: None,

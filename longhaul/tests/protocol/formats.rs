@@ -160,6 +160,7 @@ impl Bench {
 
 fn row(index: u64, settled: &Settled<'_>) -> ItemRow {
     ItemRow {
+        position: index,
         index,
         name: format!("Item {index}"),
         outcome: match settled {

@@ -75,6 +75,7 @@ impl Bench {
             .into_iter()
             .zip(0..)
             .map(|(outcome, index)| ItemRow {
+                position: index,
                 index,
                 name: format!("Item {index}"),
                 outcome,
@@ -214,6 +215,7 @@ async fn items_that_are_not_counted_are_not_listed() {
     let task = bench.at_work(SAMPLE_USER).await;
     // By a worker that has lost the chunk, say: nothing will count it.
     let rows = [ItemRow {
+        position: 3,
         index: 3,
         name: "Item 3".into(),
         outcome: ItemOutcome::Done,
@@ -249,6 +251,7 @@ async fn a_page_of_large_items_ends_before_a_function_could_not_answer_with_it()
     // Quotes: each takes four bytes as JSON in JSON.
     let rows: Vec<_> = (0..1000)
         .map(|index| ItemRow {
+            position: index,
             index,
             name: String::new(),
             outcome: ItemOutcome::Done,
@@ -498,6 +501,7 @@ async fn a_page_that_takes_many_calls_is_answered_in_time_and_the_next_one_goes_
         let claim = bench.store.claim(&message, chunk, &owner, until);
         claim.await.unwrap();
         let rows = [ItemRow {
+            position: index,
             index,
             name: String::new(),
             outcome: ItemOutcome::Done,

@@ -125,6 +125,7 @@ fn step(from: u64, to: u64) -> Step {
 
 fn row(index: u64, outcome: ItemOutcome) -> ItemRow {
     ItemRow {
+        position: index,
         index,
         name: format!("Item {index}"),
         outcome,

@@ -53,7 +53,7 @@ pub(crate) fn method(call: &Call) -> &'static str {
             let value = |name| body["ExpressionAttributeValues"][name]["S"].as_str();
             match (value(":prefix"), value(":first")) {
                 (Some("TASK#"), _) => "tasks",
-                (_, Some(first)) if first.starts_with("INPUT#") => "inputs",
+                (_, Some(first)) if first.starts_with("INPUT#") => "given",
                 _ => "items",
             }
         }
