@@ -45,6 +45,15 @@ pub enum ApiError {
     /// The task has ended in a way that cancelling cannot change.
     #[error("Task is already finished")]
     Finished,
+    /// Only what a task left undone when it ended can be tried again.
+    #[error("Task is not finished yet")]
+    Unfinished,
+    /// Every item of the task is done.
+    #[error("Every item of the task is done")]
+    NothingLeft,
+    /// Not all of what the items need is stored any more, or the job is gone: nobody may be left out without a word.
+    #[error("What is needed to try the items again is no longer there")]
+    Gone,
     /// The body is larger than accepted.
     #[error("Request body is too large. The limit is {limit_bytes} bytes.")]
     TooLarge {
@@ -77,7 +86,9 @@ impl ApiError {
             Self::Invalid(_) | Self::Malformed(_) => StatusCode::BAD_REQUEST,
             Self::Unauthorized => StatusCode::UNAUTHORIZED,
             Self::NoSuchJob | Self::NotFound => StatusCode::NOT_FOUND,
-            Self::Finished => StatusCode::CONFLICT,
+            Self::Finished | Self::Unfinished | Self::NothingLeft | Self::Gone => {
+                StatusCode::CONFLICT
+            }
             Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::UnsupportedMediaType(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::KeyReused => StatusCode::UNPROCESSABLE_ENTITY,
@@ -170,6 +181,14 @@ pub fn names_a_task(request: &Request) -> bool {
     path_parameter(request, TASK_ID).is_some()
 }
 
+/// Whether the path goes on with this from a task's.
+#[must_use]
+pub fn is_about(request: &Request, part: &str) -> bool {
+    let path = request.raw_http_path().trim_end_matches('/');
+    let last = path.rsplit('/').next().unwrap_or_default();
+    names_a_task(request) && last == part
+}
+
 /// The task that the path names.
 ///
 /// # Errors
@@ -254,6 +273,7 @@ pub fn choice<T: Copy>(
 pub struct TaskView {
     task_id: TaskId,
     job: String,
+    retry_of: Option<TaskId>,
     task_status: &'static str,
     done_percentage: u64,
     count_done_items: u64,
@@ -275,6 +295,7 @@ impl TaskView {
         Self {
             task_id: task.task_id,
             job: task.job.clone(),
+            retry_of: task.retry_of,
             task_status: task.status.as_str(),
             done_percentage: progress.percentage,
             count_done_items: progress.done,
@@ -295,9 +316,11 @@ impl TaskView {
 #[must_use]
 pub fn location(request: &Request, task: &Task) -> String {
     let Task { job, task_id, .. } = task;
+    let path = request.raw_http_path();
     let names_a_task = names_a_task(request);
     // Without the slash the last segment counts as a file, beside which a relative path begins (RFC 3986, section 5.2.3).
-    let up = usize::from(request.raw_http_path().ends_with('/')) + usize::from(names_a_task);
+    let is_a_folder = usize::from(path.ends_with('/'));
+    let up = is_a_folder + usize::from(names_a_task) + usize::from(is_about(request, "retry"));
     if up == 1 && !names_a_task && job == self::job(request) {
         return format!("{task_id}/");
     }

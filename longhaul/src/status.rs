@@ -10,7 +10,7 @@ use std::process::ExitCode;
 use std::sync::{Arc, OnceLock};
 
 use http::{Method, StatusCode, header};
-use lambda_http::{Body, Request, RequestExt, Response};
+use lambda_http::{Body, Request, Response};
 use serde_json::{Value, json};
 
 use crate::api::{self, ApiError, TaskView};
@@ -130,8 +130,7 @@ impl StatusReader {
         }
         let task = self.store.task(&user, api::task_id(request)?).await?;
         let task = task.ok_or(ApiError::NotFound)?;
-        let path = request.raw_http_path();
-        if path.trim_end_matches('/').ends_with("/items") {
+        if api::is_about(request, "items") {
             self.items(request, &task).await
         } else {
             Ok(self.status(request, &task))

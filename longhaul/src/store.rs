@@ -26,6 +26,7 @@
 
 mod error;
 mod inputs;
+mod undone;
 mod write;
 
 use std::time::Duration;

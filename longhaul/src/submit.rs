@@ -1,10 +1,12 @@
-//! `POST /api/tuned-long-running-task/`: accepts a task, if its user has none that is active.
+//! Accepts a task, if its user has none that is active: one that a client asks for, or one that tries again what an
+//! earlier one left undone.
 //!
 //! Everything that can be decided without AWS is decided first. Then one conditional transaction
 //! makes the task durable; from there on the answer is 200, whatever becomes of the message: a task
 //! whose message was not sent is found and dispatched by the sweeper.
 
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::{StatusCode, header};
@@ -22,7 +24,7 @@ use crate::queue::{Message, Queue};
 use crate::request::{BadRequest, read_for};
 use crate::serve::serve;
 use crate::store::{SeenLock, Store, StoreError, Submission};
-use crate::task::{IdempotencyKey, Task, TaskId, Terms};
+use crate::task::{IdempotencyKey, Task, TaskId, Terms, UserId};
 use crate::{aws, exit, telemetry};
 
 /// How often a submit looks at the lock again because it moved between looking and writing.
@@ -96,6 +98,7 @@ pub struct Submit {
     queue: Queue,
     limits: Limits,
     terms: Terms,
+    jobs: &'static [&'static str],
     read: Read,
 }
 
@@ -111,6 +114,7 @@ impl Submit {
             queue,
             limits,
             terms,
+            jobs: Jobs::NAMES,
             read: read_for::<Jobs>,
         }
     }
@@ -124,11 +128,18 @@ impl Submit {
         let began = Instant::now();
         let user = api::user(request)?;
         let key = idempotency_key(request)?;
-        let order = self.order(request)?;
-        let task = Task::new(self.store.host(), user, &order, &self.terms);
+        let (task, work) = if api::names_a_task(request) {
+            let (job, old) = self.undone_task(request, &user).await?;
+            let task = Task::retrying(self.store.host(), &old, job, &self.terms);
+            (task, Work::Retry(job, Arc::new(old)))
+        } else {
+            let order = self.order(request)?;
+            let task = Task::new(self.store.host(), user, &order, &self.terms);
+            (task, Work::Order(order))
+        };
 
         let store_by = began + STORE_INPUTS_SECONDS_MAX;
-        match self.decide(&task, &order, key.as_ref(), store_by).await? {
+        match self.decide(&task, &work, key.as_ref(), store_by).await? {
             Decision::Accepted => {
                 self.dispatch(&task, began + SEND_SECONDS_MAX).await;
                 Ok(self.accepted(request, &task))
@@ -156,15 +167,36 @@ impl Submit {
         Ok(order.ok_or(ApiError::NoSuchJob)??)
     }
 
+    /// The task that is to be tried again, and its job.
+    async fn undone_task(
+        &self,
+        request: &Request,
+        user: &UserId,
+    ) -> Result<(&'static str, Task), ApiError> {
+        if !api::is_about(request, "retry") || !self.jobs.contains(&api::job(request)) {
+            return Err(ApiError::NotFound);
+        }
+        let task = self.store.task(user, api::task_id(request)?).await?;
+        let task = task.ok_or(ApiError::NotFound)?;
+        if task.status.is_open() {
+            return Err(ApiError::Unfinished);
+        }
+        if task.progress().done == task.number_of_items {
+            return Err(ApiError::NothingLeft);
+        }
+        let job = self.jobs.iter().find(|job| **job == task.job);
+        Ok((job.ok_or(ApiError::Gone)?, task))
+    }
+
     /// Stores the task, if it may be: what its items need first, so that nobody sees a task without it.
     async fn decide(
         &self,
         task: &Task,
-        order: &Order,
+        work: &Work,
         key: Option<&IdempotencyKey>,
         store_by: Instant,
-    ) -> Result<Decision, StoreError> {
-        if task.has_inputs || task.has_shared {
+    ) -> Result<Decision, ApiError> {
+        if task.has_given() {
             // Who is refused is refused before megabytes are written for nothing.
             match self.store.look_before(task, key).await? {
                 Some(Submission::Replayed(task_id)) => return Ok(Decision::Replayed(task_id)),
@@ -177,10 +209,48 @@ impl Submit {
                 }
                 Some(Submission::Accepted | Submission::Raced) | None => {}
             }
-            let stored = timeout_at(store_by, self.store.put_inputs(task, order)).await;
+            let stored = timeout_at(store_by, self.put_given(task, work)).await;
             stored.map_err(|late| StoreError::Unavailable(late.into()))??;
         }
-        self.store_task(task, key).await
+        Ok(self.store_task(task, key).await?)
+    }
+
+    async fn put_given(&self, task: &Task, work: &Work) -> Result<(), ApiError> {
+        let again;
+        let order = match work {
+            Work::Order(order) => order,
+            Work::Retry(job, old) => {
+                again = self.order_again(job, old).await?;
+                again.as_ref().ok_or(ApiError::Gone)?
+            }
+        };
+        Ok(self.store.put_inputs(task, order).await?)
+    }
+
+    /// What an ended task left undone, as an order; `None` if not all of it is there.
+    async fn order_again(
+        &self,
+        job: &'static str,
+        old: &Arc<Task>,
+    ) -> Result<Option<Order>, StoreError> {
+        let Some(undone) = self.store.undone(old).await? else {
+            return Ok(None);
+        };
+        let mut shared = None;
+        if old.has_shared {
+            shared = self.store.shared(old.task_id).await?;
+        }
+        let is_all = shared.is_some() == old.has_shared;
+        let (indexes, inputs): (Vec<_>, Vec<_>) = undone
+            .into_iter()
+            .map(|given| (given.index, given.input))
+            .unzip();
+        let order = Order {
+            inputs: inputs.into_iter().flatten().collect(),
+            shared,
+            ..Order::numbered(job, indexes.len() as u64)
+        };
+        Ok(Some(Order { indexes, ..order }).filter(|_| is_all))
     }
 
     fn is_active(&self, task: &Task) -> bool {
@@ -277,6 +347,14 @@ fn idempotency_key(request: &Request) -> Result<Option<IdempotencyKey>, ApiError
         ))
     })?;
     Ok(Some(key))
+}
+
+/// What is to be done.
+enum Work {
+    /// What a client asks for.
+    Order(Order),
+    /// What this task of this job left undone.
+    Retry(&'static str, Arc<Task>),
 }
 
 /// What becomes of a submit.

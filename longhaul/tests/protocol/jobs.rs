@@ -30,8 +30,8 @@ pub(crate) struct Listed;
 
 #[derive(Deserialize, JsonSchema)]
 pub(crate) struct Words {
-    words: Vec<String>,
-    language: String,
+    pub(crate) words: Vec<String>,
+    pub(crate) language: String,
 }
 
 impl Job for Listed {
