@@ -480,7 +480,13 @@ impl Task {
     /// Whether something of its items is stored before they are processed.
     #[must_use]
     pub fn has_given(&self) -> bool {
-        self.has_inputs || self.has_shared || self.has_indexes()
+        self.has_given_each() || self.has_shared
+    }
+
+    /// Whether something is stored of each of its items before it is processed.
+    #[must_use]
+    pub fn has_given_each(&self) -> bool {
+        self.has_inputs || self.has_indexes()
     }
 
     /// Whether the indexes of its items are not their positions.

@@ -167,7 +167,7 @@ impl Store {
         first: Position,
         end: Position,
     ) -> Result<Option<Vec<Given>>, StoreError> {
-        if !(task.has_inputs || task.has_indexes()) {
+        if !task.has_given_each() {
             let nothing = |index| Given { index, input: None };
             return Ok(Some((first..end).map(nothing).collect()));
         }

@@ -91,6 +91,15 @@ pub(crate) async fn follow_script(run: Run, number: usize, script: Client) {
         Afterwards::Repeat => {
             actor.submit(actor.script.items).await;
         }
+        Afterwards::Retry => {
+            if let Some(retry) = actor.retry(id).await {
+                actor.follow(retry).await;
+                Box::pin(actor.look_around(retry)).await;
+                if let Some(retry) = actor.retry(retry).await {
+                    actor.follow(retry).await;
+                }
+            }
+        }
         Afterwards::ReuseKey => {
             actor.submit(actor.script.items + 1).await;
         }
@@ -145,6 +154,53 @@ impl Actor {
                 _ => {
                     world.complain(format!(
                         "a submit was answered {}: {}",
+                        answer.status, answer.text
+                    ));
+                    return None;
+                }
+            }
+        }
+        None
+    }
+
+    /// Has what a task left undone tried again, until there is an answer; returns the task that does so.
+    async fn retry(&self, id: TaskId) -> Option<TaskId> {
+        let world = &self.run.world;
+        let path = self.path(&format!("{id}/retry/"));
+        for _ in 0..TRIES {
+            let old = world.state().ledger.task(&id).cloned();
+            let call = self.call(Function::Submit, "POST", &path, Some(id), None, "");
+            let Some(answer) = call.await else {
+                self.pause().await;
+                continue;
+            };
+            let told = answer.body["data"]["task_id"].as_str();
+            let told: Option<TaskId> = told.and_then(|id| id.parse().ok());
+            match (answer.status, told) {
+                // A retry whose answer was lost is in the way of the next one.
+                (200 | 201, Some(told)) => {
+                    let retry = world.state().ledger.task(&told).cloned();
+                    let is_of_user = retry.as_ref().is_some_and(|retry| {
+                        retry.user.as_str() == self.script.user
+                            && (answer.status == 201 || retry.retry_of == Some(id))
+                    });
+                    if !is_of_user {
+                        world.complain(format!("{id} was promised to be retried by {told}"));
+                    }
+                    return Some(told);
+                }
+                (503, _) => self.pause().await,
+                (409, _) => {
+                    let progress =
+                        old.map(|task| (task.status, task.progress().done, task.number_of_items));
+                    if progress.is_none_or(|(status, done, all)| !status.is_open() && done < all) {
+                        world.complain(format!("a retry of {id} was refused: {}", answer.text));
+                    }
+                    return None;
+                }
+                _ => {
+                    world.complain(format!(
+                        "a retry was answered {}: {}",
                         answer.status, answer.text
                     ));
                     return None;

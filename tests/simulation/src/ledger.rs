@@ -11,6 +11,7 @@ use longhaul::host::Timestamp;
 use longhaul::task::{ATTEMPTS_MAX, Status, TAKE_OVER_AFTER, Task, TaskId, Uniqueness};
 use serde_json::Value;
 
+use crate::given::{given_of, judge_retry};
 use crate::site::Function;
 use crate::table::{Change, Key, Mirror};
 
@@ -201,33 +202,13 @@ impl Ledger {
         claim(task.has_shared == shared.is_some(), || {
             format!("{id} has a shared value, or there is none")
         })?;
-        for chunk in 0..task.chunks.len() {
-            let range = task.plan().range(chunk);
-            let pk = format!("TASK#{id}#{chunk}");
-            let rows = self
-                .mirror
-                .rows_of(&pk)
-                .filter(|(key, _)| key.1.starts_with("INPUT#"));
-            let mut next = range.start;
-            for (key, row) in rows {
-                let inputs: Vec<Value> = serde_json::from_str(row.text("inputs"))
-                    .map_err(|error| format!("{key:?} are no inputs: {error}"))?;
-                next += inputs.len() as u64;
-                claim(key.1 == format!("INPUT#{:012}", next - 1), || {
-                    format!("{key:?} has inputs up to {}", next - 1)
-                })?;
-            }
-            let complete = next
-                == if task.has_inputs {
-                    range.end
-                } else {
-                    range.start
-                };
-            claim(complete, || {
-                format!("chunk {chunk} of {id} has inputs up to {next}")
-            })?;
-        }
-        Ok(())
+        given_of(&self.mirror, task)?;
+        let Some(old_id) = task.retry_of else {
+            return Ok(());
+        };
+        let old = self.task(&old_id);
+        let old = old.ok_or_else(|| format!("{id} retries {old_id}, which there is not"))?;
+        judge_retry(&self.mirror, task, old)
     }
 
     fn judge_item(&mut self, Change { key, before, after }: &Change) -> Verdict {
@@ -244,25 +225,26 @@ impl Ledger {
             .ok()
             .and_then(|id: TaskId| self.tasks.get_mut(&id));
         let record = record.ok_or_else(|| format!("{key:?} is an item of no task"))?;
-        let index = after.number("index");
-        claim(key.1 == format!("ITEM#{index:012}"), || {
-            format!("{key:?} is item {index}")
+        let at = key.1.strip_prefix("ITEM#").and_then(|at| at.parse().ok());
+        let at: u64 = at.ok_or_else(|| format!("{key:?} is no key of an item"))?;
+        let row = self.mirror.get(&record.key);
+        let task = row.and_then(|row| row.task.as_ref());
+        let task = task.ok_or_else(|| format!("{key:?} is an item of no task"))?;
+        claim(at < task.number_of_items, || {
+            format!("the task has no item at {at}")
         })?;
-        let items = self
-            .mirror
-            .get(&record.key)
-            .and_then(|row| row.task.as_ref());
-        claim(
-            items.is_some_and(|task| index < task.number_of_items),
-            || format!("the task has no item {index}"),
-        )?;
-        claim(
-            items.is_some_and(|task| task.plan().chunk_of(index).to_string() == chunk),
-            || format!("item {index} is stored in chunk {chunk}"),
-        )?;
-        record
-            .items
-            .insert(index, after.text("outcome") == "failed");
+        claim(task.plan().chunk_of(at).to_string() == chunk, || {
+            format!("the item at {at} is stored in chunk {chunk}")
+        })?;
+        let mut index = at;
+        if task.retry_of.is_some() {
+            let given = given_of(&self.mirror, task)?;
+            index = given[usize::try_from(at).unwrap_or(usize::MAX)].0;
+        }
+        claim(after.number("index") == index, || {
+            format!("{key:?} is called {index}")
+        })?;
+        record.items.insert(at, after.text("outcome") == "failed");
         Ok(())
     }
 

@@ -21,6 +21,7 @@
 mod client;
 pub mod costs;
 pub mod estimates;
+mod given;
 pub mod hunt;
 pub mod jobs;
 mod ledger;
