@@ -8,3 +8,4 @@ mod one_task_per_user;
 mod page;
 mod privacy;
 mod progress;
+mod retry;

@@ -20,6 +20,7 @@ fn somebody_elses_task_and_a_missing_one_give_identical_answers() -> Result<()> 
         ("GET", "/"),
         ("GET", "/items/"),
         ("DELETE", "/"),
+        ("POST", "/retry/"),
     ] {
         let ask = |id: &str| stranger.call(method, &format!("{TASKS}{id}{suffix}"), &[], b"");
         let foreign = ask(&task_id)?;
