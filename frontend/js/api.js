@@ -34,6 +34,7 @@ import { CognitoError, SessionEnded } from './session.js';
  * @typedef {object} Task
  * @property {string} task_id
  * @property {string} job
+ * @property {string | null} retry_of the task whose undone items it tries again
  * @property {TaskStatus} task_status
  * @property {number} done_percentage
  * @property {number} count_done_items
@@ -72,6 +73,8 @@ import { CognitoError, SessionEnded } from './session.js';
 
 /** Longer than any answer of a healthy API takes, cold start included. */
 const REQUEST_MS_MAX = 15_000;
+/** As many as the API gives. */
+const ITEMS_PER_FILE_PAGE = 1_000;
 /** A large request has more time, for it may come over a slow line: this is 250 kbit/s. */
 const BODY_LENGTH_PER_MS = 32;
 
@@ -123,12 +126,7 @@ export class Api {
       headers: { 'Content-Type': 'application/json', 'Idempotency-Key': idempotencyKey },
       body: asked,
     });
-    return {
-      taskId: body.data.task_id,
-      job: body.data.job ?? job,
-      wasBusy: response.status === 201,
-      retryAfterMs: parseRetryAfter(response.headers.get('Retry-After')),
-    };
+    return submitted(response, body, job);
   }
 
   /** @param {string} job @param {string} taskId @param {string | null} etag @param {AbortSignal} signal @returns {Promise<StatusAnswer>} */
@@ -147,6 +145,12 @@ export class Api {
   /** @param {Task} task @returns {Promise<Task>} */
   async cancel({ job, task_id: id }) {
     return (await this.#request('DELETE', `${job}/${id}/`)).body.data;
+  }
+
+  /** Has what a task left undone tried again. @param {Task} task @param {string} idempotencyKey @returns {Promise<Submitted>} */
+  async retry({ job, task_id: id }, idempotencyKey) {
+    const { response, body } = await this.#request('POST', `${job}/${id}/retry/`, { headers: { 'Idempotency-Key': idempotencyKey } });
+    return submitted(response, body, job);
   }
 
   /** Those of all jobs, newest first. @param {string | null} cursor @param {number} limit @returns {Promise<Page<Task>>} */
@@ -168,16 +172,31 @@ export class Api {
   }
 
   /**
+   * A page of a file of items, with what each was given.
+   *
+   * @param {Task} task
+   * @param {'failed' | null} outcome
+   * @param {string | null} next what the page before said
+   * @param {AbortSignal} signal
+   * @returns {Promise<{ text: string, next: string | null }>}
+   */
+  async itemsFile({ job, task_id: id }, outcome, next, signal) {
+    const asked = next ?? query({ format: 'csv', include: 'input', outcome, limit: ITEMS_PER_FILE_PAGE });
+    const { response, body } = await this.#request('GET', `${job}/${id}/items/?${asked}`, { signal, read: (answer) => answer.text() });
+    return { text: body, next: nextOf(response.headers.get('Link')) };
+  }
+
+  /**
    * Sends a request with a good token. A token that the API refuses although it should be good
    * (revoked, or this machine's clock is wrong) is renewed once; if the new one is refused as
    * well, only signing in again can help.
    *
    * @param {string} method
    * @param {string} path
-   * @param {{ headers?: Record<string, string>, body?: string, signal?: AbortSignal }} [options]
+   * @param {{ headers?: Record<string, string>, body?: string, signal?: AbortSignal, read?: (answer: Response) => Promise<any> }} [options]
    * @returns {Promise<{ response: Response, body: any }>} the body is null for a 304
    */
-  #request(method, path, { headers = {}, body, signal } = {}) {
+  #request(method, path, { headers = {}, body, signal, read = (answer) => answer.json() } = {}) {
     return withDeadline(REQUEST_MS_MAX + (body?.length ?? 0) / BODY_LENGTH_PER_MS, async (deadline) => {
       /** @param {string} token */
       const send = (token) => this.#send(token, path, { method, headers, body, signal: deadline });
@@ -192,8 +211,8 @@ export class Api {
         throw new SessionEnded();
       }
       if (response.status === 304) return { response, body: null };
-      const answer = await response.json().catch(() => null);
-      if (response.ok && answer) return { response, body: answer };
+      const answer = await (response.ok ? read(response) : response.json()).catch(() => null);
+      if (response.ok && answer !== null) return { response, body: answer };
       throw errorOf(response, answer);
     }, signal);
   }
@@ -242,6 +261,21 @@ export class Api {
       throw error;
     }
   }
+}
+
+/** @param {Response} response @param {any} body @param {string} job that was asked for @returns {Submitted} */
+function submitted(response, body, job) {
+  return {
+    taskId: body.data.task_id,
+    job: body.data.job ?? job,
+    wasBusy: response.status === 201,
+    retryAfterMs: parseRetryAfter(response.headers.get('Retry-After')),
+  };
+}
+
+/** @param {string | null} link @returns {string | null} the query of the next page, which is all that the link names */
+function nextOf(link) {
+  return /^<\?([^>]*)>; rel="next"$/.exec(link ?? '')?.[1] ?? null;
 }
 
 /** @param {Record<string, string | number | null>} parameters @returns {string} */

@@ -1,15 +1,29 @@
 // The sheet with one task's items: failed ones first, with their reason.
 
-import { byId, closeFromOutside, element, icon, isBusy, setBusy, setText } from './dom.js';
+import { announce, byId, closeFromOutside, element, icon, isBusy, setBusy, setText } from './dom.js';
+import { fetchFile, nameOf, save } from './downloads.js';
 import { isTerminal } from './follower.js';
 import { SessionEnded } from './session.js';
 import { ValueTable } from './value-table.js';
 import * as words from './words.js';
 
 /** @import { Api, Item, Page, Task } from './api.js' */
+/** @import { What } from './downloads.js' */
 /** @import { Jobs } from './jobs.js' */
+/** @import { RetryOptions } from './retry.js' */
 
 const ITEMS_PER_PAGE = 50;
+const ITEMS_PER_FILE_PAGE = 1_000;
+
+/**
+ * @typedef {object} DetailsOptions
+ * @property {Api} api
+ * @property {Jobs} jobs
+ * @property {() => number} serverNow
+ * @property {RetryOptions} retries
+ * @property {(task: Task) => void} onRetry told that its undone items are to be tried again
+ * @property {(error: unknown) => void} onError told of errors that concern more than this sheet
+ */
 
 export class Details {
   #dialog = byId('details', HTMLDialogElement);
@@ -18,23 +32,27 @@ export class Details {
   #api;
   #jobs;
   #serverNow;
+  #retries;
+  #onRetry;
   #onError;
+  /** Ends with what is shown. */
+  #closing = new AbortController();
 
-  /**
-   * @param {Api} api
-   * @param {Jobs} jobs
-   * @param {() => number} serverNow
-   * @param {(error: unknown) => void} onError told of errors that concern more than this sheet
-   */
-  constructor(api, jobs, serverNow, onError) {
+  /** @param {DetailsOptions} options */
+  constructor({ api, jobs, serverNow, retries, onRetry, onError }) {
     this.#api = api;
     this.#jobs = jobs;
     this.#serverNow = serverNow;
+    this.#retries = retries;
+    this.#onRetry = onRetry;
     this.#onError = onError;
     byId('details-close', HTMLButtonElement).addEventListener('click', () => this.close());
     closeFromOutside(this.#dialog);
     // Somebody else may sign in next: nothing is kept of what was shown.
-    this.#dialog.addEventListener('close', () => this.#body.replaceChildren());
+    this.#dialog.addEventListener('close', () => {
+      this.#closing.abort();
+      this.#body.replaceChildren();
+    });
   }
 
   close() {
@@ -45,7 +63,9 @@ export class Details {
   open(task) {
     const { job, count_failed_items: failed, count_done_items: done, number_of_items: total } = task;
     setText(this.#title, words.items(total));
-    this.#body.replaceChildren(summary(task, this.#jobs.titleOf(job), this.#serverNow()));
+    this.#closing.abort();
+    this.#closing = new AbortController();
+    this.#body.replaceChildren(summary(task, this.#jobs.titleOf(job), this.#serverNow()), ...this.#actions(task));
     if (failed > 0) {
       const title = `${words.number(failed)} failed`;
       const show = (/** @type {ValueTable} */ table, /** @type {Item} */ item) => table.add(item.name, [{ text: '', problem: item.error ?? 'No reason was given.' }]);
@@ -63,8 +83,63 @@ export class Details {
       const verb = isTerminal(task) ? (rest === 1 ? 'was' : 'were') + ' not run' : (rest === 1 ? 'is' : 'are') + ' still to come';
       this.#body.append(element('p', 'rest', `${words.items(rest)} ${verb}.`));
     }
-    this.#dialog.showModal();
+    if (!this.#dialog.open) this.#dialog.showModal();
     this.#title.focus();
+  }
+
+  /** What can be done with it. @param {Task} task @returns {HTMLElement[]} */
+  #actions(task) {
+    const { count_failed_items: failed, count_done_items: done, number_of_items: total } = task;
+    const note = element('p', 'note');
+    note.setAttribute('role', 'status');
+    const buttons = [];
+    if (isTerminal(task) && done < total) buttons.push(actionButton(words.again(task), () => this.#onRetry(task)));
+    if (task.retry_of !== null) buttons.push(actionButton('See the earlier try', (button) => void this.#showEarlier(task, button, note)));
+    if (done + failed > 0) buttons.push(actionButton('Download results', (button) => void this.#download(task, null, button, note)));
+    if (failed > 0) buttons.push(actionButton('Download what failed', (button) => void this.#download(task, 'failed', button, note)));
+    return buttons.length > 0 ? [element('div', 'details-actions', ...buttons), note] : [];
+  }
+
+  /** @param {Task} task @param {What} what @param {HTMLButtonElement} button @param {HTMLElement} note */
+  async #download(task, what, button, note) {
+    if (isBusy(button)) return;
+    const { signal } = this.#closing;
+    const total = task.count_failed_items + (what === null ? task.count_done_items : 0);
+    setBusy(button, true);
+    setText(note, words.downloading(0, total));
+    try {
+      const onPage = (/** @type {number} */ pages) => setText(note, words.downloading(pages * ITEMS_PER_FILE_PAGE, total));
+      const file = await fetchFile(this.#api, task, what, { retries: this.#retries, signal, onPage });
+      save(file, nameOf(task, what));
+      setText(note, '');
+      announce(`${words.items(total)} downloaded.`);
+    } catch (error) {
+      this.#fail(error, signal, note, 'The file could not be made.');
+    } finally {
+      setBusy(button, false);
+    }
+  }
+
+  /** @param {Task} task @param {HTMLButtonElement} button @param {HTMLElement} note */
+  async #showEarlier(task, button, note) {
+    if (isBusy(button) || task.retry_of === null) return;
+    const { signal } = this.#closing;
+    setBusy(button, true);
+    try {
+      const answer = await this.#api.status(task.job, task.retry_of, null, signal);
+      if (!signal.aborted && answer.task) this.open(answer.task);
+    } catch (error) {
+      this.#fail(error, signal, note, 'It could not be loaded.');
+    } finally {
+      setBusy(button, false);
+    }
+  }
+
+  /** @param {unknown} error @param {AbortSignal} signal @param {HTMLElement} note @param {string} consequence */
+  #fail(error, signal, note, consequence) {
+    if (signal.aborted) return;
+    if (error instanceof SessionEnded) this.#onError(error);
+    setText(note, `${words.apiProblem(error)} ${consequence}`);
   }
 
   /**
@@ -119,6 +194,14 @@ export class Details {
     void loadNext();
     return element('section', 'items-section', element('h3', '', title), table.root, note, more);
   }
+}
+
+/** @param {string} text @param {(button: HTMLButtonElement) => void} onClick @returns {HTMLButtonElement} */
+function actionButton(text, onClick) {
+  const button = element('button', 'button small', text);
+  button.type = 'button';
+  button.addEventListener('click', () => onClick(button));
+  return button;
 }
 
 /** @param {Task} task @param {string} job its title, empty where there is only one @param {number} now the server's time @returns {HTMLElement} */

@@ -10,6 +10,7 @@ import { History } from './history.js';
 import { Jobs } from './jobs.js';
 import { RequestForm } from './request-form.js';
 import { backoffMs, withRetries } from './retry.js';
+import { Retrying } from './retrying.js';
 import { CognitoError, SessionEnded } from './session.js';
 import { newIdempotencyKey, Submitter } from './submitter.js';
 import { clock, surroundings } from './surroundings.js';
@@ -57,6 +58,7 @@ export class Home {
   #cancelButton = byId('cancel', HTMLButtonElement);
   #againButton = byId('again', HTMLButtonElement);
   #itemsButton = byId('see-items', HTMLButtonElement);
+  #retryButton = byId('retry', HTMLButtonElement);
   #moreButton = byId('history-more', HTMLButtonElement);
   #confirm = byId('confirm-cancel', HTMLDialogElement);
   #confirmProblem = byId('confirm-problem', HTMLElement);
@@ -78,6 +80,7 @@ export class Home {
   #onSessionEnded;
   #view;
   #details;
+  #retrying;
   #history;
   #submitter = this.#newSubmitter();
 
@@ -88,7 +91,24 @@ export class Home {
     this.#onSessionEnded = onSessionEnded;
     this.#jobs = new Jobs(api);
     this.#view = new TaskView(this.#jobs, () => session.serverNow());
-    this.#details = new Details(api, this.#jobs, () => session.serverNow(), (error) => this.#checkSession(error));
+    this.#retrying = new Retrying({
+      retry: (task, key) => api.retry(task, key),
+      newKey: newIdempotencyKey,
+      retries,
+      onStarted: (task, { taskId, job, wasBusy, retryAfterMs }) => {
+        this.#details.close();
+        this.#begin({ job, body: '', size: task.number_of_items - task.count_done_items }, taskId, wasBusy, retryAfterMs);
+      },
+      isElsewhere: (error) => this.#checkSession(error),
+    });
+    this.#details = new Details({
+      api,
+      jobs: this.#jobs,
+      serverNow: () => session.serverNow(),
+      retries,
+      onRetry: (task) => this.#retrying.ask(task),
+      onError: (error) => this.#checkSession(error),
+    });
     this.#history = new History(api, this.#jobs, (task) => this.#details.open(task));
     this.#listen();
   }
@@ -124,6 +144,7 @@ export class Home {
     this.#taskCard.hidden = this.#form.hidden = true;
     this.#request.clear();
     this.#confirm.close();
+    this.#retrying.close();
     this.#details.close();
     this.#history.clear();
     this.#lookAlarm.clear();
@@ -145,6 +166,7 @@ export class Home {
       this.#showForm();
       this.#request.focus();
     });
+    this.#retryButton.addEventListener('click', () => this.#task && this.#retrying.ask(this.#task));
     this.#itemsButton.addEventListener('click', () => this.#task && this.#details.open(this.#task));
     byId('details', HTMLDialogElement).addEventListener('close', () => this.#catchFocus());
     this.#moreButton.addEventListener('click', () => void this.#loadOlder());
@@ -206,21 +228,33 @@ export class Home {
     try {
       const { taskId, job, wasBusy, retryAfterMs } = await this.#submitter.start(request);
       if (visit !== this.#visit) return;
-      this.#tabs.post('task-started', { taskId });
-      if (wasBusy) {
-        this.#note(BUSY_NOTE);
-        this.#follow({ task_id: taskId, job }, null, 0);
-      } else {
-        const task = queuedTask(taskId, request);
-        this.#follow(task, task, pollDelayMs(retryAfterMs));
-        // Not every browser gives the focus to a button that is clicked.
-        this.#taskTitle.focus();
-      }
+      this.#begin({ ...request, job }, taskId, wasBusy, retryAfterMs);
     } catch (error) {
       if (visit !== this.#visit) return;
       this.#setStarting(false);
       this.#showStartError(error);
     }
+  }
+
+  /**
+   * Shows what was asked for, or what is in its way.
+   *
+   * @param {Request} request
+   * @param {string} taskId
+   * @param {boolean} wasBusy
+   * @param {number | null} retryAfterMs
+   */
+  #begin(request, taskId, wasBusy, retryAfterMs) {
+    this.#tabs.post('task-started', { taskId });
+    if (wasBusy) {
+      this.#note(BUSY_NOTE);
+      this.#follow({ task_id: taskId, job: request.job }, null, 0);
+      return;
+    }
+    const task = queuedTask(taskId, request);
+    this.#follow(task, task, pollDelayMs(retryAfterMs));
+    // Not every browser gives the focus to a button that is clicked.
+    this.#taskTitle.focus();
   }
 
   /** @param {boolean} starting */
@@ -322,6 +356,8 @@ export class Home {
     this.#history.update(task);
     this.#cancelButton.hidden = hasEnded;
     this.#againButton.hidden = !hasEnded;
+    this.#retryButton.hidden = !hasEnded || task.count_done_items === task.number_of_items;
+    setText(this.#retryButton, words.again(task));
     this.#itemsButton.hidden = !hasEnded || task.count_done_items + task.count_failed_items === 0;
     // The button under the keyboard has gone; the next thing to do takes its place.
     if (hasEnded && hadFocus) this.#againButton.focus();
@@ -494,6 +530,7 @@ function queuedTask(taskId, { job, size }) {
   return {
     task_id: taskId,
     job,
+    retry_of: null,
     task_status: 'QUEUED',
     done_percentage: 0,
     count_done_items: 0,

@@ -10,6 +10,11 @@ import * as words from './words.js';
 /** So many rows that need attention are kept; whoever has more of them has one problem, and not so many. */
 const WRONG_ROWS_MAX = 200;
 
+/** How the columns of what items were given are called in a file of items. */
+const INPUT = 'input.';
+/** A cell that would be a formula, or would be one but for its apostrophes, has one more of them there. */
+const MARKED = /^'+[=+\-@\t\r\n＝＋－＠]/;
+
 export class Rows {
   /** Where in a row each of the schema's columns stands. @type {Map<string, number>} */ #places = new Map();
   #width = 0;
@@ -18,6 +23,8 @@ export class Rows {
   /** By row, from 0. @type {Map<number, RowProblem[]>} */ #problems = new Map();
   /** All of them. @type {Set<number>} */ #wrong = new Set();
   #columns;
+  /** Whether it is a file that was taken away from here: then what might be a formula is marked. */
+  #isMarked = false;
   /** Headings that are none of the schema's. @type {string[]} */
   unknown = [];
 
@@ -57,6 +64,11 @@ export class Rows {
   /** Takes the first row: the headings. @param {string[]} headings @returns {string | null} why the table cannot be read */
   takeHeadings(headings) {
     this.#width = headings.length;
+    if (headings.some((heading) => heading.startsWith(INPUT))) {
+      // Beside what was given it says what came of it, which is nobody's concern here.
+      headings = headings.map((heading) => (heading.startsWith(INPUT) ? heading.slice(INPUT.length) : ''));
+      this.#isMarked = true;
+    }
     const keys = headings.map(keyOf);
     /** @type {Set<number>} */
     const used = new Set();
@@ -81,6 +93,7 @@ export class Rows {
 
   /** @param {string[]} cells @param {boolean} hasOpenQuotes */
   add(cells, hasOpenQuotes) {
+    if (this.#isMarked) cells = cells.map(unmarked);
     /** @type {Record<string, unknown>} */
     const values = {};
     const row = this.#values.length;
@@ -109,6 +122,11 @@ export class Rows {
     this.#problems.clear();
     this.#wrong.clear();
   }
+}
+
+/** @param {string} cell @returns {string} what it was before it was made harmless for spreadsheets */
+function unmarked(cell) {
+  return MARKED.test(cell) ? cell.slice(1) : cell;
 }
 
 /** A column that may be left out is left out, or null. @param {Column} column */

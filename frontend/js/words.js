@@ -128,6 +128,26 @@ export function started(task, now = new Date()) {
   return task.finished_at ? '–' : 'Not yet';
 }
 
+/** @param {Task} task @returns {string} what a button says that has its undone items tried again */
+export function again({ number_of_items: total, count_done_items: done }) {
+  const undone = total - done;
+  if (undone === 1) return done === 0 ? 'Try it again' : 'Try the one again';
+  return done === 0 ? `Try all ${number(undone)} again` : `Try the ${number(undone)} again`;
+}
+
+/** @param {Task} task @returns {string} */
+export function whatAgainMeans({ number_of_items: total, count_done_items: done, count_failed_items: failed }) {
+  const undone = total - done;
+  const which = failed === undone ? 'that failed' : failed === 0 ? 'that did not run' : 'that failed or did not run';
+  const kept = done === 0 ? '' : ` The ${number(done)} that ${done === 1 ? 'is' : 'are'} done ${done === 1 ? 'stays' : 'stay'} as ${done === 1 ? 'it is' : 'they are'}.`;
+  return `A new task tries the ${undone === 1 ? 'item' : items(undone)} ${which}, with what ${undone === 1 ? 'it was' : 'they were'} given the first time.${kept}`;
+}
+
+/** @param {number} fetched @param {number} total @returns {string} */
+export function downloading(fetched, total) {
+  return `${number(Math.min(fetched, total))} of ${number(total)} …`;
+}
+
 /** What has come of a task and what to do next, in a sentence or two. @param {Task} task @returns {string} */
 export function outcome(task) {
   const { task_status: status, count_done_items: done, count_failed_items: failed, number_of_items: total } = task;

@@ -57,6 +57,48 @@ pageTest('a file that is dropped on the card is imported, and the results have t
   await tab.isAccessible();
 });
 
+pageTest('what failed is taken away as a file that goes back in as it was, and is tried again', async (tab) => {
+  await tab.openAndSignIn();
+  await tab.choose('Import contacts');
+  const start = async (text) => {
+    await tab.chooseFile(text, 'contacts.csv');
+    await tab.says(/^\d rows?\./);
+    await tab.button('Start').click();
+  };
+  await start('Name,E-mail\n"=HYPERLINK(""x"")",nobody\nBo,bo@example.com\n"C, D",-cd\n');
+  await tab.reaches('Failed');
+  await tab.button('See items').click();
+  const sheet = tab.page.getByRole('dialog', { name: '3 items' });
+  await tab.isAccessible();
+  const failed = await tab.downloads('Download what failed');
+  assert.match(failed.called, /^import-contacts-failed-[0-9a-f]{12}\.csv$/);
+  const lines = failed.text.split('\r\n');
+  assert.match(lines[1], /^0,nobody,failed,"'=HYPERLINK\(""x""\)",nobody,,,/);
+  assert.match(lines[2], /^2,'-cd,failed,"C, D",'-cd,,,/);
+  assert.equal((await tab.downloads('Download results')).lines, 1 + 3);
+
+  await sheet.getByRole('button', { name: 'Try the 2 again' }).click();
+  const question = tab.page.getByRole('dialog', { name: 'Try the 2 again?' });
+  await tab.says('A new task tries the 2 items that failed, with what they were given the first time. The 1 that is done stays as it is.');
+  await tab.isAccessible();
+  await question.getByRole('button', { name: 'Not now' }).click();
+  await sheet.getByRole('button', { name: 'Try the 2 again' }).click();
+  await question.getByRole('button', { name: 'Try again' }).click();
+  await tab.says('2 of 2 items failed. See which ones and why, then start another task.');
+  await tab.button('See items').click();
+  await tab.page.getByRole('dialog', { name: '2 items' }).getByRole('button', { name: 'See the earlier try' }).click();
+  await tab.heading('3 items').waitFor();
+  await sheet.getByRole('button', { name: 'Close' }).click();
+
+  // Corrected in the file, what failed is imported.
+  await tab.button('Start another').click();
+  await start(failed.text.replaceAll("'-cd", 'cd@example.com').replaceAll('nobody', 'ann@example.com'));
+  await tab.reaches('Finished');
+  assert.deepEqual(await tab.user.contacts(), new Map([
+    ['ann@example.com', '=HYPERLINK("x")'], ['bo@example.com', 'Bo'], ['cd@example.com', 'C, D'],
+  ]));
+});
+
 pageTest('rows are pasted from a spreadsheet', async (tab) => {
   await tab.openAndSignIn();
   await tab.choose('Import contacts');

@@ -206,6 +206,15 @@ export class Tab {
     await this.page.locator('#start input[type=file]').setInputFiles({ name, mimeType: 'text/csv', buffer: Buffer.from(text) });
   }
 
+  /** Presses a button that has a file made. @param {string} name @returns {Promise<{ text: string, lines: number, called: string }>} */
+  async downloads(name, atLeast = 0) {
+    const [download] = await Promise.all([this.page.waitForEvent('download'), this.button(name).click()]);
+    const text = readFileSync(await download.path(), 'utf8');
+    const lines = text.trimEnd().split('\r\n').length;
+    assert.ok(lines >= atLeast, `${lines} lines`);
+    return { text: text.replace(/^\ufeff/, ''), lines, called: download.suggestedFilename() };
+  }
+
   get progress() {
     return this.page.getByRole('progressbar');
   }

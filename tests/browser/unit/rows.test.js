@@ -121,3 +121,21 @@ test('files are read in the encodings that spreadsheets write', () => {
   assert.equal(decode(bytes(0x5a, 0x6f, 0xeb)), 'Zoë');
   assert.equal(decode(bytes()), '');
 });
+
+test('a file of items is read back as what they were given, whatever came of them', async () => {
+  const texts = ['=1+1', '+1', '-1', '@a', '\t=1', '\n=1', '＝1', "'=1", "''-1", "'", "'s", 'a=1'];
+  // What the API does to a text that a spreadsheet might run.
+  const marked = (text) => (/^'*[=+\-@\t\r\n＝＋－＠]/.test(text) ? `'${text}` : text);
+  const line = (text, row) => `${row},x,failed,"${marked(text)}","${marked(text)}",,"not, this"`;
+  const head = '\uFEFFindex,name,outcome,input.name,input.email,output.name,error';
+  const rows = await rowsOf(`${head}\r\n${texts.map(line).join('\r\n')}\r\n`);
+  assert.equal(rows.problem, null);
+  assert.deepEqual(rows.unknown, []);
+  assert.deepEqual(rows.values.map(({ email }) => email), texts);
+  assert.equal(rows.cell(0, 'name'), '=1+1');
+});
+
+test('apostrophes in a file that somebody made are nobody else’s', async () => {
+  const rows = await rowsOf("name,email\n'=1,'-a@b.c\n");
+  assert.deepEqual(rows.values, [{ name: "'=1", email: "'-a@b.c" }]);
+});

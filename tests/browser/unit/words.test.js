@@ -68,3 +68,15 @@ test('a failed task says whether items failed or the task was given up', () => {
   const givenUp = { ...failed, count_failed_items: 0, error: 'The task did not get on.' };
   assert.equal(words.outcome(givenUp), 'The task did not get on. Done so far: 16 of 20 items. Start another when you like.');
 });
+
+test('what a retry is about is said as people count it', () => {
+  const of = (total, done, failed) => ({ number_of_items: total, count_done_items: done, count_failed_items: failed });
+  assert.equal(words.again(of(10_000, 9_963, 37)), 'Try the 37 again');
+  assert.equal(words.again(of(37, 0, 37)), 'Try all 37 again');
+  assert.equal(words.again(of(2, 1, 1)), 'Try the one again');
+  assert.equal(words.again(of(1, 0, 1)), 'Try it again');
+  assert.equal(words.whatAgainMeans(of(100, 63, 37)), 'A new task tries the 37 items that failed, with what they were given the first time. The 63 that are done stay as they are.');
+  assert.equal(words.whatAgainMeans(of(3, 1, 0)), 'A new task tries the 2 items that did not run, with what they were given the first time. The 1 that is done stays as it is.');
+  assert.equal(words.whatAgainMeans(of(3, 0, 1)), 'A new task tries the 3 items that failed or did not run, with what they were given the first time.');
+  assert.equal(words.whatAgainMeans(of(2, 1, 1)), 'A new task tries the item that failed, with what it was given the first time. The 1 that is done stays as it is.');
+});

@@ -21,7 +21,7 @@ let restore = async () => {};
 before(async () => { restore = await reconfigureWorker({ LEASE_SECONDS: '50', SLICE_SECONDS: '60', PROGRESS_INTERVAL_MS: '2000' }, 150); });
 after(() => restore());
 
-pageTest('of 10,000 contacts in a file 37 are told to be wrong, and the others are in their table', async (tab) => {
+pageTest('of 10,000 contacts in a file 37 are told to be wrong, and all are in their table once those are corrected', async (tab) => {
   const rows = Array.from({ length: COUNT }, (_, row) => ({ name: `Person ${row}`, email: `person-${row}@example.com` }));
   BAD_ROWS.forEach((row, place) => (rows[row].email = BAD[place % BAD.length](row)));
   const bad = rows.filter((_, row) => BAD_ROWS.includes(row));
@@ -44,4 +44,21 @@ pageTest('of 10,000 contacts in a file 37 are told to be wrong, and the others a
   const good = rows.filter((row) => !bad.includes(row));
   assert.equal(good.length, 9_963);
   assert.deepEqual(await tab.user.contacts(), new Map(good.map(({ name, email }) => [email, name])));
+
+  // What failed is taken away, corrected and sent again.
+  const { text, lines } = await tab.downloads('Download what failed');
+  assert.equal(lines, 1 + 37);
+  await tab.downloads('Download results', 1 + COUNT);
+  await sheet.getByRole('button', { name: 'Close' }).click();
+  await tab.button('Start another').click();
+  let corrected = 0;
+  const [head, ...wrong] = text.trimEnd().split('\r\n');
+  const right = wrong.map((line) => line.replace(/^(\d+),.*?,failed,(Person \d+),/, (_, index, name) => `${index},,failed,${name},corrected-${corrected++}@example.com;`).replace(/;.*$/, ',,,'));
+  await tab.choose('Import contacts');
+  await tab.chooseFile([head, ...right].join('\r\n'), 'corrected.csv');
+  await tab.says('37 rows.');
+  await tab.button('Start').click();
+  await tab.reaches('Finished');
+  const corrections = bad.map(({ name }, place) => [`corrected-${place}@example.com`, name]);
+  assert.deepEqual(await tab.user.contacts(), new Map([...good.map(({ name, email }) => [email, name]), ...corrections]));
 });
