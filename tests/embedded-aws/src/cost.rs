@@ -1,6 +1,6 @@
 //! What calls cost: how many there are, the capacity that AWS bills for them, and the bytes on the wire.
 
-use std::ops::AddAssign;
+use std::ops::{AddAssign, SubAssign};
 
 use serde_json::Value;
 
@@ -66,6 +66,16 @@ impl AddAssign for Cost {
         self.read_units += more.read_units;
         self.bytes_sent += more.bytes_sent;
         self.bytes_received += more.bytes_received;
+    }
+}
+
+impl SubAssign for Cost {
+    fn sub_assign(&mut self, less: Self) {
+        self.calls -= less.calls;
+        self.write_units -= less.write_units;
+        self.read_units -= less.read_units;
+        self.bytes_sent -= less.bytes_sent;
+        self.bytes_received -= less.bytes_received;
     }
 }
 

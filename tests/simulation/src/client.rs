@@ -91,13 +91,15 @@ pub(crate) async fn follow_script(run: Run, number: usize, script: Client) {
         Afterwards::Repeat => {
             actor.submit(actor.script.items).await;
         }
-        Afterwards::Retry => {
-            if let Some(retry) = actor.retry(id).await {
-                actor.follow(retry).await;
-                Box::pin(actor.look_around(retry)).await;
-                if let Some(retry) = actor.retry(retry).await {
-                    actor.follow(retry).await;
-                }
+        Afterwards::Retry(times) => {
+            let mut id = id;
+            for _ in 0..times {
+                let Some(retry) = actor.retry(id).await else {
+                    return;
+                };
+                id = retry;
+                actor.follow(id).await;
+                Box::pin(actor.look_around(id)).await;
             }
         }
         Afterwards::ReuseKey => {

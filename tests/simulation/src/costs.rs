@@ -5,11 +5,14 @@ use std::fmt;
 
 use embedded_aws::Cost;
 
-use crate::scenario::Scenario;
+use crate::scenario::{Afterwards, Fate, Scenario};
 use crate::{Function, run};
 
 /// How many items the tasks have that are measured.
 pub const SIZES: [u64; 3] = [1, 100, 10_000];
+
+/// Of how many items how many are tried again, in the retries that are measured.
+pub const RETRIES: [(u64, u64); 2] = [(10_000, 37), (10_000, 10_000)];
 
 /// What the lines of a measurement say.
 pub const HEAD: &str = "items           calls  write units  read units  bytes sent  received";
@@ -22,6 +25,8 @@ pub struct TaskCost {
     pub items: u64,
     /// Whether they have inputs, of some 40 bytes each.
     pub listed: bool,
+    /// Of how many it is a retry, if it is one.
+    pub retry_of: Option<u64>,
     /// By the function and the method of the store or the queue.
     pub by_method: BTreeMap<(Function, &'static str), Cost>,
 }
@@ -33,21 +38,37 @@ impl TaskCost {
     ///
     /// When that violates an invariant.
     pub fn measure(items: u64, listed: bool) -> Result<Self, String> {
-        let mut scenario = Scenario::one_task(1, items);
-        for client in &mut scenario.clients {
-            client.listed = listed;
-            client.large_inputs = 0;
-        }
-        let report = run(&scenario);
-        if let Some(violation) = report.violation {
-            return Err(violation);
-        }
-        let mut by_method = report.figures.costs;
-        by_method
-            .retain(|(function, _), _| !matches!(function, Function::Status | Function::Sweeper));
         Ok(Self {
             items,
             listed,
+            retry_of: None,
+            by_method: costs(&scenario(items, listed))?,
+        })
+    }
+
+    /// Runs a task of listed items of which so many fail, and has them tried again: what the retry costs.
+    ///
+    /// # Errors
+    ///
+    /// When that violates an invariant.
+    pub fn measure_retry(items: u64, failed: u64) -> Result<Self, String> {
+        let mut scenario = scenario(items, true);
+        // All over the task.
+        let fails = (0..failed).map(|n| (n * (items / failed), Fate::Permanent));
+        scenario.fates = fails.collect();
+        let without = costs(&scenario)?;
+        for client in &mut scenario.clients {
+            client.afterwards = Afterwards::Retry(1);
+        }
+        let mut by_method = costs(&scenario)?;
+        for (method, cost) in without {
+            *by_method.entry(method).or_default() -= cost;
+        }
+        by_method.retain(|_, cost| cost.calls > 0);
+        Ok(Self {
+            items: failed,
+            listed: true,
+            retry_of: Some(items),
             by_method,
         })
     }
@@ -65,7 +86,11 @@ impl TaskCost {
 
 impl fmt::Display for TaskCost {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let kind = if self.listed { "listed" } else { "numbered" };
+        let kind = match (self.listed, self.retry_of) {
+            (_, Some(all)) => format!("of {all} again"),
+            (true, None) => "listed".into(),
+            (false, None) => "numbered".into(),
+        };
         line(f, &format!("{} {kind}", self.items), &self.total())?;
         for ((function, method), cost) in &self.by_method {
             writeln!(f)?;
@@ -73,6 +98,26 @@ impl fmt::Display for TaskCost {
         }
         Ok(())
     }
+}
+
+/// A task to which nothing happens.
+fn scenario(items: u64, listed: bool) -> Scenario {
+    let mut scenario = Scenario::one_task(1, items);
+    for client in &mut scenario.clients {
+        client.listed = listed;
+        client.large_inputs = 0;
+    }
+    scenario
+}
+
+fn costs(scenario: &Scenario) -> Result<BTreeMap<(Function, &'static str), Cost>, String> {
+    let report = run(scenario);
+    if let Some(violation) = report.violation {
+        return Err(violation);
+    }
+    let mut costs = report.figures.costs;
+    costs.retain(|(function, _), _| !matches!(function, Function::Status | Function::Sweeper));
+    Ok(costs)
 }
 
 fn line(f: &mut fmt::Formatter<'_>, name: &str, cost: &Cost) -> fmt::Result {

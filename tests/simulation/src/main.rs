@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
-use simulation::costs::{HEAD as HEAD_OF_COSTS, SIZES, TaskCost};
+use simulation::costs::{HEAD as HEAD_OF_COSTS, RETRIES, SIZES, TaskCost};
 use simulation::estimates::{self, Course, Figures, HEAD};
 use simulation::hunt::Hunt;
 use simulation::run;
@@ -119,14 +119,15 @@ fn measure(name: &str, seed: Option<u64>) -> ExitCode {
 /// Prints what tasks cost that nothing happens to.
 fn costs() -> ExitCode {
     println!("{HEAD_OF_COSTS}");
-    for listed in [false, true] {
-        for items in SIZES {
-            match TaskCost::measure(items, listed) {
-                Ok(cost) => println!("{cost}\n"),
-                Err(violation) => {
-                    eprintln!("a task of {items} items violates an invariant: {violation}");
-                    return ExitCode::FAILURE;
-                }
+    let numbered = SIZES.map(|items| TaskCost::measure(items, false));
+    let listed = SIZES.map(|items| TaskCost::measure(items, true));
+    let retries = RETRIES.map(|(items, failed)| TaskCost::measure_retry(items, failed));
+    for measured in numbered.into_iter().chain(listed).chain(retries) {
+        match measured {
+            Ok(cost) => println!("{cost}\n"),
+            Err(violation) => {
+                eprintln!("a task violates an invariant: {violation}");
+                return ExitCode::FAILURE;
             }
         }
     }

@@ -239,8 +239,8 @@ pub enum Afterwards {
     Leave,
     /// It submits the same again, under the same key.
     Repeat,
-    /// It has what was left undone tried again, and then once more.
-    Retry,
+    /// It has what was left undone tried again, and what that leaves undone, so many times.
+    Retry(u32),
     /// It submits something else under the same key.
     ReuseKey,
     /// It waits until the key is forgotten and submits the same again.
@@ -570,7 +570,7 @@ impl Scenario {
                 (Some(_), 3) => Afterwards::ReuseKey,
                 (Some(_), 4) => Afterwards::RepeatTomorrow,
                 (_, 7) => Afterwards::Cancel,
-                (_, 5 | 6) => Afterwards::Retry,
+                (_, 5 | 6) => Afterwards::Retry(2),
                 _ => Afterwards::Leave,
             };
             self.clients.push(Client {

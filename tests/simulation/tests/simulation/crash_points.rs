@@ -204,7 +204,7 @@ fn retries() -> Vec<Case> {
         let mut retry = small(10);
         retry.curious = true;
         retry.clients[0].listed = listed;
-        retry.clients[0].afterwards = Afterwards::Retry;
+        retry.clients[0].afterwards = Afterwards::Retry(2);
         retry.fates = [1, 4, 9].map(|item| (item, Fate::Permanent)).to_vec();
         cases.push(Case {
             ends: &["FAILED"],
