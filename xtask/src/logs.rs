@@ -138,8 +138,9 @@ fn readable(entry: &Entry) -> Option<String> {
 }
 
 fn take(fields: &mut Map<String, Value>, name: &str) -> String {
+    // What is left stays in its order.
     fields
-        .remove(name)
+        .shift_remove(name)
         .and_then(|value| value.as_str().map(str::to_owned))
         .unwrap_or_default()
 }

@@ -151,6 +151,7 @@ async fn the_status_shows_what_is_counted() {
     let expected = json!({"success": true, "data": {
         "task_id": task.task_id,
         "job": "tuned-long-running-task",
+        "retry_of": null,
         "task_status": "PROCESSING",
         "done_percentage": 50,
         "count_done_items": 2,
