@@ -664,7 +664,7 @@ impl Store {
     }
 
     /// The same, only while `owner` holds `chunk`: for a worker that concludes from the attempts
-    /// before it that the chunk cannot be done. As long as it is the owner, nobody else has.
+    /// before it, or from what is not there, that the chunk cannot be done. As long as it is the owner, nobody else has.
     ///
     /// # Errors
     ///

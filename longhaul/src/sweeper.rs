@@ -252,9 +252,9 @@ impl Sweeper {
         Ok(match task.diagnose(now, lease, dispatches_max) {
             Diagnosis::Closed => true,
             Diagnosis::Alive(until) => self.store.look_again(task, until).await?,
-            // Time alone says so, and no worker that moves the task meanwhile can change it.
+            // As it was seen, and else looked at again: its last item may be done at this moment.
             Diagnosis::Overdue(outcome) => {
-                let ended = self.store.finish(task, &outcome).await?;
+                let ended = self.store.give_up(task, &outcome).await?;
                 swept.count_end(ended, || {
                     tracing::error!(%task_id, "ended a task that was not done in the time it has");
                 })

@@ -335,7 +335,7 @@ impl Worker {
         }
 
         let waited = waited(&task, chunk, message, host.now());
-        let mut slice = Slice::new(self, job, task, chunk, owner, waited, invocation);
+        let mut slice = Slice::new(self, job, task, chunk, owner.clone(), waited, invocation);
         match slice.run().await {
             Ok(End::Complete) => self.finish_if_complete(slice.task()).await,
             Ok(End::Lost) => {
@@ -346,7 +346,11 @@ impl Worker {
             Ok(End::Incomplete) => {
                 tracing::error!(chunk, "what is stored of the items is not all there");
                 let outcome = Outcome::failed("What was stored of its items is not all there.");
-                self.store.finish(slice.task(), &outcome).await?;
+                // Who has the chunk by now may have found it all there, and be through with it.
+                let given_up = self
+                    .store
+                    .give_up_chunk(slice.task(), chunk, &owner, &outcome);
+                given_up.await?;
                 Ok(())
             }
             Err(error) => {

@@ -72,6 +72,9 @@ impl Store {
         task: &Task,
         key: Option<&IdempotencyKey>,
     ) -> Result<Option<Submission>, StoreError> {
+        let row = self.get(lock_key(&task.user, &task.lock)).await?;
+        let holder: Option<LockRow> = row.map(serde_dynamo::from_item).transpose()?;
+        // After the lock: if it is this very submit that was accepted the first time and is in the way, its key is there.
         if let Some(key) = key
             && let Some(row) = self.get(key_key(&task.user, key)).await?
         {
@@ -80,8 +83,6 @@ impl Store {
                 return Ok(Some(stored.replayed(task)));
             }
         }
-        let row = self.get(lock_key(&task.user, &task.lock)).await?;
-        let holder: Option<LockRow> = row.map(serde_dynamo::from_item).transpose()?;
         Ok(holder.map(|holder| Submission::Busy(holder.task_id)))
     }
 

@@ -480,6 +480,27 @@ async fn a_repeated_submit_with_inputs_is_told_of_the_first_before_it_writes_any
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_submit_that_is_repeated_while_it_is_being_accepted_is_not_told_that_it_is_in_its_own_way()
+ {
+    let slow = |call: &Call| match call.operation.as_str() {
+        "GetItem" => Fault::Slow(Duration::from_millis(200)),
+        _ => Fault::None,
+    };
+    let aws = EmbeddedAws::with_faults(slow);
+    let mut request = words(&["one"]);
+    let key = "k".parse().unwrap();
+    request.headers_mut().insert("idempotency-key", key);
+    // It is accepted after two reads; its repetition has made one of its own by then.
+    let repeated = async {
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        answer(&aws, &request).await
+    };
+    let (first, repeated) = tokio::join!(answer(&aws, &request), repeated);
+    assert_eq!(first.0, 200);
+    assert_eq!(repeated, first);
+}
+
+#[tokio::test(start_paused = true)]
 async fn inputs_are_written_no_faster_than_a_partition_takes_them() {
     let aws = EmbeddedAws::default();
     let large = "x".repeat(60_000);

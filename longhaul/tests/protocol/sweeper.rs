@@ -14,6 +14,7 @@ use longhaul::task::{Status, Task, Terms, Uniqueness, UserId};
 use tokio::time::Instant;
 
 const LEASE: Duration = Duration::from_secs(60);
+const LIFETIME: Duration = Duration::from_secs(7 * 86_400);
 const TIMEOUT: Duration = Duration::from_secs(50);
 const MINUTE: Duration = Duration::from_secs(61);
 
@@ -58,7 +59,7 @@ impl Bench {
         let terms = Terms {
             chunk_items: 5,
             lease: LEASE,
-            lifetime: Duration::from_secs(7 * 86_400),
+            lifetime: LIFETIME,
             retention: Duration::from_secs(86_400),
             uniqueness: Uniqueness::User,
         };
@@ -245,6 +246,38 @@ async fn a_task_that_nobody_gets_on_with_is_given_up_and_its_user_is_free() {
     // The lease doubles with every dispatch: after 1, 2, 4 and 8 minutes or so.
     assert!((7..=9).contains(&sweeps), "{sweeps} sweeps");
     bench.submitted("ann").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_task_that_is_not_done_in_its_time_is_ended() {
+    let bench = Bench::new();
+    let task = bench.submitted("ann").await;
+    bench.complete(&task, 0).await;
+    tokio::time::sleep(LIFETIME + MINUTE).await;
+    assert_eq!(bench.sweeper.sweep(TIMEOUT).await.ended, 1);
+    let ended = bench.stored(&task).await;
+    assert_eq!(ended.status, Status::Failed);
+    assert_eq!(ended.error.unwrap(), "It was not done in time.");
+    bench.submitted("ann").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_task_whose_last_item_is_done_while_its_time_is_found_to_be_over_has_not_failed() {
+    let slow = |call: &Call| match call.operation.as_str() {
+        "GetItem" => Fault::Slow(Duration::from_millis(200)),
+        _ => Fault::None,
+    };
+    let bench = Bench::over(EmbeddedAws::with_faults(slow));
+    let task = bench.submitted("ann").await;
+    bench.complete(&task, 0).await;
+    tokio::time::sleep(LIFETIME + MINUTE).await;
+    let last = async {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        bench.complete(&task, 1).await;
+    };
+    let (swept, ()) = tokio::join!(bench.sweeper.sweep(TIMEOUT), last);
+    assert_eq!(swept.ended, 1);
+    assert_eq!(bench.stored(&task).await.status, Status::Success);
 }
 
 #[tokio::test(start_paused = true)]

@@ -8,12 +8,13 @@ use std::time::Duration;
 
 use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent};
 use embedded_aws::{Call, EmbeddedAws, Fault, QUEUE_URL};
+use longhaul::chunk::Owner;
 use longhaul::executor::Executor;
 use longhaul::host::{Host, Timestamp};
 use longhaul::order::Order;
 use longhaul::queue::{Message, Queue};
 use longhaul::runner::Runners;
-use longhaul::store::{SeenLock, Store};
+use longhaul::store::{Claim, SeenLock, Store};
 use longhaul::task::{Status, Task, Terms, Uniqueness, UserId};
 use longhaul::worker::{Pace, Worker};
 use longhaul::{Invalid, ItemError, Items, Job, Limits, OUTPUT_BYTES_MAX, Setup, StartError};
@@ -783,10 +784,9 @@ async fn a_job_that_cannot_start_leaves_its_items_alone_for_a_while() {
     }
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_task_whose_inputs_are_not_all_there_fails_and_says_so() {
-    let bench = Bench::new();
-    let mut task = bench.submitted(3, 100).await;
+/// A task of which it says that its items have inputs, and has none.
+async fn submitted_without_inputs(bench: &Bench) -> Task {
+    let task = bench.submitted(3, 100).await;
     let table = bench.aws.table();
     let key = json!({"pk": {"S": format!("USER#{SAMPLE_USER}")}, "sk": {"S": format!("TASK#{}", task.task_id)}});
     let _ = table.execute(
@@ -796,6 +796,13 @@ async fn a_task_whose_inputs_are_not_all_there_fails_and_says_so() {
             "ExpressionAttributeValues": {":true": {"BOOL": true}},
         }),
     );
+    task
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_task_whose_inputs_are_not_all_there_fails_and_says_so() {
+    let bench = Bench::new();
+    let mut task = submitted_without_inputs(&bench).await;
     let worker = bench.worker(10, Duration::from_secs(60), sample());
     work(&worker, &body(&task, &[0]), AMPLE).await;
     task = bench.stored(&task).await;
@@ -804,4 +811,29 @@ async fn a_task_whose_inputs_are_not_all_there_fails_and_says_so() {
         task.error.as_deref(),
         Some("What was stored of its items is not all there.")
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_worker_that_lost_its_chunk_while_it_read_does_not_end_the_task() {
+    let slow = |call: &Call| match call.operation.as_str() {
+        "Query" => Fault::Slow(Duration::from_millis(200)),
+        _ => Fault::None,
+    };
+    let bench = Bench::over(EmbeddedAws::with_faults(slow));
+    let task = submitted_without_inputs(&bench).await;
+    let worker = bench.worker(10, Duration::from_secs(60), sample());
+    let body = body(&task, &[0]);
+    let robbed = async {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        let Bench { store, .. } = &bench;
+        let held = bench.stored(&task).await;
+        let first = held.chunks[0].owner.clone().unwrap();
+        store.give_back(&held, 0, &first, 0, 0).await.unwrap();
+        let until = store.host().now().after(Duration::from_secs(60));
+        let (message, other) = (Message::to(&held, 0), Owner::new(7));
+        let claim = store.claim(&message, 0, &other, until);
+        assert!(matches!(claim.await.unwrap(), Claim::Claimed(_)));
+    };
+    tokio::join!(work(&worker, &body, AMPLE), robbed);
+    assert_eq!(bench.stored(&task).await.status, Status::Processing);
 }

@@ -4,8 +4,8 @@ use std::fmt;
 
 use crate::Rules;
 
-/// A condition of a write. The names are those of `tasks/src/store`, where it has them; a test
-/// compares the lists.
+/// A condition of a write. The names are those of `longhaul/src/store`, where it has them; a
+/// test compares the lists.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Guard {
     /// A submit that saw no lock: there is none.
@@ -31,16 +31,37 @@ pub enum Guard {
     /// A row of an item: there is none yet. Not a condition in the store, but what `INSERT` does.
     RowIsNew,
     /// Blaming the item at the cursor: there is one, the chunk is not complete. Not a condition of a
-    /// write, but a decision in `functions/worker`.
+    /// write, but a decision in `longhaul/src/worker.rs`.
     ChunkIsIncomplete,
-    /// Blaming the item at the cursor: nobody else has claimed the chunk in the meantime, so nobody
-    /// can have settled it. The store calls this "owner" too; here it can be taken away alone.
+    /// Ending a task because of one chunk: nobody else has claimed the chunk in the meantime, so nobody
+    /// can have settled its items. The store calls this "owner" too; here it can be taken away alone.
     BlamersOwner,
+    /// The end of a task: the lock that goes is the one that the task names, not the one that it would get today. Not a
+    /// condition, but the key of what is deleted.
+    OwnLock,
+    /// A submit: its inputs are stored before its task is. Not a condition, but the order in `longhaul/src/submit.rs`.
+    InputsFirst,
+    /// A batch of inputs: what was not written is written again. Not a condition, but what an answer means.
+    UnprocessedAgain,
+    /// A row of inputs: it stands under an id that nobody else has. Not a condition, but the reason why none is needed.
+    OwnRows,
+    /// A worker that has read inputs: all that it asked for are there. Not a condition, but a decision in
+    /// `longhaul/src/store/inputs.rs`.
+    InputsAreAll,
+    /// A submit with inputs: it looks whether it is refused before it writes them. Not a condition, but the order in
+    /// `longhaul/src/submit.rs`.
+    LookBefore,
+    /// Who looks before writing: it reads the lock first and the key afterwards. Not a condition, but the order in
+    /// `longhaul/src/store/inputs.rs`.
+    KeyAfterLock,
+    /// A worker that gets a message: it knows the task's job. Not a condition, but a decision in
+    /// `longhaul/src/worker.rs`.
+    JobIsKnown,
 }
 
 impl Guard {
     /// All of them.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 21] = [
         Self::LockIsFree,
         Self::LockIsAsSeen,
         Self::TaskIsNew,
@@ -54,6 +75,14 @@ impl Guard {
         Self::RowIsNew,
         Self::ChunkIsIncomplete,
         Self::BlamersOwner,
+        Self::OwnLock,
+        Self::InputsFirst,
+        Self::UnprocessedAgain,
+        Self::OwnRows,
+        Self::InputsAreAll,
+        Self::LookBefore,
+        Self::KeyAfterLock,
+        Self::JobIsKnown,
     ];
 
     /// Rules under which its absence shows.
@@ -68,8 +97,15 @@ impl Guard {
             | Self::Owner
             | Self::Seen
             | Self::RowIsNew
-            | Self::ChunkIsIncomplete => Rules::WORK,
+            | Self::ChunkIsIncomplete
+            | Self::JobIsKnown => Rules::WORK,
             Self::Cursor | Self::BlamersOwner => Rules::LATE_WORK,
+            Self::OwnLock => Rules::LOCKS,
+            Self::InputsFirst | Self::UnprocessedAgain | Self::LookBefore | Self::KeyAfterLock => {
+                Rules::INPUTS
+            }
+            Self::OwnRows => Rules::KEYLESS_INPUTS,
+            Self::InputsAreAll => Rules::TIME,
         }
     }
 
@@ -90,6 +126,14 @@ impl Guard {
             Self::RowIsNew => "row is new",
             Self::ChunkIsIncomplete => "chunk is incomplete",
             Self::BlamersOwner => "blamer's owner",
+            Self::OwnLock => "own lock",
+            Self::InputsFirst => "inputs first",
+            Self::UnprocessedAgain => "unprocessed again",
+            Self::OwnRows => "own rows",
+            Self::InputsAreAll => "inputs are all",
+            Self::LookBefore => "look before",
+            Self::KeyAfterLock => "key after lock",
+            Self::JobIsKnown => "job is known",
         }
     }
 }

@@ -16,12 +16,23 @@ fn main() -> ExitCode {
     let together = Extent::Steps(if large { 92_000_000 } else { 4_500_000 });
     let mut runs = vec![
         ("submits", Rules::SUBMITS, Extent::Everything),
+        ("locks", Rules::LOCKS, Extent::Everything),
         ("work", Rules::WORK, Extent::Everything),
+        ("inputs", Rules::INPUTS, Extent::Everything),
+        ("late inputs", Rules::LATE_INPUTS, Extent::Everything),
+        (
+            "inputs without keys",
+            Rules::KEYLESS_INPUTS,
+            Extent::Everything,
+        ),
+        ("two requests", Rules::TWO_REQUESTS, Extent::Everything),
+        ("time", Rules::TIME, Extent::Everything),
         ("together", Rules::TOGETHER, together),
     ];
     if large {
         runs.push(("submits without keys", Rules::KEYLESS, Extent::Everything));
         runs.push(("late work", Rules::LATE_WORK, Extent::Everything));
+        runs.push(("late time", Rules::LATE_TIME, Extent::Everything));
     }
     let mut all_kept = true;
     for (name, rules, extent) in runs {
@@ -30,7 +41,7 @@ fn main() -> ExitCode {
         all_kept &= report.broken.is_empty();
     }
     for guard in Guard::ALL {
-        let report = shortest_break(guard.shown_by().without(guard));
+        let report = shortest_break(guard.shown_by().without(guard), None);
         all_kept &= report.is_some();
         let found = report.map_or("nothing is broken\n".into(), |report| report.to_string());
         println!("without \"{guard}\": {found}");

@@ -1,11 +1,14 @@
 //! What can happen next, and what comes of it.
 
+mod submits;
+
 use stateright::{Model, Property};
 
 use crate::Rules;
 use crate::guard::Guard;
+use crate::inputs::{self, Hand};
 use crate::state::{LATE_MAX, Slice, State, Submit, Sweeper, WORKERS_MAX, Worker};
-use crate::table::{Answer, ChunkIndex, Outcome, SeenLock, Step, Task, TaskIndex, Write};
+use crate::table::{Answer, ChunkIndex, End, GONE, Outcome, Step, Task, TaskIndex, Write};
 
 /// Who makes a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,6 +19,9 @@ pub enum Who {
     Worker(u8),
     /// The sweeper.
     Sweeper,
+    /// A worker that does not know the job of the task. Has no state: it claims nothing, and sends the message on.
+    /// Without the guard it claims a chunk and is gone, for there is nothing that it could do with it.
+    Stranger,
     /// The user who calls a task off. Has no state: a repeated or delayed cancel is a later one.
     User,
 }
@@ -40,16 +46,24 @@ pub enum Action {
     Arrive(Write),
     /// Somebody dies, or gives up after an error.
     Crash(Who),
+    /// A submit that has inputs to store reads the lock, and next the key.
+    Glance(TaskIndex),
     /// A submit reads the task that holds the lock, and finds it abandoned or not, if it is open.
     Look(TaskIndex, Abandoned),
+    /// A batch of rows is answered, but the row that a submit wants to be written is left.
+    Unprocessed(TaskIndex),
     /// A submit sends its message and answers.
     Send(TaskIndex, Sent),
     /// A worker gets the message for all chunks of a task, and sends one for each that waits.
     FanOut(TaskIndex),
-    /// The sweeper reads a task and decides what to do about it.
-    Sweep(TaskIndex),
+    /// A worker reads the inputs of the items that are left of its chunk.
+    Read(u8),
+    /// The sweeper reads a task, whose time is over or is not, and decides what to do about it.
+    Sweep(TaskIndex, Time),
     /// The lease on a chunk runs out.
     Expire(TaskIndex, ChunkIndex),
+    /// The time to live of a row of inputs is over, and it vanishes.
+    Vanish(TaskIndex, ChunkIndex, u8),
 }
 
 /// Whether a task that holds the lock seems abandoned.
@@ -59,6 +73,15 @@ pub enum Abandoned {
     Yes,
     /// It is alive.
     No,
+}
+
+/// Whether a task still has time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Time {
+    /// It has.
+    Left,
+    /// It should have been done by now.
+    Over,
 }
 
 /// Whether a message got to the queue.
@@ -89,7 +112,7 @@ impl Model for Longhaul {
         }
         let mut calls = |who, write| {
             actions.push(Action::Call(who, write));
-            if state.has_room_for_late(&self.0) && who != Who::User {
+            if state.has_room_for_late(&self.0) && !matches!(who, Who::User | Who::Stranger) {
                 actions.push(Action::Delay(who, write, Repeat::Yes));
                 actions.push(Action::Delay(who, write, Repeat::No));
             }
@@ -101,6 +124,11 @@ impl Model for Longhaul {
         }
         for (task, _) in state.table.tasks() {
             calls(Who::User, Write::Cancel(task));
+        }
+        if self.0.holds(Guard::JobIsKnown, false) {
+            for (task, chunk) in state.sent_chunks() {
+                calls(Who::Stranger, Write::Claim(task, chunk, GONE));
+            }
         }
         self.other_actions(state, actions);
     }
@@ -130,7 +158,14 @@ impl Model for Longhaul {
                 next.table.apply(&self.0, write);
             }
             Action::Crash(who) => next.crash(who),
-            Action::Look(submit, abandoned) => Self::look(&mut next, submit, abandoned)?,
+            Action::Glance(submit) => {
+                next.submits[usize::from(submit)] = self.glance(state, submit);
+            }
+            Action::Look(submit, abandoned) => self.look(&mut next, submit, abandoned)?,
+            Action::Unprocessed(submit) => {
+                let place = &mut next.submits[usize::from(submit)];
+                *place = self.unprocessed(*place);
+            }
             Action::Send(submit, sent) => {
                 next.submits[usize::from(submit)] = Submit::Accepted(submit);
                 if sent == Sent::Yes {
@@ -138,10 +173,17 @@ impl Model for Longhaul {
                 }
             }
             Action::FanOut(task) => self.fan_out(&mut next, task)?,
-            Action::Sweep(task) => self.sweep(&mut next, task)?,
+            Action::Read(worker) => {
+                let worker = &mut next.workers[usize::from(worker)];
+                *worker = self.read(state, *worker);
+            }
+            Action::Sweep(task, time) => self.sweep(&mut next, task, time)?,
             Action::Expire(task, chunk) => {
                 let task = next.table.tasks[usize::from(task)].as_mut()?;
                 task.chunks[usize::from(chunk)].held = false;
+            }
+            Action::Vanish(task, chunk, item) => {
+                next.table.inputs[usize::from(task)].remove(chunk, item);
             }
         }
         let next = next.canonical();
@@ -154,6 +196,15 @@ impl Model for Longhaul {
 }
 
 impl State {
+    /// The chunks for which there is a message of their own.
+    fn sent_chunks(&self) -> impl Iterator<Item = (TaskIndex, ChunkIndex)> {
+        let messages = (0..).zip(&self.messages);
+        messages.flat_map(|(task, messages)| {
+            let sent = (0..).zip(messages.chunk).filter(|&(_, is_sent)| is_sent);
+            sent.map(move |(chunk, _)| (task, chunk))
+        })
+    }
+
     fn has_room_for_late(&self, rules: &Rules) -> bool {
         let late = self.late.iter().flatten().count();
         late < usize::from(rules.late_max).min(LATE_MAX)
@@ -164,29 +215,13 @@ impl State {
             Who::Submit(submit) => self.submits[usize::from(submit)] = Submit::Over,
             Who::Worker(worker) => self.workers[usize::from(worker)] = Worker::Idle,
             Who::Sweeper => self.sweeper = Sweeper::Idle,
-            Who::User => {}
+            Who::Stranger | Who::User => {}
         }
     }
 }
 
 /// Who could call what.
 impl Longhaul {
-    fn calls_of_submits(&self, state: &State, calls: &mut impl FnMut(Who, Write)) {
-        let Self(rules) = self;
-        for (index, submit) in (0..rules.submits).zip(state.submits) {
-            // Submits that differ in nothing begin in order.
-            let is_next = index == 0
-                || index == rules.submits_with_key
-                || state.submits[usize::from(index - 1)] != Submit::Waiting;
-            let seen = match submit {
-                Submit::Waiting if is_next => SeenLock::Free,
-                Submit::Writing(seen) => seen,
-                _ => continue,
-            };
-            calls(Who::Submit(index), Write::Submit(index, seen));
-        }
-    }
-
     fn calls_of_workers(&self, state: &State, calls: &mut impl FnMut(Who, Write)) {
         let Self(rules) = self;
         let mut is_first_idle = true;
@@ -196,12 +231,8 @@ impl Longhaul {
                 Worker::Idle if is_first_idle => {
                     is_first_idle = false;
                     let owner = state.new_owner();
-                    for (task, messages) in (0..).zip(&state.messages) {
-                        for (chunk, sent) in (0..).zip(messages.chunk) {
-                            if sent {
-                                calls(who, Write::Claim(task, chunk, owner));
-                            }
-                        }
+                    for (task, chunk) in state.sent_chunks() {
+                        calls(who, Write::Claim(task, chunk, owner));
                     }
                 }
                 Worker::Idle => {}
@@ -209,8 +240,13 @@ impl Longhaul {
                     calls(who, Write::Claim(task, chunk, owner));
                 }
                 Worker::Finishing(task, end) => calls(who, Write::Finish(task, end)),
-                Worker::Blaming(task, chunk, owner) => {
-                    calls(who, Write::Blame(task, chunk, owner));
+                Worker::Blaming(task, chunk, owner, end) => {
+                    calls(who, Write::Blame(task, chunk, owner, end));
+                }
+                // The table does not answer.
+                Worker::Reading(slice) => {
+                    let Slice { task, chunk, .. } = slice;
+                    calls(who, Write::GiveBack(task, chunk, slice.owner, slice.cursor));
                 }
                 Worker::Working(slice) => {
                     let Slice { task, chunk, .. } = slice;
@@ -251,28 +287,13 @@ impl Longhaul {
         let mut late: Vec<_> = state.late.iter().flatten().collect();
         late.dedup();
         actions.extend(late.into_iter().map(|&write| Action::Arrive(write)));
-        for (index, submit) in (0..).zip(state.submits) {
-            match submit {
-                Submit::Looking(_) => {
-                    actions.push(Action::Look(index, Abandoned::Yes));
-                    actions.push(Action::Look(index, Abandoned::No));
-                }
-                Submit::Sending => {
-                    actions.push(Action::Send(index, Sent::Yes));
-                    actions.push(Action::Send(index, Sent::No));
-                }
-                Submit::Waiting | Submit::Writing(_) | Submit::Accepted(_) | Submit::Over => {}
-            }
-            if matches!(
-                submit,
-                Submit::Looking(_) | Submit::Writing(_) | Submit::Sending
-            ) {
-                actions.push(Action::Crash(Who::Submit(index)));
-            }
-        }
+        self.other_actions_of_submits(state, actions);
         for (index, worker) in self.workers(state) {
             if worker != Worker::Idle {
                 actions.push(Action::Crash(Who::Worker(index)));
+            }
+            if matches!(worker, Worker::Reading(_)) {
+                actions.push(Action::Read(index));
             }
         }
         if state.sweeper != Sweeper::Idle {
@@ -283,12 +304,21 @@ impl Longhaul {
                 actions.push(Action::FanOut(index));
             }
             if state.sweeper == Sweeper::Idle {
-                actions.push(Action::Sweep(index));
+                actions.push(Action::Sweep(index, Time::Left));
+                if self.0.time_runs_out {
+                    actions.push(Action::Sweep(index, Time::Over));
+                }
             }
             for (chunk, stored) in (0..).zip(&task.chunks) {
                 if stored.held && task.is_open() {
                     actions.push(Action::Expire(index, chunk));
                 }
+            }
+        }
+        if self.0.time_runs_out {
+            for (index, inputs) in (0..).zip(&state.table.inputs) {
+                let rows = inputs.rows();
+                actions.extend(rows.map(|(chunk, item)| Action::Vanish(index, chunk, item)));
             }
         }
     }
@@ -298,7 +328,7 @@ impl Longhaul {
 impl Longhaul {
     fn on_answer(&self, state: &mut State, who: Who, write: Write, answer: Answer) {
         match who {
-            Who::User => {}
+            Who::Stranger | Who::User => {}
             Who::Sweeper => {
                 state.sweeper = Sweeper::Idle;
                 if let (Write::Dispatch(task, _), Answer::Ok) = (write, answer) {
@@ -306,12 +336,8 @@ impl Longhaul {
                 }
             }
             Who::Submit(submit) => {
-                state.submits[usize::from(submit)] = match answer {
-                    Answer::Ok => Submit::Sending,
-                    Answer::Replayed(task) => Submit::Accepted(task),
-                    Answer::Busy(holder) => Submit::Looking(holder),
-                    Answer::Refused | Answer::Stored(_) => Submit::Writing(SeenLock::Free),
-                };
+                let place = &mut state.submits[usize::from(submit)];
+                *place = self.after_submit_call(submit, *place, write, answer);
             }
             Who::Worker(worker) => {
                 let worker = usize::from(worker);
@@ -343,9 +369,9 @@ impl Longhaul {
                     return self.finish_if_complete(index, task);
                 }
                 if stored.attempts > rules.attempts_max {
-                    return Worker::Blaming(index, chunk, owner);
+                    return Worker::Blaming(index, chunk, owner, End::Poisoned(chunk));
                 }
-                Worker::Working(Slice {
+                let slice = Slice {
                     task: index,
                     chunk,
                     owner,
@@ -353,12 +379,19 @@ impl Longhaul {
                     failed: stored.failed,
                     ready: 0,
                     ready_failed: 0,
-                })
+                    inputs: Hand::default(),
+                };
+                if rules.has_inputs(index) {
+                    Worker::Reading(slice)
+                } else {
+                    Worker::Working(slice)
+                }
             }
             (Write::Record(..), Worker::Working(slice)) => match answer {
                 Answer::Stored(outcome) => Worker::Working(Slice {
                     ready: slice.ready + 1,
                     ready_failed: slice.ready_failed + u8::from(outcome == Outcome::Failed),
+                    inputs: inputs::without_first(slice.inputs),
                     ..slice
                 }),
                 _ => Worker::Idle,
@@ -392,19 +425,16 @@ impl Longhaul {
         }
     }
 
-    fn look(state: &mut State, submit: TaskIndex, abandoned: Abandoned) -> Option<()> {
-        let place = &mut state.submits[usize::from(submit)];
-        let Submit::Looking(holder) = *place else {
-            return None;
+    fn read(&self, state: &State, worker: Worker) -> Worker {
+        let Self(rules) = self;
+        let Worker::Reading(slice) = worker else {
+            return worker;
         };
-        *place = match state.table.task(holder) {
-            Some(task) if task.is_open() => match abandoned {
-                Abandoned::Yes => Submit::Writing(SeenLock::Abandoned(holder, task.version)),
-                Abandoned::No => Submit::Over,
-            },
-            _ => Submit::Writing(SeenLock::Left(holder)),
-        };
-        Some(())
+        let inputs = state.table.inputs(rules, slice.task);
+        match inputs.read(rules, slice.chunk, slice.cursor) {
+            Some(inputs) => Worker::Working(Slice { inputs, ..slice }),
+            None => Worker::Blaming(slice.task, slice.chunk, slice.owner, End::Incomplete),
+        }
     }
 
     fn fan_out(&self, state: &mut State, index: TaskIndex) -> Option<()> {
@@ -422,16 +452,18 @@ impl Longhaul {
         Some(())
     }
 
-    fn sweep(&self, state: &mut State, index: TaskIndex) -> Option<()> {
+    fn sweep(&self, state: &mut State, index: TaskIndex, time: Time) -> Option<()> {
         let Self(rules) = self;
         let task = state.table.task(index).filter(|task| task.is_open())?;
         let write = if let Some(end) = task.outcome(rules) {
             Write::Finish(index, end)
+        } else if time == Time::Over {
+            Write::GiveUp(index, task.version, End::Overdue)
         } else {
             // Somebody holds every chunk that is not complete: the task is alive.
             task.claimable_chunks(rules).next()?;
             if task.dispatches >= rules.dispatches_max {
-                Write::GiveUp(index, task.version)
+                Write::GiveUp(index, task.version, End::GivenUp)
             } else {
                 Write::Dispatch(index, task.version)
             }

@@ -6,7 +6,7 @@
 //! Every task ends and its user is free.
 
 use crate::Rules;
-use crate::table::{Answer, ChunkIndex, Outcome, Owner, Step, Table, TaskIndex, Write};
+use crate::table::{Answer, ChunkIndex, End, Outcome, Owner, Step, Table, TaskIndex, Write};
 
 /// How many sweeps it takes at most: a dispatch whose worker does the work, and one more look.
 const SWEEPS: usize = 2;
@@ -24,7 +24,7 @@ pub(crate) fn frees_the_user(rules: &Rules, mut table: Table) -> bool {
         }
     }
     let all_ended = table.tasks().all(|(_, task)| !task.is_open());
-    all_ended && table.lock.is_none() && table.broken.is_none()
+    all_ended && table.locks.iter().all(Option::is_none) && table.broken.is_none()
 }
 
 fn sweep(rules: &Rules, table: &mut Table, index: TaskIndex) -> Option<()> {
@@ -39,7 +39,7 @@ fn sweep(rules: &Rules, table: &mut Table, index: TaskIndex) -> Option<()> {
     if let Some(end) = task.outcome(rules) {
         table.apply(rules, Write::Finish(index, end));
     } else if task.dispatches >= rules.dispatches_max {
-        table.apply(rules, Write::GiveUp(index, task.version));
+        table.apply(rules, Write::GiveUp(index, task.version, End::GivenUp));
     } else {
         table.apply(rules, Write::Dispatch(index, task.version));
         for chunk in task.claimable_chunks(rules) {
@@ -49,15 +49,25 @@ fn sweep(rules: &Rules, table: &mut Table, index: TaskIndex) -> Option<()> {
     Some(())
 }
 
-/// Works on a chunk until it is complete or its item is blamed.
+/// Works on a chunk until it is complete, its item is blamed, or it turns out that its inputs are not all there.
 fn work(rules: &Rules, table: &mut Table, index: TaskIndex, chunk: ChunkIndex) -> Option<()> {
     if table.apply(rules, Write::Claim(index, chunk, OWNER)) != Answer::Ok {
         return None;
     }
     let claimed = *table.task(index)?.chunk(chunk);
     if claimed.attempts > rules.attempts_max {
-        table.apply(rules, Write::Blame(index, chunk, OWNER));
+        table.apply(
+            rules,
+            Write::Blame(index, chunk, OWNER, End::Poisoned(chunk)),
+        );
         return None;
+    }
+    if rules.has_inputs(index) {
+        let inputs = table.inputs(rules, index);
+        if inputs.read(rules, chunk, claimed.cursor).is_none() {
+            table.apply(rules, Write::Blame(index, chunk, OWNER, End::Incomplete));
+            return None;
+        }
     }
     let to = rules.chunk_items[usize::from(chunk)];
     let mut failed = claimed.failed;

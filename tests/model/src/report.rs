@@ -37,16 +37,20 @@ pub struct Report {
     pub possible: Vec<&'static str>,
 }
 
-/// Looks for one of the shortest histories that break a rule: `None` if none does.
+/// Looks for one of the shortest histories that break a rule, this one or any: `None` if none does.
 ///
 /// In a history workers change places, because states that differ in nothing else are one.
 #[must_use]
-pub fn shortest_break(rules: Rules) -> Option<Report> {
+pub fn shortest_break(rules: Rules, rule: Option<&'static str>) -> Option<Report> {
     // The checker goes on for a while after it has found something, and keeps what it finds last.
     let mut before = 0;
     for depth in 2.. {
-        let report = check(rules, Extent::Depth(depth), 1);
-        if !report.broken.is_empty() {
+        let report = check_for(rules, rule, Extent::Depth(depth), 1);
+        let found = match rule {
+            Some(rule) => report.broken.contains_key(rule),
+            None => !report.broken.is_empty(),
+        };
+        if found {
             return Some(report);
         }
         if report.states == before {
@@ -60,11 +64,17 @@ pub fn shortest_break(rules: Rules) -> Option<Report> {
 /// Visits states until a rule is broken, or as far as is asked for.
 #[must_use]
 pub fn check(rules: Rules, extent: Extent, threads: usize) -> Report {
+    check_for(rules, None, extent, threads)
+}
+
+/// The same, until this rule is broken, if one is named.
+fn check_for(rules: Rules, rule: Option<&'static str>, extent: Extent, threads: usize) -> Report {
+    let ends = match rule {
+        Some(rule) => HasDiscoveries::AnyOf([rule].into()),
+        None => HasDiscoveries::AnyFailures,
+    };
     let begun = Instant::now();
-    let mut builder = Longhaul(rules)
-        .checker()
-        .threads(threads)
-        .finish_when(HasDiscoveries::AnyFailures);
+    let mut builder = Longhaul(rules).checker().threads(threads).finish_when(ends);
     match extent {
         Extent::Everything => {}
         Extent::Steps(steps) => builder = builder.target_state_count(steps),

@@ -1,5 +1,6 @@
 //! Who is where in its program, and what is under way.
 
+use crate::inputs::Hand;
 use crate::table::{
     ChunkIndex, End, GONE, Owner, SeenLock, TASKS_MAX, Table, Task, TaskIndex, Version, Write,
 };
@@ -14,11 +15,33 @@ pub const LATE_MAX: usize = 2;
 /// more, which is new.
 const OWNERS_MAX: Owner = 5;
 
-/// A submit: one invocation of `functions/submit`.
+/// A submit: one invocation of `longhaul/src/submit.rs`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Submit {
     /// Nobody has asked yet.
     Waiting,
+    /// It looks before it writes: this task holds the lock, if one does. About to read the key.
+    Asking {
+        /// What it saw of the lock.
+        lock: Option<TaskIndex>,
+        /// As in [`Self::Storing`].
+        in_vain: bool,
+    },
+    /// It looks before it writes. About to read the task that holds the lock.
+    Glancing {
+        /// That task.
+        holder: TaskIndex,
+        /// As in [`Self::Storing`].
+        in_vain: bool,
+    },
+    /// About to write the row of this number.
+    Storing {
+        /// Which row.
+        part: u8,
+        /// Not known to it: whether its key was taken or its lock was held by an open task when it began to look, and
+        /// it has not found since that the holder is gone.
+        in_vain: bool,
+    },
     /// About to write, betting on what it saw of the lock.
     Writing(SeenLock),
     /// About to read the task that holds the lock.
@@ -31,22 +54,24 @@ pub enum Submit {
     Over,
 }
 
-/// A worker: one invocation of `functions/worker`.
+/// A worker: what one invocation of `longhaul/src/worker.rs` does with one message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Worker {
     /// Has no message.
     Idle,
     /// About to repeat a claim that it got no answer to.
     Claiming(TaskIndex, ChunkIndex, Owner),
-    /// Holds a chunk, as far as it knows.
+    /// Holds a chunk, as far as it knows, and is about to read the inputs of its items.
+    Reading(Slice),
+    /// Holds a chunk, as far as it knows, and has what the items need.
     Working(Slice),
     /// About to end a task.
     Finishing(TaskIndex, End),
-    /// About to end a task because of the item at this chunk's cursor.
-    Blaming(TaskIndex, ChunkIndex, Owner),
+    /// About to end a task because of this chunk: of the item at its cursor, or of inputs that are not there.
+    Blaming(TaskIndex, ChunkIndex, Owner, End),
 }
 
-/// A worker's stay with a chunk: `functions/worker/src/slice.rs`.
+/// A worker's stay with a chunk: `longhaul/src/worker/slice.rs`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Slice {
     /// Which task.
@@ -63,6 +88,8 @@ pub struct Slice {
     pub ready: u8,
     /// How many of those failed.
     pub ready_failed: u8,
+    /// The inputs of the items after those.
+    pub inputs: Hand,
 }
 
 /// The sweeper.
@@ -212,16 +239,16 @@ impl Default for State {
 impl Worker {
     fn owner(self) -> Option<Owner> {
         match self {
-            Self::Claiming(_, _, owner) | Self::Blaming(_, _, owner) => Some(owner),
-            Self::Working(slice) => Some(slice.owner),
+            Self::Claiming(_, _, owner) | Self::Blaming(_, _, owner, _) => Some(owner),
+            Self::Reading(slice) | Self::Working(slice) => Some(slice.owner),
             Self::Idle | Self::Finishing(..) => None,
         }
     }
 
     fn owner_mut(&mut self) -> Option<&mut Owner> {
         match self {
-            Self::Claiming(_, _, owner) | Self::Blaming(_, _, owner) => Some(owner),
-            Self::Working(slice) => Some(&mut slice.owner),
+            Self::Claiming(_, _, owner) | Self::Blaming(_, _, owner, _) => Some(owner),
+            Self::Reading(slice) | Self::Working(slice) => Some(&mut slice.owner),
             Self::Idle | Self::Finishing(..) => None,
         }
     }
@@ -233,7 +260,7 @@ impl Write {
             Self::Claim(_, _, owner)
             | Self::Advance(_, _, owner, _)
             | Self::GiveBack(_, _, owner, _)
-            | Self::Blame(_, _, owner) => Some(owner),
+            | Self::Blame(_, _, owner, _) => Some(owner),
             _ => None,
         }
     }
@@ -243,7 +270,7 @@ impl Write {
             Self::Claim(_, _, owner)
             | Self::Advance(_, _, owner, _)
             | Self::GiveBack(_, _, owner, _)
-            | Self::Blame(_, _, owner) => Some(owner),
+            | Self::Blame(_, _, owner, _) => Some(owner),
             _ => None,
         }
     }
@@ -251,7 +278,7 @@ impl Write {
     fn version_mut(&mut self) -> Option<(TaskIndex, &mut Version)> {
         match self {
             Self::Submit(_, SeenLock::Abandoned(task, version))
-            | Self::GiveUp(task, version)
+            | Self::GiveUp(task, version, _)
             | Self::Dispatch(task, version) => Some((*task, version)),
             _ => None,
         }

@@ -1,4 +1,4 @@
-//! The table and the writes to it, each with its conditions: what `tasks/src/store.rs` asks of
+//! The table and the writes to it, each with its conditions: what `longhaul/src/store.rs` asks of
 //! `DynamoDB`.
 //!
 //! A [`Write`] is one call. It is atomic: all of its conditions hold and all of it takes effect, or
@@ -7,6 +7,7 @@
 
 use crate::Rules;
 use crate::guard::Guard;
+use crate::inputs::Inputs;
 
 /// How many tasks there can be: one for each submit.
 pub const TASKS_MAX: usize = 3;
@@ -19,6 +20,12 @@ pub const ITEMS_MAX: usize = 2;
 
 /// Which task, and which submit: the submit draws the task's id.
 pub type TaskIndex = u8;
+
+/// How many locks there can be.
+pub const LOCKS: usize = 2;
+
+/// Which lock.
+pub type LockIndex = u8;
 
 /// Which chunk of a task.
 pub type ChunkIndex = u8;
@@ -46,6 +53,10 @@ pub enum End {
     GivenUp,
     /// FAILED, because its user began another one.
     Replaced,
+    /// FAILED, because what is stored of its items is not all there.
+    Incomplete,
+    /// FAILED, because it was not done in the time that a task has.
+    Overdue,
     /// CANCELLED.
     Cancelled,
 }
@@ -87,6 +98,8 @@ pub struct Chunk {
     pub rows: [Option<Outcome>; ITEMS_MAX],
     /// Not in the table: one bit for each item that an advance has ever counted.
     pub counted: u8,
+    /// Not in the table: one of the attempts was that of a worker that does not know the job.
+    pub untried: bool,
 }
 
 impl Chunk {
@@ -198,6 +211,8 @@ pub enum SeenLock {
 /// A call that writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Write {
+    /// One of the rows of `Store::put_inputs`, for the item at this place in the chunk.
+    Put(TaskIndex, ChunkIndex, u8),
     /// `Store::submit`
     Submit(TaskIndex, SeenLock),
     /// `Store::claim`
@@ -211,9 +226,9 @@ pub enum Write {
     /// `Store::finish`
     Finish(TaskIndex, End),
     /// `Store::give_up_chunk`
-    Blame(TaskIndex, ChunkIndex, Owner),
+    Blame(TaskIndex, ChunkIndex, Owner, End),
     /// `Store::give_up`
-    GiveUp(TaskIndex, Version),
+    GiveUp(TaskIndex, Version, End),
     /// `Store::dispatch`
     Dispatch(TaskIndex, Version),
     /// `Store::cancel`
@@ -266,17 +281,23 @@ pub enum Broken {
     LeaseIgnored,
     /// A task was failed because of an item that is settled.
     SettledItemBlamed,
+    /// A task was failed because of an item that its workers could not even try.
+    UntriedItemBlamed,
+    /// A submit was told that its own task is in its way.
+    InItsOwnWay,
 }
 
 /// Everything that is stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Table {
-    /// The user's lock: the task it names.
-    pub lock: Option<TaskIndex>,
+    /// The user's locks: the tasks they name.
+    pub locks: [Option<TaskIndex>; LOCKS],
     /// The shared idempotency key: the task it names.
     pub key: Option<TaskIndex>,
     /// The tasks.
     pub tasks: [Option<Task>; TASKS_MAX],
+    /// The inputs of the tasks' items, which may be there before the tasks are.
+    pub inputs: [Inputs; TASKS_MAX],
     /// Not in the table: the first rule that was broken. The model goes no further then.
     pub broken: Option<Broken>,
 }
@@ -286,9 +307,10 @@ impl Table {
     #[must_use]
     pub fn new() -> Self {
         Self {
-            lock: None,
+            locks: [None; LOCKS],
             key: None,
             tasks: [None; TASKS_MAX],
+            inputs: Default::default(),
             broken: None,
         }
     }
@@ -305,9 +327,31 @@ impl Table {
         numbered.filter_map(|(index, task)| Some((index, task.as_ref()?)))
     }
 
+    /// The lock that a submit asks for: the task it names.
+    #[must_use]
+    pub fn lock(&self, rules: &Rules, submit: TaskIndex) -> Option<TaskIndex> {
+        self.locks[usize::from(rules.lock(submit))]
+    }
+
+    /// The inputs of a task's items.
+    #[must_use]
+    pub fn inputs(&self, rules: &Rules, task: TaskIndex) -> &Inputs {
+        &self.inputs[Self::place_of_inputs(rules, task)]
+    }
+
+    /// Under which id the rows are. Without the guard they are where anybody's are.
+    fn place_of_inputs(rules: &Rules, task: TaskIndex) -> usize {
+        usize::from(if rules.holds(Guard::OwnRows, false) {
+            0
+        } else {
+            task
+        })
+    }
+
     /// Carries a write out, if its conditions hold.
     pub fn apply(&mut self, rules: &Rules, write: Write) -> Answer {
         match write {
+            Write::Put(task, chunk, item) => self.put(rules, task, chunk, item),
             Write::Submit(task, seen) => self.submit(rules, task, seen),
             Write::Claim(task, chunk, owner) => self.claim(rules, task, chunk, owner),
             Write::Record(task, chunk, item, outcome) => {
@@ -321,18 +365,26 @@ impl Table {
             }
             Write::Finish(task, end) => self.finish(rules, task, end),
             Write::Cancel(task) => self.finish(rules, task, End::Cancelled),
-            Write::Blame(task, chunk, owner) => self.blame(rules, task, chunk, owner),
-            Write::GiveUp(task, seen) => self.give_up(rules, task, seen),
+            Write::Blame(task, chunk, owner, end) => self.blame(rules, task, chunk, owner, end),
+            Write::GiveUp(task, seen, end) => self.give_up(rules, task, seen, end),
             Write::Dispatch(task, seen) => self.dispatch(rules, task, seen),
         }
     }
 
+    fn put(&mut self, rules: &Rules, index: TaskIndex, chunk: ChunkIndex, item: u8) -> Answer {
+        // No condition: nobody else can have drawn the id, and whoever puts a row twice puts the same.
+        let inputs = &mut self.inputs[Self::place_of_inputs(rules, index)];
+        inputs.put(chunk, item, rules.request(index));
+        Answer::Ok
+    }
+
     fn submit(&mut self, rules: &Rules, index: TaskIndex, seen: SeenLock) -> Answer {
         let keyed = rules.has_key(index);
+        let lock = self.lock(rules, index);
         let lock_passes = match seen {
-            SeenLock::Free => rules.holds(Guard::LockIsFree, self.lock.is_none()),
+            SeenLock::Free => rules.holds(Guard::LockIsFree, lock.is_none()),
             SeenLock::Left(holder) | SeenLock::Abandoned(holder, _) => {
-                rules.holds(Guard::LockIsAsSeen, self.lock == Some(holder))
+                rules.holds(Guard::LockIsAsSeen, lock == Some(holder))
             }
         };
         let task_passes = rules.holds(Guard::TaskIsNew, self.task(index).is_none());
@@ -352,14 +404,14 @@ impl Table {
                 Some(_) => self.note(Broken::EndedTaskWritten),
                 None => {}
             }
-            self.lock = Some(index);
+            self.locks[usize::from(rules.lock(index))] = Some(index);
             if keyed {
                 self.key = Some(index);
             }
             return Answer::Ok;
         }
         // A submit that finds its own task was accepted before. Otherwise the key speaks first.
-        match (self.key, self.lock) {
+        match (self.key, lock) {
             _ if !task_passes => Answer::Ok,
             (Some(task), _) if !key_passes => Answer::Replayed(task),
             (_, Some(holder)) if !lock_passes => Answer::Busy(holder),
@@ -391,6 +443,8 @@ impl Table {
             chunk.owner = owner;
             chunk.held = true;
             chunk.attempts = (chunk.attempts + 1).min(rules.attempts_max + 1);
+            // Who claims a chunk and can do nothing with it is gone at once.
+            chunk.untried |= owner == GONE;
         });
         Answer::Ok
     }
@@ -461,6 +515,7 @@ impl Table {
             chunk.counted |= counts;
             if step.to > step.from {
                 chunk.attempts = 0;
+                chunk.untried = false;
             }
         });
         Answer::Ok
@@ -503,11 +558,18 @@ impl Table {
             return Answer::Refused;
         }
         self.end(index, end);
-        self.lock = None;
+        self.free(rules, index);
         Answer::Ok
     }
 
-    fn blame(&mut self, rules: &Rules, index: TaskIndex, c: ChunkIndex, owner: Owner) -> Answer {
+    fn blame(
+        &mut self,
+        rules: &Rules,
+        index: TaskIndex,
+        c: ChunkIndex,
+        owner: Owner,
+        end: End,
+    ) -> Answer {
         let Some(task) = self.task(index) else {
             return Answer::Refused;
         };
@@ -515,19 +577,23 @@ impl Table {
             return Answer::Refused;
         }
         let is_settled = task.is_open() && task.is_chunk_complete(rules, c);
-        let answer = self.finish(rules, index, End::Poisoned(c));
+        let is_untried = task.is_open() && task.chunk(c).untried && end == End::Poisoned(c);
+        let answer = self.finish(rules, index, end);
         if is_settled {
             self.note(Broken::SettledItemBlamed);
+        }
+        if is_untried {
+            self.note(Broken::UntriedItemBlamed);
         }
         answer
     }
 
-    fn give_up(&mut self, rules: &Rules, index: TaskIndex, seen: Version) -> Answer {
+    fn give_up(&mut self, rules: &Rules, index: TaskIndex, seen: Version, end: End) -> Answer {
         if !self.is_as_seen(rules, index, seen) {
             return Answer::Refused;
         }
-        self.end(index, End::GivenUp);
-        self.lock = None;
+        self.end(index, end);
+        self.free(rules, index);
         Answer::Ok
     }
 
@@ -544,6 +610,18 @@ impl Table {
     fn is_as_seen(&self, rules: &Rules, index: TaskIndex, seen: Version) -> bool {
         let is_as_seen = self.task(index).is_some_and(|task| task.version == seen);
         rules.holds(Guard::Seen, is_as_seen)
+    }
+
+    /// Deletes the lock that the task names, whoever has it: while the task is open, it is its own.
+    fn free(&mut self, rules: &Rules, index: TaskIndex) {
+        // Without the guard it is the lock that a task would get today.
+        let today = rules.submits.saturating_sub(1);
+        let lock = if rules.holds(Guard::OwnLock, false) {
+            rules.lock(today)
+        } else {
+            rules.lock(index)
+        };
+        self.locks[usize::from(lock)] = None;
     }
 
     fn end(&mut self, index: TaskIndex, end: End) {
@@ -563,7 +641,7 @@ impl Table {
         }
     }
 
-    fn note(&mut self, broken: Broken) {
+    pub(crate) fn note(&mut self, broken: Broken) {
         self.broken.get_or_insert(broken);
     }
 }
