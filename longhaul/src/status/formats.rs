@@ -341,3 +341,45 @@ fn bytes_in_a_string(text: &str) -> usize {
     };
     text.len() + text.bytes().map(more).sum::<usize>()
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn only_an_object_whose_fields_are_all_known_and_flat_has_a_column_for_each() {
+        let text = json!({"type": "string"});
+        let object = |properties: Value| json!({"type": "object", "properties": properties});
+        let flat = object(json!({
+            "b": {"type": ["integer", "null"]}, "a": text, "c": {"enum": ["x"]},
+            "d": {"anyOf": [{"const": 1}, {"type": "null"}]},
+        }));
+        let named = ["b", "a", "c", "d"].map(String::from).to_vec();
+        assert_eq!(Fields::of(&flat), Fields::Named(named));
+        for (keyword, value) in [
+            ("additionalProperties", json!({"type": "string"})),
+            ("patternProperties", json!({"x": text})),
+            ("oneOf", json!([object(json!({"e": text}))])),
+        ] {
+            let mut open = flat.clone();
+            open[keyword] = value;
+            assert_eq!(Fields::of(&open), Fields::Whole, "{keyword}");
+        }
+        let mut closed = flat;
+        closed["additionalProperties"] = json!(false);
+        assert!(matches!(Fields::of(&closed), Fields::Named(_)));
+        for other in [
+            json!({}),
+            json!(true),
+            text.clone(),
+            object(json!({})),
+            object(json!({"a": text, "b": {"type": "array", "items": text}})),
+            object(json!({"a": {"anyOf": [text, {"type": "object"}]}})),
+        ] {
+            assert_eq!(Fields::of(&other), Fields::Whole, "{other}");
+        }
+        assert_eq!(Fields::of(&json!({"type": "null"})), Fields::None);
+    }
+}

@@ -9,12 +9,13 @@ use aws_lambda_events::event::sqs::SqsEvent;
 use embedded_aws::{EmbeddedAws, QUEUE_URL};
 use lambda_http::http::header::LOCATION;
 use lambda_http::{Body, Request, Response};
+use longhaul::chunk::Owner;
 use longhaul::executor::Executor;
-use longhaul::host::Host;
+use longhaul::host::{Host, Timestamp};
 use longhaul::queue::{Message, Queue};
 use longhaul::runner::Runners;
 use longhaul::status::StatusReader;
-use longhaul::store::Store;
+use longhaul::store::{Claim, Store};
 use longhaul::submit::Submit;
 use longhaul::task::{Status, Task, TaskId, Terms, Uniqueness, UserId};
 use longhaul::worker::{Pace, Worker};
@@ -431,4 +432,27 @@ async fn a_retry_is_never_smaller_than_it_should_be() {
         assert_eq!(body["message"], message);
         assert_eq!(bench.aws.table().rows(), rows, "{sk}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_item_that_kills_the_workers_of_a_retry_is_named_as_its_user_knows_it() {
+    let bench = Bench::new();
+    let old = bench.translated(&["a", "b", "cx"]).await;
+    let new = bench.retried(old).await;
+    let task = bench.task(new).await;
+    // Four workers took it on, and were never heard of again.
+    for worker in 1..=4 {
+        let (message, owner) = (Message::to(&task, 0), Owner::new(worker));
+        let long_ago = Timestamp(1);
+        let claim = bench.store.claim(&message, 0, &owner, long_ago);
+        assert!(matches!(claim.await.unwrap(), Claim::Claimed(_)));
+    }
+    bench.work().await;
+    let ended = bench.task(new).await;
+    assert_eq!(ended.status, Status::Failed);
+    let error = ended.error.unwrap();
+    assert!(
+        error.starts_with("Item 2 could not be processed"),
+        "{error}"
+    );
 }
