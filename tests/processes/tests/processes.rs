@@ -33,8 +33,8 @@ impl Bench {
             ("ITEMS_IN_FLIGHT", "10"),
             ("LEASE_SECONDS", "1"),
             ("PROGRESS_INTERVAL_MS", "100"),
-            ("SLICE_SECONDS", "1"),
-            ("TIMEOUT_SECONDS", "4"),
+            ("SLICE_SECONDS", "3"),
+            ("TIMEOUT_SECONDS", "8"),
             ("GATE", gate),
         ];
         let worker = Program::start(PROGRAM, &aws, &variables);
