@@ -202,7 +202,7 @@ impl Rules {
         ..Self::TIME
     };
 
-    /// All of it at once: more than can be visited to the end.
+    /// All of it at once, while there is time: more than can be visited to the end.
     pub const TOGETHER: Self = Self {
         submits: 3,
         submits_with_key: 2,
