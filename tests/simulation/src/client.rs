@@ -233,7 +233,11 @@ impl Actor {
             return Err(format!("{id} was called active and had ended before"));
         }
         let is_the_same = task.number_of_items == items && task.job == self.job();
-        let has_its_own_lock = state.ledger.one_per_request && !is_the_same;
+        // A retry has the lock of the request that it goes back to.
+        let first = state.ledger.task(&task.first_task_id());
+        let is_of_it =
+            first.is_some_and(|first| first.number_of_items == items && first.job == self.job());
+        let has_its_own_lock = state.ledger.one_per_request && !is_the_same && !is_of_it;
         if answer.status == 201 && has_its_own_lock {
             return Err(format!("{id} is in the way of a different request"));
         }
