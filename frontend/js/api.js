@@ -74,7 +74,7 @@ import { CognitoError, SessionEnded } from './session.js';
 /** Longer than any answer of a healthy API takes, cold start included. */
 const REQUEST_MS_MAX = 15_000;
 /** As many as the API gives. */
-const ITEMS_PER_FILE_PAGE = 1_000;
+export const ITEMS_PER_FILE_PAGE = 1_000;
 /** A large request has more time, for it may come over a slow line: this is 250 kbit/s. */
 const BODY_LENGTH_PER_MS = 32;
 

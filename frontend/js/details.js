@@ -1,5 +1,6 @@
 // The sheet with one task's items: failed ones first, with their reason.
 
+import { ITEMS_PER_FILE_PAGE } from './api.js';
 import { announce, byId, closeFromOutside, element, icon, isBusy, setBusy, setText } from './dom.js';
 import { fetchFile, nameOf, save } from './downloads.js';
 import { isTerminal } from './follower.js';
@@ -13,7 +14,6 @@ import * as words from './words.js';
 /** @import { RetryOptions } from './retry.js' */
 
 const ITEMS_PER_PAGE = 50;
-const ITEMS_PER_FILE_PAGE = 1_000;
 
 /**
  * @typedef {object} DetailsOptions
