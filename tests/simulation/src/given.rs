@@ -64,7 +64,12 @@ pub(crate) fn given_of(mirror: &Mirror, task: &Task) -> Result<Vec<(u64, Value)>
 /// # Errors
 ///
 /// When it does not.
-pub(crate) fn judge_retry(mirror: &Mirror, retry: &Task, old: &Task) -> Result<(), String> {
+pub(crate) fn judge_retry(
+    mirror: &Mirror,
+    retry: &Task,
+    given: &[(u64, Value)],
+    old: &Task,
+) -> Result<(), String> {
     let (id, old_id) = (retry.task_id, old.task_id);
     if old.status.is_open() || old.user != retry.user || old.job != retry.job {
         return Err(format!("{id} retries {old_id}, and must not"));
@@ -80,10 +85,10 @@ pub(crate) fn judge_retry(mirror: &Mirror, retry: &Task, old: &Task) -> Result<(
         let row = mirror.get(&(pk, sk));
         old.is_settled(position) && row.is_some_and(|row| row.text("outcome") == "done")
     };
-    let given = (0..).zip(given_of(mirror, old)?);
-    let undone = given.filter(|(position, _)| !is_done(*position));
+    let of_old = (0..).zip(given_of(mirror, old)?);
+    let undone = of_old.filter(|(position, _)| !is_done(*position));
     let undone: Vec<_> = undone.map(|(_, given)| given).collect();
-    if given_of(mirror, retry)? != undone {
+    if given != undone {
         return Err(format!("{id} does not try again what {old_id} left undone"));
     }
     let shared = |id: TaskId| {

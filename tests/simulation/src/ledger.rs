@@ -63,6 +63,8 @@ pub(crate) struct Record {
     moved_after_fault: BTreeMap<usize, Duration>,
     /// Calls that concern it, without those of clients that look.
     pub(crate) calls: u64,
+    /// What its items are called, by position.
+    indexes: Vec<u64>,
 }
 
 /// The judge.
@@ -195,20 +197,20 @@ impl Ledger {
         )
     }
 
-    /// Whatever a worker may come to need is there before the task is.
-    fn judge_needs(&self, task: &Task) -> Verdict {
+    /// Whatever a worker may come to need is there before the task is. What its items are called, by position.
+    fn judge_needs(&self, task: &Task) -> Result<Vec<u64>, String> {
         let id = task.task_id;
         let shared = self.mirror.get(&(format!("TASK#{id}"), "SHARED".into()));
         claim(task.has_shared == shared.is_some(), || {
             format!("{id} has a shared value, or there is none")
         })?;
-        given_of(&self.mirror, task)?;
-        let Some(old_id) = task.retry_of else {
-            return Ok(());
-        };
-        let old = self.task(&old_id);
-        let old = old.ok_or_else(|| format!("{id} retries {old_id}, which there is not"))?;
-        judge_retry(&self.mirror, task, old)
+        let given = given_of(&self.mirror, task)?;
+        if let Some(old_id) = task.retry_of {
+            let old = self.task(&old_id);
+            let old = old.ok_or_else(|| format!("{id} retries {old_id}, which there is not"))?;
+            judge_retry(&self.mirror, task, &given, old)?;
+        }
+        Ok(given.into_iter().map(|(index, _)| index).collect())
     }
 
     fn judge_item(&mut self, Change { key, before, after }: &Change) -> Verdict {
@@ -236,12 +238,11 @@ impl Ledger {
         claim(task.plan().chunk_of(at).to_string() == chunk, || {
             format!("the item at {at} is stored in chunk {chunk}")
         })?;
-        let mut index = at;
-        if task.retry_of.is_some() {
-            let given = given_of(&self.mirror, task)?;
-            index = given[usize::try_from(at).unwrap_or(usize::MAX)].0;
-        }
-        claim(after.number("index") == index, || {
+        let index = after.number("index");
+        let called = record
+            .indexes
+            .get(usize::try_from(at).unwrap_or(usize::MAX));
+        claim(called == Some(&index), || {
             format!("{key:?} is called {index}")
         })?;
         record.items.insert(at, after.text("outcome") == "failed");
@@ -302,9 +303,10 @@ impl Ledger {
         claim(!self.tasks.contains_key(&task.task_id), || {
             format!("the id {} was drawn twice", task.task_id)
         })?;
-        self.judge_needs(task)?;
+        let indexes = self.judge_needs(task)?;
         let record = Record {
             key: key.clone(),
+            indexes,
             created_at: now,
             moved_at: now,
             settled_at: now,
