@@ -68,6 +68,7 @@ impl Process for ImportContacts {
             let reason = format!("“{email}” is no e-mail address: correct it and try again.");
             ItemError::permanent(reason).because(cause)
         })?;
+        item.set_phase("Saving contacts");
         let put = self.dynamodb.put_item().table_name(&self.table_name);
         put.item("user", S(item.user.as_str().into()))
             .item("email", S(email.clone()))

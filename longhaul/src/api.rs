@@ -283,6 +283,8 @@ pub struct TaskView {
     started_at: Option<String>,
     finished_at: Option<String>,
     eta_seconds: Option<u64>,
+    phase: Option<String>,
+    resumes_at: Option<String>,
     error: Option<String>,
 }
 
@@ -305,6 +307,8 @@ impl TaskView {
             started_at: task.started_at.map(|time| time.to_string()),
             finished_at: task.finished_at.map(|time| time.to_string()),
             eta_seconds: task.time_left(now).map(rounded_up),
+            phase: task.phase.clone().filter(|_| task.status.is_open()),
+            resumes_at: task.pauses_until(now).map(|time| time.to_string()),
             error: task.error.clone(),
         }
     }

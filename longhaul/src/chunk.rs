@@ -64,7 +64,13 @@ pub struct Chunk {
     /// When the owner last let go of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub released_at: Option<Timestamp>,
-    /// When it will be complete, as its worker reckoned when the cursor last moved.
+    /// Nobody may claim it before this: what its items need has asked not to be asked again until then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resumes_at: Option<Timestamp>,
+    /// How long, in milliseconds, it has paused for that since one of its items last got through.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub paused_milliseconds: u64,
+    /// When it will be complete, as its worker reckoned when the cursor last moved or it began to pause.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ends_at: Option<Timestamp>,
     /// How often the chunk was claimed since its cursor last moved. A number that grows is the
@@ -77,6 +83,24 @@ impl Chunk {
     #[must_use]
     pub fn is_claimed(&self) -> bool {
         self.lease_until > Timestamp::default()
+    }
+
+    /// Until when it pauses, if it does at `now`.
+    #[must_use]
+    pub fn pauses_until(&self, now: Timestamp) -> Option<Timestamp> {
+        self.resumes_at.filter(|&resumes_at| resumes_at > now)
+    }
+
+    /// Since when it has waited for a worker, if it was let go of: since then, or since the end of its pause.
+    #[must_use]
+    pub fn waits_since(&self) -> Option<Timestamp> {
+        self.released_at.max(self.resumes_at)
+    }
+
+    /// Whether whoever has just claimed it is the first: then nothing can be stored of its items.
+    #[must_use]
+    pub fn is_fresh(&self) -> bool {
+        self.cursor == 0 && self.attempts <= 1 && self.released_at.is_none()
     }
 }
 

@@ -121,7 +121,10 @@ impl Task {
     #[must_use]
     pub fn time_left(&self, now: Timestamp) -> Option<Duration> {
         let forecast = self.forecast?;
-        let is_current = now <= forecast.at.after(forecast.patience());
+        // There is no news from who pauses.
+        let resumes_at = self.open_chunks().filter_map(|chunk| chunk.resumes_at);
+        let news_at = resumes_at.fold(forecast.at, Timestamp::max);
+        let is_current = now <= news_at.after(forecast.patience());
         if self.status != Status::Processing || !is_current {
             return None;
         }
@@ -154,7 +157,11 @@ impl Task {
             free_at.push(Reverse(now.after(lasts(chunk))));
         }
         for chunk in queued {
-            let Reverse(begins_at) = free_at.pop()?;
+            let Reverse(free) = free_at.pop()?;
+            let begins_at = self.chunks[chunk]
+                .resumes_at
+                .max(Some(free))
+                .unwrap_or(free);
             free_at.push(Reverse(begins_at.after(lasts(chunk))));
         }
         // Where nothing is left to be done, only somebody has to say so.
@@ -171,14 +178,18 @@ impl Task {
         if !self.status.is_open() {
             return None;
         }
+        if let Some(resumes_at) = self.pauses_until(now) {
+            let pause = rounded_up(resumes_at.since(now));
+            return Some(pause.clamp(SHORTEST, LONGEST));
+        }
         let Some(forecast) = self.forecast else {
             return Some(young_interval(now.since(self.created_at)));
         };
         // One that was let go of just now is about to be taken up again.
         let is_at_work = |&chunk: &ChunkIndex| {
             let stored = &self.chunks[chunk];
-            let released_at = stored.released_at.unwrap_or_default();
-            let is_between = now <= released_at.after(forecast.patience());
+            let waits_since = stored.waits_since().unwrap_or_default();
+            let is_between = now <= waits_since.after(forecast.patience());
             !self.is_chunk_complete(chunk) && (stored.is_claimed() || is_between)
         };
         let at_work = (0..self.chunks.len()).filter(is_at_work).count();
@@ -242,12 +253,13 @@ impl Chunk {
         Timestamp(self.lease_until.0.saturating_sub(forecast.lease))
     }
 
-    /// When its end was reckoned last, or soon after that: since then it may have been claimed, and nothing else.
+    /// When its end was reckoned last, or soon after that, its pause left out: since then it may have been claimed, and
+    /// nothing else.
     fn reckoned_at(&self, forecast: Forecast) -> Option<Timestamp> {
         if self.is_claimed() && self.attempts == 0 {
             return Some(self.written_at(forecast));
         }
-        self.released_at
+        self.waits_since()
     }
 }
 

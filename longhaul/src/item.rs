@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::error::Error;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use sha2::{Digest as _, Sha256};
@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use crate::chunk::ItemIndex;
-use crate::task::{TaskId, UserId};
+use crate::task::{TaskId, UserId, cut};
 
 /// What there is to process.
 #[derive(Clone, Debug)]
@@ -29,6 +29,8 @@ pub struct Item<Input, Shared = ()> {
     pub input: Input,
     /// What the request says of all items.
     pub shared: Arc<Shared>,
+    /// What is being done at the moment.
+    pub(crate) phase: Phase,
     /// The task that this one retries, or this one.
     pub(crate) first_task_id: TaskId,
     /// From here on nobody waits for it.
@@ -49,11 +51,45 @@ impl<Input, Shared> Item<Input, Shared> {
         Uuid::hyphenated(uuid).to_string()
     }
 
+    /// Says in a few words, [`PHASE_BYTES_MAX`] bytes at most, what is being done: "Uploading the pictures". It is shown
+    /// beside the progress of the task while this works, whichever item says it; the last to speak is heard.
+    ///
+    /// It costs no write: it is stored when progress is next saved. So a phase that is over in a moment may be seen by
+    /// nobody, and it is no place for results.
+    pub fn set_phase(&self, words: impl Into<Cow<'static, str>>) {
+        self.phase.set(words.into());
+    }
+
     /// How long the item may still take. Then its future is dropped and the item begins anew in a later invocation,
     /// or, if it had a whole invocation to itself, its task fails.
     #[must_use]
     pub fn time_left(&self) -> Duration {
         self.leave_at.saturating_duration_since(Instant::now())
+    }
+}
+
+/// The most bytes of what is said of a phase; the rest is cut off. It is part of every later write.
+pub const PHASE_BYTES_MAX: usize = 60;
+
+/// What is being done of a chunk, by the last of its items to say so.
+#[derive(Clone, Debug, Default)]
+pub struct Phase(Arc<Mutex<Option<String>>>);
+
+impl Phase {
+    fn set(&self, words: Cow<'static, str>) {
+        let words = cut(words.into_owned(), PHASE_BYTES_MAX);
+        *self.words() = Some(words);
+    }
+
+    /// What was said last.
+    #[must_use]
+    pub fn get(&self) -> Option<String> {
+        self.words().clone()
+    }
+
+    /// Whoever panicked with it did not leave half of it.
+    fn words(&self) -> MutexGuard<'_, Option<String>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -80,20 +116,30 @@ pub struct ItemError {
     pub(crate) cause: Option<Box<dyn Error + Send + Sync>>,
 }
 
+/// A pause is as long as this, at least.
+pub(crate) const PAUSE_MIN: Duration = Duration::from_secs(1);
+
+/// So long a chunk pauses in all without any of its items getting through.
+pub(crate) const PAUSED_MAX: Duration = Duration::from_secs(60 * 60);
+
 /// Whether an item that failed is tried again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Retry {
+pub enum Retry {
     /// It never will work.
     Never,
     /// It may work in a moment.
     Soon,
-    /// It may work after this time.
-    After(Duration),
+    /// It may work after this time, and nothing like it before.
+    Later(Duration),
 }
 
 impl ItemError {
     /// What users read of an error that says nothing for them.
     pub(crate) const MESSAGE: &'static str = "The item could not be processed.";
+
+    /// What users read when there was no time to wait for what says that it is not available.
+    pub(crate) const UNAVAILABLE: &'static str =
+        "What it takes was not available, and would not have been for more than an hour.";
 
     /// It never will work, for the reason that `message` gives its user.
     #[must_use]
@@ -108,10 +154,16 @@ impl ItemError {
         Self::new(message.into(), Retry::Soon)
     }
 
-    /// Whoever is needed for it asks not to be asked again for so long, as a limited API does with `Retry-After`.
+    /// Not now: whoever is needed for it asks not to be asked again for so long, as a limited API does with
+    /// `Retry-After`.
+    ///
+    /// It is no failure and costs no attempt. The whole chunk *pauses*: none of its items is started any more, those in
+    /// flight are finished, and no worker is kept waiting for longer than a moment. After `wait`, which is a second at
+    /// least, it goes on where it was. Once a chunk has paused for an hour in all without any of its items getting
+    /// through, or would have to, an item that says so fails, and can be tried again with what else failed.
     #[must_use]
     pub fn later(wait: Duration) -> Self {
-        Self::new(Self::MESSAGE.into(), Retry::After(wait))
+        Self::new(Self::UNAVAILABLE.into(), Retry::Later(wait))
     }
 
     /// Says what caused it, to the log only.
@@ -168,6 +220,7 @@ mod tests {
             attempt,
             input: (),
             shared: Arc::new(()),
+            phase: Phase::default(),
             first_task_id: first_task_id.parse().unwrap(),
             leave_at: Instant::now() + Duration::from_secs(10),
         }
@@ -197,6 +250,22 @@ mod tests {
         assert_eq!(error.retry, Retry::Soon);
         assert_eq!(error.to_string(), ItemError::MESSAGE);
         assert!(error.cause.unwrap().to_string().contains("invalid digit"));
+    }
+
+    #[test]
+    fn the_last_to_speak_is_heard_as_far_as_there_is_room() {
+        let one = item("0198c0de-0000-7000-8000-000000000001", 0, 1);
+        let other = Item {
+            index: 1,
+            ..one.clone()
+        };
+        assert_eq!(one.phase.get(), None);
+        one.set_phase("Reading");
+        other.set_phase(String::from("Writing"));
+        assert_eq!(one.phase.get().as_deref(), Some("Writing"));
+        one.set_phase("ä".repeat(31));
+        let cut = format!("{}…", "ä".repeat(30));
+        assert_eq!(other.phase.get(), Some(cut));
     }
 
     #[tokio::test(start_paused = true)]

@@ -118,7 +118,7 @@ pub use aws_config::SdkConfig;
 pub use chunk::ItemIndex;
 pub use config::{ConfigError, Environment};
 pub use invalid::Invalid;
-pub use item::{Item, ItemError};
+pub use item::{Item, ItemError, PHASE_BYTES_MAX};
 pub use items::{Items, Limits};
 pub use job::{BLOCKING_ITEMS_MAX, BODY_BYTES_LIMIT, Job, Process};
 pub use list::{JobList, ProcessList, ProcessVisitor, Visitor, check};

@@ -17,13 +17,15 @@ use tokio::time::Instant;
 
 use crate::chunk::ItemIndex;
 use crate::executor::Executor;
-use crate::item::{Item, ItemError, Retry};
+use crate::item::{Item, ItemError};
 use crate::job::{BLOCKING_ITEMS_MAX, Process};
 use crate::list::{ProcessList, ProcessVisitor};
 use crate::order::name_of;
 use crate::setup::Setup;
 use crate::task::{TaskId, UserId};
 use crate::telemetry;
+
+pub use crate::item::{Phase, Retry};
 
 /// The largest output of an item, as JSON, in bytes. A page of a thousand items has to fit into one answer of a
 /// function (6 MB, AWS Lambda quotas).
@@ -124,6 +126,8 @@ pub struct StoredItem {
     pub attempt: u32,
     /// Its input, if it has one.
     pub input: Option<Box<RawValue>>,
+    /// Where it says what is being done.
+    pub phase: Phase,
     /// From here on nobody waits for it.
     pub leave_at: Instant,
 }
@@ -147,15 +151,15 @@ pub enum Attempt {
 pub struct Failure {
     /// In a sentence for its user.
     pub message: String,
-    /// Whether to try again: never, after a moment (zero), or after this time.
-    pub retry_after: Option<Duration>,
+    /// Whether to try again.
+    pub retry: Retry,
 }
 
 impl Failure {
     fn permanent(message: impl Into<String>) -> Self {
         Self {
             message: message.into(),
-            retry_after: None,
+            retry: Retry::Never,
         }
     }
 }
@@ -327,6 +331,7 @@ async fn process<J: Process>(
         attempt,
         input,
         shared,
+        phase: stored_item.phase,
         first_task_id: stored_item.first_task_id,
         leave_at: stored_item.leave_at,
     };
@@ -353,11 +358,7 @@ async fn process<J: Process>(
 fn failure(error: &ItemError) -> Failure {
     Failure {
         message: error.to_string(),
-        retry_after: match error.retry {
-            Retry::Never => None,
-            Retry::Soon => Some(Duration::ZERO),
-            Retry::After(wait) => Some(wait),
-        },
+        retry: error.retry,
     }
 }
 

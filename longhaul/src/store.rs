@@ -26,6 +26,7 @@
 
 mod error;
 mod inputs;
+mod outcomes;
 mod undone;
 mod write;
 
@@ -140,14 +141,27 @@ pub enum Hold {
         alive_until: Timestamp,
         /// How long the chunk waited for this worker.
         waited: Duration,
+        /// How long it has paused, a pause that begins now included, since one of its items last got through.
+        paused: Duration,
+        /// Whether it pauses.
+        pause: Option<Pause>,
     },
     /// Nothing is left to be done; the task counts as alive until this time, for whoever is to end it.
     Complete(Timestamp),
 }
 
+/// A time in which nobody may claim a chunk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pause {
+    /// When it is over.
+    pub resumes_at: Timestamp,
+    /// How many attempts there have been at the item at the cursor, unless the cursor moves.
+    pub attempts: u32,
+}
+
 /// A new position of a chunk's cursor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Step {
+pub struct Step<'a> {
     /// The cursor as this worker last saved or claimed it.
     pub from: u64,
     /// The cursor from now on.
@@ -156,6 +170,8 @@ pub struct Step {
     pub failed: u64,
     /// How it will go on. `None` for a step that says nothing of that.
     pub reckoning: Option<Reckoning>,
+    /// What is being done, if that is news.
+    pub phase: Option<&'a str>,
 }
 
 /// A settled item: what became of it, for good.
@@ -337,8 +353,8 @@ impl Store {
 
 /// Working: a chunk is claimed, moved on step by step, and the last step ends the task.
 impl Store {
-    /// Takes a chunk for `owner` until `until` on the word of `message`, if the task is open, nobody holds the chunk,
-    /// and the message is for its present turn.
+    /// Takes a chunk for `owner` until `until` on the word of `message`, if the task is open, nobody holds the chunk, it
+    /// does not pause, and the message is for its present turn.
     ///
     /// When it is the sweeper that has sent the message, it means to leave the task alone for a time that grows with
     /// each dispatch; now that there is a worker, a lease will do.
@@ -370,6 +386,7 @@ impl Store {
                 "claim: chunk is free",
                 format!("#chunks[{chunk}].#lease_until < :now"),
             ))
+            .only_if(guard("claim: pause is over", pause_is_over(chunk)))
             .value(":processing", text(Status::Processing.as_str()))
             .value(":owner", text(owner.as_str()))
             .value(":until", number(until.0))
@@ -543,7 +560,7 @@ impl Store {
         task: &Task,
         chunk: ChunkIndex,
         owner: &Owner,
-        step: Step,
+        step: Step<'_>,
         hold: Hold,
     ) -> Result<Advance, StoreError> {
         let (held_until, alive_until) = match hold {
@@ -568,15 +585,41 @@ impl Store {
             .value(":alive", number(alive_until.0))
             .value(":now", number(self.host.now().0))
             .statuses();
-        if let Hold::Released { waited, .. } = hold {
-            // The turn is set and not counted up: the write may arrive twice.
-            let next = task.chunks[chunk].turn + 1;
+        if let Hold::Released {
+            waited,
+            paused,
+            pause,
+            ..
+        } = hold
+        {
+            // Turn and attempts are set and not counted: the write may arrive twice.
+            let stored = &task.chunks[chunk];
+            let next = stored.turn + 1;
             write = write
                 .set(&format!("#chunks[{chunk}].#released_at = :now"))
                 .set(&format!("#chunks[{chunk}].#turn = :next"))
                 .set(&format!("#chunks[{chunk}].#waited_milliseconds = :waited"))
                 .value(":next", number(next.into()))
                 .value(":waited", number(milliseconds(waited)));
+            if milliseconds(paused) != stored.paused_milliseconds {
+                write = write
+                    .set(&format!("#chunks[{chunk}].#paused_milliseconds = :paused"))
+                    .value(":paused", number(milliseconds(paused)));
+            }
+            if let Some(Pause {
+                resumes_at,
+                attempts,
+            }) = pause
+            {
+                write = write
+                    .set(&format!("#chunks[{chunk}].#resumes_at = :resumes_at"))
+                    .value(":resumes_at", number(resumes_at.0));
+                if step.to == step.from {
+                    write = write
+                        .set(&format!("#chunks[{chunk}].#attempts = :attempts"))
+                        .value(":attempts", number(attempts.into()));
+                }
+            }
         }
         let is_complete = matches!(hold, Hold::Complete(_));
         if let Some(Reckoning { ends_at, forecast }) = step.reckoning {
@@ -588,6 +631,9 @@ impl Store {
                     .set(&format!("#chunks[{chunk}].#ends_at = :ends_at"))
                     .value(":ends_at", number(ends_at.0));
             }
+        }
+        if let Some(phase) = step.phase {
+            write = write.set("#phase = :phase").value(":phase", text(phase));
         }
         if is_complete && task.chunks[chunk].ends_at.is_some() {
             write = write.remove(&format!("#chunks[{chunk}].#ends_at"));
@@ -1053,6 +1099,12 @@ const SEEN: &str = "#version = :seen";
 /// The chunk is held by the owner who asks.
 fn owner_is(chunk: ChunkIndex) -> String {
     format!("#chunks[{chunk}].#owner = :owner")
+}
+
+/// The chunk does not pause, or not any more.
+fn pause_is_over(chunk: ChunkIndex) -> String {
+    let resumes_at = format!("#chunks[{chunk}].#resumes_at");
+    format!("(attribute_not_exists({resumes_at}) OR {resumes_at} <= :now)")
 }
 
 /// The chunk's cursor is where the owner left it.

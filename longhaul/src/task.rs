@@ -254,11 +254,17 @@ impl Outcome {
     }
 }
 
-/// Cuts `text` to the size that is stored, at a character's border.
+/// Cuts `text` to the size of a stored error.
 #[must_use]
-pub fn shortened(mut text: String) -> String {
-    if text.len() > ERROR_BYTES_MAX {
-        text.truncate(text.floor_char_boundary(ERROR_BYTES_MAX));
+pub fn shortened(text: String) -> String {
+    cut(text, ERROR_BYTES_MAX)
+}
+
+/// Cuts `text` to so many bytes, at a character's border, and shows that.
+#[must_use]
+pub(crate) fn cut(mut text: String, bytes_max: usize) -> String {
+    if text.len() > bytes_max {
+        text.truncate(text.floor_char_boundary(bytes_max));
         text.push('…');
     }
     text
@@ -331,6 +337,9 @@ pub struct Task {
     /// What is expected of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub forecast: Option<Forecast>,
+    /// What is being done of it, in a few words of its job.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub phase: Option<String>,
     /// Why it failed, in a sentence for its user.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
@@ -438,6 +447,7 @@ impl Task {
             started_at: None,
             finished_at: None,
             forecast: None,
+            phase: None,
             error: None,
             lock: terms.uniqueness.lock(order),
             digest: order.digest.clone(),
@@ -557,20 +567,49 @@ impl Task {
             .is_some_and(|stored| stored.owner.as_ref() == Some(owner))
     }
 
-    /// The chunks that a worker could take on now: not complete, and held by nobody.
+    /// The chunks that a worker could take on now: not complete, held by nobody, and not pausing.
     #[must_use]
     pub fn claimable_chunks(&self, now: Timestamp) -> Vec<ChunkIndex> {
         (0..self.chunks.len())
             .filter(|&chunk| !self.is_chunk_complete(chunk))
             .filter(|&chunk| self.chunks[chunk].lease_until < now)
+            .filter(|&chunk| self.chunks[chunk].pauses_until(now).is_none())
             .collect()
     }
 
     /// Whether the task's user may have it replaced: it is open, but its lease ran out and the
     /// sweeper did not revive it either.
+    ///
+    /// A chunk that pauses is none of the sweeper's business before its pause is over, and then has a lease's time,
+    /// whatever the others have written since.
     #[must_use]
     pub fn is_abandoned(&self, now: Timestamp) -> bool {
-        self.status.is_open() && now > self.lease_until.after(TAKE_OVER_AFTER)
+        let resumes_at = self.open_chunks().filter_map(|chunk| chunk.resumes_at);
+        let alive_until = resumes_at
+            .map(|resumes_at| resumes_at.after(TAKE_OVER_AFTER))
+            .fold(self.lease_until, Timestamp::max);
+        self.status.is_open() && now > alive_until.after(TAKE_OVER_AFTER)
+    }
+
+    /// When it goes on, if all that is left of it pauses at `now`.
+    #[must_use]
+    pub fn pauses_until(&self, now: Timestamp) -> Option<Timestamp> {
+        if !self.status.is_open() {
+            return None;
+        }
+        let mut first = None;
+        for chunk in self.open_chunks() {
+            let resumes_at = chunk.pauses_until(now).filter(|_| !chunk.is_claimed())?;
+            first = Some(first.map_or(resumes_at, |first| resumes_at.min(first)));
+        }
+        first
+    }
+
+    /// The chunks of which something is left to be done.
+    pub fn open_chunks(&self) -> impl Iterator<Item = &Chunk> {
+        let chunks = self.chunks.iter().enumerate();
+        let open = chunks.filter(|(index, _)| !self.is_chunk_complete(*index));
+        open.map(|(_, chunk)| chunk)
     }
 
     /// How long the task may be left alone after it is dispatched once more.
@@ -621,7 +660,7 @@ impl Task {
         if chunk.is_claimed() && is_unsent_for {
             return chunk.lease_until;
         }
-        let sent = [chunk.released_at, self.dispatched_at]
+        let sent = [chunk.waits_since(), self.dispatched_at]
             .into_iter()
             .flatten();
         let waiting_since = sent.fold(self.created_at, Timestamp::max);

@@ -45,11 +45,12 @@ use crate::chunk::ItemIndex;
 use crate::executor::Executor;
 use crate::host::{Host, Timestamp};
 use crate::invalid::Invalid;
+use crate::item::{PAUSE_MIN, PAUSED_MAX};
 use crate::items::Limits;
 use crate::job::{Job, Process};
 use crate::order::Order;
 use crate::request::{self, BadRequest};
-use crate::runner::{AnyBatch, AnyJob as _, Attempt, Runner, StoredItem};
+use crate::runner::{AnyBatch, AnyJob as _, Attempt, Phase, Retry, Runner, StoredItem};
 use crate::setup::{Setup, StartError};
 use crate::task::{TaskId, UserId};
 
@@ -141,6 +142,7 @@ impl<J: Process> TestKit<J> {
                     index,
                     attempt: 1,
                     input: input.cloned(),
+                    phase: Phase::default(),
                     leave_at: Instant::now() + ITEM_TIME,
                 },
             )));
@@ -169,6 +171,7 @@ fn some_task() -> TaskId {
 
 async fn settle(batch: Arc<dyn AnyBatch>, item: StoredItem) -> SettledItem {
     let mut attempts = 0;
+    let mut paused = Duration::ZERO;
     loop {
         attempts += 1;
         let attempt = StoredItem {
@@ -181,9 +184,14 @@ async fn settle(batch: Arc<dyn AnyBatch>, item: StoredItem) -> SettledItem {
         };
         let (output, error) = match result {
             Ok(output) => (serde_json::from_str(output.get()).ok(), None),
-            Err(failure) => match failure.retry_after {
-                Some(wait) if attempts < ITEM_ATTEMPTS_MAX => {
+            Err(failure) => match failure.retry {
+                Retry::Soon if attempts < ITEM_ATTEMPTS_MAX => continue,
+                Retry::Later(wait) if paused + wait <= PAUSED_MAX => {
+                    let wait = wait.max(PAUSE_MIN);
                     tokio::time::sleep(wait).await;
+                    paused += wait;
+                    // It costs none.
+                    attempts -= 1;
                     continue;
                 }
                 _ => (None, Some(failure.message)),

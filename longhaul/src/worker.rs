@@ -8,12 +8,13 @@
 //! 1. *Fan out* (a message for many chunks): read the task, send one message for each chunk that
 //!    waits, go on with the first. A crash lets the message return; its copies find chunks claimed.
 //! 2. *Claim* one chunk. A crash leaves it held until its lease runs out; the sweeper sees that.
-//! 3. *Work* ([`slice`](mod@slice)): settle items, store their rows, move the cursor. A crash loses what is
-//!    behind the cursor and no more.
+//! 3. *Work* ([`slice`](mod@slice)): settle items, store their rows, move the cursor. A crash loses what has no
+//!    row yet and no more.
 //! 4. *Finish*, if the stored task shows every chunk complete. A crash leaves a complete task that is
 //!    still open; whoever looks at it next, a returning message or the sweeper, finishes it.
-//! 5. *Continue*, if time is up: let go of the chunk, **then** send the next message, **then**
-//!    acknowledge this one. A crash in between lets this message return and claim the chunk.
+//! 5. *Continue*, if time is up or the chunk pauses: let go of the chunk, **then** send the next message, **then**
+//!    acknowledge this one. A crash in between lets this message return and claim the chunk. While it pauses nobody can:
+//!    a message that comes too early is sent on.
 //!
 //! The sweeper cannot tell a lost message from one in a long queue, so there are copies. Each is for one turn of its
 //! chunk; once the chunk has had that turn, the others find that it is over.
@@ -321,10 +322,7 @@ impl Worker {
         let until = host.now().after(self.pace.lease);
         let task = match self.store.claim(message, chunk, &owner, until).await? {
             Claim::Claimed(task) => task,
-            Claim::Refused(task) => {
-                tracing::debug!(chunk, "nothing to do");
-                return self.finish_if_complete(&task).await;
-            }
+            Claim::Refused(task) => return self.leave(message, &task, chunk).await,
             Claim::Missing => return Ok(()),
         };
         if task.is_chunk_complete(chunk) {
@@ -342,7 +340,12 @@ impl Worker {
                 tracing::info!(chunk, "the chunk is no longer ours, or the task has ended");
                 Ok(())
             }
-            Ok(End::Released(pause)) => self.hand_on(message, slice.task(), chunk, pause).await,
+            Ok(End::Released(pause)) => {
+                if !pause.is_zero() {
+                    tracing::info!(chunk, seconds = pause.as_secs(), "the chunk pauses");
+                }
+                self.hand_on(message, slice.task(), chunk, pause).await
+            }
             Ok(End::Incomplete) => {
                 tracing::error!(chunk, "what is stored of the items is not all there");
                 let outcome = Outcome::failed("What was stored of its items is not all there.");
@@ -358,6 +361,26 @@ impl Worker {
                 Err(error.into())
             }
         }
+    }
+
+    /// Leaves a chunk that could not be claimed to whoever has it. While it pauses nobody has it but the message.
+    async fn leave(
+        &self,
+        message: &Message,
+        task: &Task,
+        chunk: ChunkIndex,
+    ) -> Result<(), WorkError> {
+        let now = self.store.host().now();
+        let paused = task.chunks.get(chunk).filter(|stored| {
+            task.status.is_open() && message.is_for(stored.turn) && !stored.is_claimed()
+        });
+        if let Some(resumes_at) = paused.and_then(|stored| stored.pauses_until(now)) {
+            return self
+                .hand_on(message, task, chunk, resumes_at.since(now))
+                .await;
+        }
+        tracing::debug!(chunk, "nothing to do");
+        self.finish_if_complete(task).await
     }
 
     async fn finish_if_complete(&self, task: &Task) -> Result<(), WorkError> {
@@ -432,7 +455,7 @@ fn waited(task: &Task, chunk: ChunkIndex, message: &Message, now: Timestamp) -> 
     if message.dispatched || stored.attempts > 1 {
         return Duration::from_millis(stored.waited_milliseconds);
     }
-    now.since(stored.released_at.unwrap_or(task.created_at))
+    now.since(stored.waits_since().unwrap_or(task.created_at))
 }
 
 /// The time that an invocation has. It is measured, not read off a clock.

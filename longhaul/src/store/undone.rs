@@ -1,13 +1,11 @@
 //! What a task left undone, for a task that tries it again.
 
-use std::ops::Range;
 use std::sync::Arc;
 
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
-use super::write::{expressions, text};
-use super::{Given, ItemOutcome, Store, StoreError, item_key, position_of};
+use super::{Given, ItemOutcome, Store, StoreError};
 use crate::chunk::{ChunkIndex, Position};
 use crate::task::Task;
 
@@ -54,7 +52,9 @@ impl Store {
         let settled = range.start..range.start + stored.cursor;
         let mut undone = vec![];
         if stored.failed > 0 {
-            undone = self.failed(task, settled.clone()).await?;
+            let failed = Some(ItemOutcome::Failed);
+            let failed = self.outcomes(task, settled.clone(), failed).await?;
+            undone.extend(failed.into_iter().map(|(position, _)| position));
         }
         if undone.len() as u64 != stored.failed {
             return Ok(None);
@@ -70,48 +70,5 @@ impl Store {
         let at = |position: &Position| usize::try_from(position - first).ok();
         let wanted = undone.iter().filter_map(at);
         Ok(wanted.map(|at| given.get(at).cloned()).collect())
-    }
-
-    /// Where the items of a chunk are that failed.
-    async fn failed(
-        &self,
-        task: &Task,
-        settled: Range<Position>,
-    ) -> Result<Vec<Position>, StoreError> {
-        let (pk, first) = item_key(task, settled.start);
-        let (_, last) = item_key(task, settled.end.saturating_sub(1));
-        let condition = "#pk = :pk AND #sk BETWEEN :first AND :last";
-        let filter = "#outcome = :outcome";
-        let (_, names, values) = expressions(
-            &format!("{condition} {filter}"),
-            vec![
-                (":pk", text(pk)),
-                (":first", text(first)),
-                (":last", text(last)),
-                (":outcome", text(ItemOutcome::Failed.as_str())),
-            ],
-        );
-        let mut failed = vec![];
-        let mut start = None;
-        loop {
-            let call = self.client.query().table_name(&self.table);
-            let answer = call
-                .key_condition_expression(condition)
-                .filter_expression(filter)
-                .projection_expression("#sk")
-                .set_expression_attribute_names(names.clone())
-                .set_expression_attribute_values(values.clone())
-                .consistent_read(true)
-                .set_exclusive_start_key(start)
-                .send()
-                .await?;
-            for row in answer.items() {
-                failed.push(position_of(row, "ITEM#")?);
-            }
-            start = answer.last_evaluated_key;
-            if start.is_none() {
-                return Ok(failed);
-            }
-        }
     }
 }

@@ -66,7 +66,7 @@ pub mod dropped {
     }
 
     /// The name of every guard of the store: the write that it guards, and what it asks.
-    pub const GUARDS: [&str; 21] = [
+    pub const GUARDS: [&str; 22] = [
         "submit: lock is free",
         "submit: lock is as seen",
         "submit: task is new",
@@ -74,6 +74,7 @@ pub mod dropped {
         "take over: seen",
         "claim: open",
         "claim: chunk is free",
+        "claim: pause is over",
         "claim: turn",
         "advance: processing",
         "advance: owner",

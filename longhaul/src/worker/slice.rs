@@ -4,6 +4,8 @@
 //! Items run concurrently and finish in any order, but are committed in order: the rows of a run of
 //! settled items first, then the cursor past them. So one number says how far the chunk is, and a
 //! row always exists for what is counted.
+//!
+//! When it leaves, all that is settled is stored, and whoever comes next does not do it again.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
@@ -19,8 +21,9 @@ use crate::aws::CALL_SECONDS_MAX;
 use crate::chunk::{ChunkIndex, ItemIndex, Owner, Position};
 use crate::forecast::{Forecast, Reckoning};
 use crate::host::Host;
-use crate::runner::{AnyBatch, AnyJob, Attempt, Failure, StoredItem};
-use crate::store::{Advance, Given, Hold, ItemOutcome, ItemRow, Step, StoreError};
+use crate::item::{PAUSE_MIN, PAUSED_MAX};
+use crate::runner::{AnyBatch, AnyJob, Attempt, Failure, Phase, Retry, StoredItem};
+use crate::store::{Advance, Given, Hold, ItemOutcome, ItemRow, Pause, Step, StoreError};
 use crate::task::{Task, shortened};
 use crate::telemetry;
 
@@ -31,8 +34,8 @@ const USUAL_WAIT_MAX: Duration = Duration::from_secs(60 * 60);
 /// tend to end together, and are worth one write, not two.
 const GATHERING: Duration = Duration::from_millis(50);
 
-/// How many settled items may wait to be saved, beyond those in flight: an item that takes long must
-/// not let the others run ahead without end, because whatever is not saved is lost in a crash.
+/// So many settled items are saved also when the cursor cannot move past them because one before them takes long:
+/// whatever is not saved is lost in a crash.
 const UNSAVED_MAX: usize = 200;
 
 /// So many items in a row are saved without waiting for the progress interval, in a task of few chunks.
@@ -43,6 +46,9 @@ const ITEM_ATTEMPTS_MAX: u32 = 3;
 
 /// How long an item waits before it is tried again; doubles each time.
 const ITEM_RETRY_WAIT: Duration = Duration::from_millis(200);
+
+/// A pause that is no longer than this is waited for in place: handing the chunk on takes as long.
+const PAUSE_IN_PLACE_MAX: Duration = Duration::from_secs(2);
 
 /// A task whose many chunks are at work at once writes its one row from many workers. Beyond this
 /// number of chunks each saves less often, so that the row is written at most 20 times a second,
@@ -56,8 +62,7 @@ const PANICKED: &str = "Processing the item panicked.";
 pub(crate) enum End {
     /// Every item of the chunk is settled and saved.
     Complete,
-    /// Time is up, or the job could not start and should be left alone for a while; what is done is saved and the
-    /// chunk is free again.
+    /// Time is up, or it pauses for so long; what is done is saved and the chunk is free again.
     Released(Duration),
     /// What is stored of its items is not all there.
     Incomplete,
@@ -68,9 +73,9 @@ pub(crate) enum End {
 pub(crate) struct Slice<'a> {
     worker: &'a Worker,
     job: Arc<dyn AnyJob>,
-    /// The job's share in the task, and what the chunk's next items need; both are read first of all.
+    /// The job's share in the task, and the items that are still to be started; both are read first of all.
     batch: Option<Arc<dyn AnyBatch>>,
-    given: VecDeque<Given>,
+    waiting: VecDeque<Waiting>,
     /// The task as the last write returned it.
     task: Task,
     chunk: ChunkIndex,
@@ -87,13 +92,15 @@ pub(crate) struct Slice<'a> {
     /// How many items of the chunk are saved, and how many of those failed.
     cursor: u64,
     failed: u64,
-    /// The next item to start.
-    next: Position,
     in_flight: JoinSet<Settled>,
     running: HashMap<Id, (Which, Running)>,
     meter: Meter,
-    /// Items that are settled but not saved.
-    settled: BTreeMap<Position, ItemRow>,
+    /// What is being done, as the items say.
+    phase: Phase,
+    /// Items that are settled, and not counted yet.
+    settled: BTreeMap<Position, Outcome>,
+    /// How many of them are not saved.
+    unsaved: usize,
     items_in_flight_max: usize,
     unsaved_max: usize,
     saved_at_once: usize,
@@ -105,8 +112,18 @@ pub(crate) struct Slice<'a> {
     stop_at: Instant,
     /// …and none is waited for from here on.
     leave_at: Instant,
-    /// The job could not start: for how long to leave it alone.
-    pause: Option<Duration>,
+    /// No item is started before this: it was asked for, or the job could not start.
+    resume_at: Option<Instant>,
+    /// For how long it was asked for that since an item last got through.
+    paused: Duration,
+}
+
+/// An item that is to be started.
+struct Waiting {
+    which: Which,
+    /// How often it will have been tried then.
+    attempt: u32,
+    input: Option<Box<RawValue>>,
 }
 
 /// Which item, by where it stands and by what its user calls it.
@@ -116,12 +133,22 @@ struct Which {
     index: ItemIndex,
 }
 
-/// What became of an item.
+/// What became of an item that was started.
 enum Settled {
     /// It is done, or has failed for good.
     Row(ItemRow),
     /// Its job could not start, which says nothing about the item.
     NotStarted(Duration),
+    /// It has asked for a pause of so long, to be tried again after that; or else it has failed like this.
+    NotNow(Waiting, Duration, ItemRow),
+}
+
+/// What is known of a settled item.
+enum Outcome {
+    /// All of it: it is not saved yet.
+    Unsaved(ItemRow),
+    /// It is saved.
+    Saved(ItemOutcome),
 }
 
 impl<'a> Slice<'a> {
@@ -159,7 +186,7 @@ impl<'a> Slice<'a> {
             worker,
             job,
             batch: None,
-            given: VecDeque::new(),
+            waiting: VecDeque::new(),
             chunk,
             owner,
             start: range.start,
@@ -171,11 +198,12 @@ impl<'a> Slice<'a> {
             is_whole: invocation.has_just_begun(),
             cursor,
             failed,
-            next: range.start + cursor,
             in_flight: JoinSet::new(),
             running: HashMap::new(),
             meter: Meter::new(items_in_flight_max, known),
+            phase: Phase::default(),
             settled: BTreeMap::new(),
+            unsaved: 0,
             items_in_flight_max,
             unsaved_max: if careful { 1 } else { UNSAVED_MAX },
             saved_at_once: if rate > 1 { usize::MAX } else { SAVED_AT_ONCE },
@@ -189,7 +217,8 @@ impl<'a> Slice<'a> {
             ready_since: None,
             stop_at: leave_at.min(now + pace.slice),
             leave_at,
-            pause: None,
+            resume_at: None,
+            paused: Duration::from_millis(stored.paused_milliseconds),
             task,
         }
     }
@@ -210,7 +239,8 @@ impl<'a> Slice<'a> {
             self.start_items();
             let complete = self.ready() == self.remaining();
             let now = Instant::now();
-            let over = now >= self.leave_at || (now >= self.stop_at && self.in_flight.is_empty());
+            let is_done_here = now >= self.stop_at || self.is_long_pause(now);
+            let over = now >= self.leave_at || (is_done_here && self.in_flight.is_empty());
             if complete || over {
                 return self.leave(complete).await;
             }
@@ -240,11 +270,26 @@ impl<'a> Slice<'a> {
                 return Ok(false);
             }
         }
-        let given = store.given(&self.task, self.chunk, self.next, self.end);
+        let first = self.start + self.cursor;
+        let given = store.given(&self.task, self.chunk, first, self.end);
         let Some(given) = given.await? else {
             return Ok(false);
         };
-        self.given = given.into();
+        if !self.task.chunks[self.chunk].is_fresh() {
+            let outcomes = store.outcomes(&self.task, first..self.end, None).await?;
+            let saved = |(position, outcome)| (position, Outcome::Saved(outcome));
+            self.settled = outcomes.into_iter().map(saved).collect();
+            self.note_what_is_ready();
+        }
+        let items = (first..self.end).zip(given);
+        let open = items.filter(|(position, _)| !self.settled.contains_key(position));
+        self.waiting = open
+            .map(|(position, Given { index, input })| Waiting {
+                which: Which { position, index },
+                attempt: 1,
+                input,
+            })
+            .collect();
         let job = Arc::clone(&self.job);
         self.batch = Some(job.batch(shared.as_deref()));
         Ok(true)
@@ -254,23 +299,26 @@ impl<'a> Slice<'a> {
         let Some(batch) = &self.batch else {
             return;
         };
-        let may_start = Instant::now() < self.stop_at;
+        let now = Instant::now();
+        let may_start = now < self.stop_at && self.pause(now).is_zero();
         while may_start
             && self.in_flight.len() < self.items_in_flight_max
-            && self.settled.len() < self.unsaved_max
-            && let Some(Given { index, input }) = self.given.pop_front()
+            && self.unsaved < self.unsaved_max
+            && let Some(next) = self.waiting.pop_front()
         {
-            let which = Which {
-                position: self.next,
-                index,
-            };
+            let Waiting {
+                which,
+                attempt,
+                input,
+            } = next;
             let item = StoredItem {
                 user: self.task.user.clone(),
                 task_id: self.task.task_id,
                 first_task_id: self.task.first_task_id(),
-                index,
-                attempt: 1,
+                index: which.index,
+                attempt,
                 input,
+                phase: self.phase.clone(),
                 leave_at: self.leave_at,
             };
             let host = self.worker.store.host().clone();
@@ -279,7 +327,6 @@ impl<'a> Slice<'a> {
                 .spawn(settle_item(Arc::clone(batch), item, which, host));
             self.running
                 .insert(handle.id(), (which, self.meter.begin()));
-            self.next += 1;
         }
     }
 
@@ -291,23 +338,71 @@ impl<'a> Slice<'a> {
         let Some((which, running)) = self.running.remove(&id) else {
             return;
         };
-        self.meter.end(running);
         // Nothing aborts an item but the end of the slice, so an error is a panic. It says nothing about the others.
         let settled = ended.map_or_else(
             |_| Settled::Row(failed(which, format!("Item {}", which.index), PANICKED)),
             |(_, settled)| settled,
         );
         match settled {
-            Settled::Row(row) => self.settled.insert(row.position, row),
-            Settled::NotStarted(pause) => {
-                self.pause = Some(pause);
-                self.stop_at = Instant::now();
-                return;
+            Settled::Row(row) => {
+                self.meter.end(running);
+                self.paused = self.pause(Instant::now());
+                self.keep_row(row);
             }
-        };
+            Settled::NotStarted(pause) => {
+                self.resume_at = Some(Instant::now() + pause);
+                self.stop_at = Instant::now();
+            }
+            Settled::NotNow(item, wait, failed) => self.not_now(item, wait, failed),
+        }
+    }
+
+    fn keep_row(&mut self, row: ItemRow) {
+        self.settled.insert(row.position, Outcome::Unsaved(row));
+        self.unsaved += 1;
+        self.note_what_is_ready();
+    }
+
+    fn note_what_is_ready(&mut self) {
         if self.ready_since.is_none() && self.ready() > 0 {
             self.ready_since = Some(Instant::now());
         }
+    }
+
+    /// An item asks for a pause. If there have been too many, or this one is too long, it fails instead.
+    fn not_now(&mut self, item: Waiting, wait: Duration, failed: ItemRow) {
+        let now = Instant::now();
+        let pause = self.pause(now);
+        let wait = wait.max(PAUSE_MIN);
+        let more = wait.saturating_sub(pause);
+        if self.paused + more > PAUSED_MAX {
+            self.keep_row(failed);
+            return;
+        }
+        self.paused += more;
+        self.resume_at = Some(now + wait.max(pause));
+        // Others get their turn before it, for what holds it up may be its own; but those that come next and not all, or
+        // the cursor would not move. If they are tried with care, one after the other, their order must stay.
+        let is_careful = self.unsaved_max == 1;
+        let others = if is_careful {
+            0
+        } else {
+            self.items_in_flight_max
+        };
+        self.waiting.insert(others.min(self.waiting.len()), item);
+    }
+
+    /// Whether it pauses for so long that the chunk is better left.
+    fn is_long_pause(&self, now: Instant) -> bool {
+        let pause = self.pause(now);
+        !self.waiting.is_empty()
+            && (pause > PAUSE_IN_PLACE_MAX || (!pause.is_zero() && now + pause >= self.stop_at))
+    }
+
+    /// For how long no item may be started yet.
+    fn pause(&self, now: Instant) -> Duration {
+        let resume_at = self.resume_at.unwrap_or(now);
+        resume_at.saturating_duration_since(now)
     }
 
     /// How many items are still to be saved.
@@ -336,16 +431,24 @@ impl<'a> Slice<'a> {
     }
 
     fn is_save_due(&self, now: Instant) -> bool {
-        now >= self.save_at() || self.ready() >= self.saved_at_once
+        now >= self.save_at() || self.ready() >= self.saved_at_once || self.is_full()
+    }
+
+    /// Whether so much is settled and not saved that nothing else may be started.
+    fn is_full(&self) -> bool {
+        self.unsaved >= self.unsaved_max
     }
 
     /// When there is something to do even if no item ends before.
     fn wake_at(&self) -> Instant {
-        let turn = if Instant::now() < self.stop_at {
+        let now = Instant::now();
+        let turn = if now < self.stop_at {
             self.stop_at
         } else {
             self.leave_at
         };
+        let resume_at = self.resume_at.filter(|&resume_at| resume_at > now);
+        let turn = turn.min(resume_at.unwrap_or(turn));
         self.save_at().min(turn)
     }
 
@@ -354,16 +457,36 @@ impl<'a> Slice<'a> {
         Hold::Until(now.after(self.worker.pace.lease))
     }
 
-    fn let_go(&self, complete: bool) -> Hold {
-        let now = self.worker.store.host().now();
-        let alive_until = now.after(self.worker.pace.lease);
+    /// Lets go of the chunk, for as long as `pause` even of its next worker.
+    fn let_go(&self, complete: bool, pause: Duration) -> Hold {
+        let resumes_at = self.worker.store.host().now().after(pause);
+        let alive_until = resumes_at.after(self.worker.pace.lease);
         if complete {
             return Hold::Complete(alive_until);
         }
         Hold::Released {
             alive_until,
             waited: self.waited,
+            paused: self.paused,
+            pause: (!pause.is_zero()).then(|| Pause {
+                resumes_at,
+                attempts: self.attempts_if_nothing_moves(),
+            }),
         }
+    }
+
+    /// How many attempts there have been at the item at the cursor, if the chunk is left now with it still there. This
+    /// one was none unless it is still being tried, and has had all the time that any worker has.
+    fn attempts_if_nothing_moves(&self) -> u32 {
+        let at_cursor = self.start + self.cursor;
+        let is_tried = || {
+            self.running
+                .values()
+                .any(|(which, _)| which.position == at_cursor)
+        };
+        let was_attempt = self.is_whole && is_tried();
+        let attempts = self.task.chunks[self.chunk].attempts;
+        attempts.saturating_sub(u32::from(!was_attempt))
     }
 
     /// When the chunk will be complete if it goes on like this: what is done here, and what is left to the workers
@@ -376,16 +499,23 @@ impl<'a> Slice<'a> {
         let together = side_by_side(self.items_in_flight_max);
         let typical = self.task.forecast.map(|forecast| forecast.items(1));
         let item = self.meter.likely(typical.map(|item| item * together));
-        let waiting = usize::try_from(self.end - self.next).unwrap_or(usize::MAX);
+        let waiting = self.waiting.len();
         let running = self.running.values().map(|(_, running)| *running);
         let (mut left, spread) = self.meter.rest(item, running, waiting);
-        let here = self.stop_at.saturating_duration_since(Instant::now());
+        let now = Instant::now();
+        let here = match hold {
+            Hold::Released { .. } => Duration::ZERO,
+            _ => self.stop_at.saturating_duration_since(now),
+        };
         if waiting > 0 && left > here + item {
             // One worker processes one item at a time only if the one before it died.
             let rest = left.saturating_sub(here);
             let later = rest * together / side_by_side(pace.items_in_flight);
             let turns = later.div_duration_f64(pace.slice).ceil();
             left = here + later + (self.usual_wait + spread / 2).mul_f64(turns);
+        }
+        if waiting > 0 {
+            left += self.pause(now);
         }
         let now = self.worker.store.host().now();
         let patience = item.max(self.save_every) * 3 + Duration::from_secs(2);
@@ -406,21 +536,36 @@ impl<'a> Slice<'a> {
         })
     }
 
+    /// What was reckoned before, later by the pause: for a stay that was too short to tell anything.
+    fn postpone(&self) -> Option<Reckoning> {
+        let now = self.worker.store.host().now();
+        let ends_at = self.task.chunks[self.chunk].ends_at?.max(now);
+        Some(Reckoning {
+            ends_at: ends_at.after(self.pause(Instant::now())),
+            forecast: Forecast {
+                at: now,
+                ..self.task.forecast?
+            },
+        })
+    }
+
     async fn leave(&mut self, complete: bool) -> Result<End, StoreError> {
-        // Nothing got done, but that says nothing about the item at the cursor.
-        let says_nothing = !self.is_whole || self.pause.is_some();
-        let is_no_attempt = says_nothing && self.ready() == 0 && !complete;
-        let is_ours = if is_no_attempt {
+        // Whoever comes next need not process again what the cursor cannot move past yet.
+        self.record(self.end).await?;
+        let pause = self.pause(Instant::now());
+        let attempts = self.task.chunks[self.chunk].attempts;
+        let is_no_attempt = self.attempts_if_nothing_moves() < attempts;
+        let is_ours = if is_no_attempt && self.ready() == 0 && !complete && pause.is_zero() {
             self.let_go_untouched().await?
         } else {
-            self.save(self.let_go(complete)).await?
+            self.step(self.let_go(complete, pause)).await?
         };
         Ok(if !is_ours {
             End::Lost
         } else if complete {
             End::Complete
         } else {
-            End::Released(self.pause.unwrap_or_default())
+            End::Released(pause)
         })
     }
 
@@ -449,21 +594,47 @@ impl<'a> Slice<'a> {
 
     /// Saves what is ready, rows first. Returns whether the chunk is still ours.
     async fn save(&mut self, hold: Hold) -> Result<bool, StoreError> {
-        let first = self.start + self.cursor;
-        let after = first + self.ready() as u64;
-        let later = self.settled.split_off(&after);
-        let rows: Vec<_> = std::mem::replace(&mut self.settled, later)
-            .into_values()
-            .collect();
+        let ready = self.start + self.cursor + self.ready() as u64;
+        let until = if self.is_full() { self.end } else { ready };
+        self.record(until).await?;
+        self.step(hold).await
+    }
+
+    /// Stores what became of the items before `until`. Of each, what was stored first is what counts.
+    async fn record(&mut self, until: Position) -> Result<(), StoreError> {
+        let settled = self.settled.range(..until);
+        let unsaved = settled.filter_map(|(_, outcome)| outcome.unsaved());
+        let rows: Vec<_> = unsaved.cloned().collect();
         let store = &self.worker.store;
-        let recorded = store.record_items(&self.task, &rows).await?;
-        let is_failed = |row: &&ItemRow| row.outcome == ItemOutcome::Failed;
+        for row in store.record_items(&self.task, &rows).await? {
+            let saved = Outcome::Saved(row.outcome);
+            self.settled.insert(row.position, saved);
+            self.unsaved -= 1;
+        }
+        Ok(())
+    }
+
+    /// Moves the cursor past what is saved. Returns whether the chunk is still ours.
+    async fn step(&mut self, hold: Hold) -> Result<bool, StoreError> {
+        let first = self.start + self.cursor;
+        let saved = (first..).map_while(|position| self.settled.get(&position)?.saved());
+        let passed: Vec<_> = saved.collect();
+        let is_failed = |outcome: &&ItemOutcome| **outcome == ItemOutcome::Failed;
+        let is_pause = matches!(hold, Hold::Released { pause: Some(_), .. });
+        let phase = self.phase.get();
+        let phase = phase.filter(|phase| self.task.phase.as_ref() != Some(phase));
         let step = Step {
             from: self.cursor,
-            to: self.cursor + recorded.len() as u64,
-            failed: self.failed + recorded.iter().filter(is_failed).count() as u64,
-            reckoning: self.reckon(hold).filter(|_| !recorded.is_empty()),
+            to: self.cursor + passed.len() as u64,
+            failed: self.failed + passed.iter().filter(is_failed).count() as u64,
+            reckoning: if is_pause {
+                self.reckon(hold).or_else(|| self.postpone())
+            } else {
+                self.reckon(hold).filter(|_| !passed.is_empty())
+            },
+            phase: phase.as_deref(),
         };
+        let store = &self.worker.store;
         let advance = store
             .advance(&self.task, self.chunk, &self.owner, step, hold)
             .await?;
@@ -472,12 +643,29 @@ impl<'a> Slice<'a> {
                 self.task = task;
                 self.cursor = step.to;
                 self.failed = step.failed;
+                self.settled = self.settled.split_off(&(self.start + self.cursor));
                 self.saved_at = Instant::now();
                 // More may have become ready while this was saved; it counts from now.
                 self.ready_since = (self.ready() > 0).then_some(self.saved_at);
                 Ok(true)
             }
             Advance::Lost => Ok(false),
+        }
+    }
+}
+
+impl Outcome {
+    fn unsaved(&self) -> Option<&ItemRow> {
+        match self {
+            Self::Unsaved(row) => Some(row),
+            Self::Saved(_) => None,
+        }
+    }
+
+    fn saved(&self) -> Option<ItemOutcome> {
+        match self {
+            Self::Unsaved(_) => None,
+            Self::Saved(outcome) => Some(*outcome),
         }
     }
 }
@@ -508,21 +696,24 @@ async fn settle_item(
             Attempt::Made { name, result } => (name, result),
             Attempt::NotStarted(pause) => return Settled::NotStarted(pause),
         };
-        let Failure {
-            message,
-            retry_after,
-        } = match result {
+        let Failure { message, retry } = match result {
             Ok(output) => return Settled::Row(done(which, name, &output)),
             Err(failure) => failure,
         };
-        let pause = retry_after.map(|after| after.max(host.jitter(wait)));
-        let in_time = |pause: &Duration| Instant::now() + *pause + began.elapsed() < item.leave_at;
-        let Some(pause) = pause
-            .filter(in_time)
-            .filter(|_| item.attempt < ITEM_ATTEMPTS_MAX)
-        else {
-            return Settled::Row(failed(which, name, message));
-        };
+        let failed = failed(which, name, message);
+        if let Retry::Later(wait) = retry {
+            let waiting = Waiting {
+                which,
+                attempt: item.attempt,
+                input: item.input,
+            };
+            return Settled::NotNow(waiting, wait, failed);
+        }
+        let pause = host.jitter(wait);
+        let is_in_time = Instant::now() + pause + began.elapsed() < item.leave_at;
+        if retry == Retry::Never || item.attempt >= ITEM_ATTEMPTS_MAX || !is_in_time {
+            return Settled::Row(failed);
+        }
         tokio::time::sleep(pause).await;
         wait *= 2;
         item.attempt += 1;

@@ -5,7 +5,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use longhaul::executor::Executor;
-use longhaul::runner::{AnyBatch, Attempt, Failure, Runners, StoredItem};
+use longhaul::runner::{AnyBatch, Attempt, Failure, Phase, Retry, Runners, StoredItem};
+use longhaul::test_kit::TestKit;
 use longhaul::{
     Invalid, Item, ItemError, Items, Job, Limits, OUTPUT_BYTES_MAX, Process, Setup, StartError,
     UserId,
@@ -63,6 +64,7 @@ fn stored(index: u64, input: Option<&str>) -> StoredItem {
         first_task_id: task_id,
         index,
         attempt: 1,
+        phase: Phase::default(),
         input: input.map(|json| RawValue::from_string(json.to_owned()).unwrap()),
         leave_at: Instant::now() + Duration::from_secs(60),
     }
@@ -79,10 +81,10 @@ async fn outcome(batch: &Arc<dyn AnyBatch>, input: &str) -> (String, Result<Stri
     }
 }
 
-fn failure<T>(message: &str, retry_after: Option<u64>) -> Result<T, Failure> {
+fn failure<T>(message: &str, retry: Retry) -> Result<T, Failure> {
     Err(Failure {
         message: message.to_owned(),
-        retry_after: retry_after.map(Duration::from_secs),
+        retry,
     })
 }
 
@@ -96,17 +98,31 @@ async fn an_item_is_done_or_fails_with_a_sentence() {
             assert_eq!(outcome("\"3\"").await, Ok("\"xxx\"".into()));
             assert_eq!(
                 outcome("\"fail\"").await,
-                failure("It cannot be done.", None)
+                failure("It cannot be done.", Retry::Never)
             );
             let hidden = "The item could not be processed.";
-            assert_eq!(outcome("\"try again\"").await, failure(hidden, Some(0)));
-            assert_eq!(outcome("\"come later\"").await, failure(hidden, Some(30)));
+            assert_eq!(outcome("\"try again\"").await, failure(hidden, Retry::Soon));
+            let unavailable =
+                "What it takes was not available, and would not have been for more than an hour.";
+            let later = Retry::Later(Duration::from_secs(30));
+            assert_eq!(outcome("\"come later\"").await, failure(unavailable, later));
             let panicked = "Processing the item panicked.";
-            assert_eq!(outcome("\"panic\"").await, failure(panicked, None));
+            assert_eq!(outcome("\"panic\"").await, failure(panicked, Retry::Never));
             let unreadable = "What is stored of the item cannot be read.";
-            assert_eq!(outcome("5").await, failure(unreadable, None));
+            assert_eq!(outcome("5").await, failure(unreadable, Retry::Never));
         }
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_test_kit_waits_for_as_long_as_an_item_asks_but_no_longer_than_a_worker() {
+    let began = Instant::now();
+    let kit = TestKit::new(Does::<false>);
+    let items = kit.run(r#"["come later", "3"]"#).await.unwrap();
+    assert_eq!(items[1].output, Some("xxx".into()));
+    assert!(items[0].error.as_ref().unwrap().contains("not available"));
+    assert_eq!(items[0].attempts, 1);
+    assert_eq!(began.elapsed(), Duration::from_secs(60 * 60));
 }
 
 #[tokio::test]
@@ -118,7 +134,10 @@ async fn an_output_that_is_too_large_fails_and_says_so() {
     assert!(outcome(&batch, &format!("\"{largest}\"")).await.1.is_ok());
     let told = "The result is too large: 4097 bytes, where 4096 are allowed.";
     let larger = format!("\"{}\"", largest + 1);
-    assert_eq!(outcome(&batch, &larger).await.1, failure(told, None));
+    assert_eq!(
+        outcome(&batch, &larger).await.1,
+        failure(told, Retry::Never)
+    );
 }
 
 #[tokio::test]
@@ -150,7 +169,7 @@ async fn the_shared_value_is_what_was_stored_and_nothing_is_null() {
     let unreadable = "What is stored of the item cannot be read.";
     assert_eq!(
         share(job().batch(Some(&shared))).await,
-        failure(unreadable, None)
+        failure(unreadable, Retry::Never)
     );
 }
 

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
 use longhaul::executor::Executor;
-use longhaul::runner::{Runners, StoredItem};
+use longhaul::runner::{Phase, Runners, StoredItem};
 use longhaul::{Invalid, Item, ItemError, Items, Job, Limits, Process, Setup, StartError, UserId};
 
 /// Waits, without `.await`, until it is told that it is enough.
@@ -69,6 +69,7 @@ async fn an_item_that_keeps_the_shared_thread_is_told_of_once_with_its_job_and_t
         index: 0,
         attempt: 1,
         input: None,
+        phase: Phase::default(),
         leave_at: tokio::time::Instant::now() + Duration::from_secs(60),
     };
     let item = tokio::spawn(

@@ -117,6 +117,7 @@ impl Bench {
                 to: rows.len() as u64,
                 failed: failed as u64,
                 reckoning: None,
+                phase: None,
             };
             let hold = Hold::Until(until);
             let advance = self.store.advance(&self.task, chunk, &owner, step, hold);

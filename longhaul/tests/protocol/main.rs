@@ -5,6 +5,7 @@
 mod cancel;
 mod formats;
 mod jobs;
+mod pauses;
 mod retry;
 mod status;
 mod store;

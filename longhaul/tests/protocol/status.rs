@@ -90,6 +90,7 @@ impl Bench {
             from: 0,
             to: 3,
             failed: 1,
+            phase: None,
             reckoning: Some(Reckoning {
                 ends_at: until.after(Duration::from_secs(30)),
                 forecast: Forecast {
@@ -158,6 +159,8 @@ async fn the_status_shows_what_is_counted() {
         "number_of_items": 4,
         "count_failed_items": 1,
         "finished_at": null,
+        "phase": null,
+        "resumes_at": null,
         "error": null,
     }});
     assert_eq!(body, expected);
@@ -267,6 +270,7 @@ async fn a_page_of_large_items_ends_before_a_function_could_not_answer_with_it()
         to: 1000,
         failed: 0,
         reckoning: None,
+        phase: None,
     };
     let advance = bench
         .store
@@ -516,6 +520,7 @@ async fn a_page_that_takes_many_calls_is_answered_in_time_and_the_next_one_goes_
             to: 1,
             failed: 0,
             reckoning: None,
+            phase: None,
         };
         let hold = Hold::Until(until);
         let advance = bench.store.advance(&task, chunk, &owner, step, hold);

@@ -97,7 +97,7 @@ impl Bench {
         claim.await.unwrap()
     }
 
-    async fn advance(&self, task: &Task, chunk: usize, owner: &Owner, step: Step) -> Advance {
+    async fn advance(&self, task: &Task, chunk: usize, owner: &Owner, step: Step<'_>) -> Advance {
         let hold = Hold::Until(self.until());
         let advance = self.store.advance(task, chunk, owner, step, hold);
         advance.await.unwrap()
@@ -114,12 +114,13 @@ impl Bench {
     }
 }
 
-fn step(from: u64, to: u64) -> Step {
+fn step(from: u64, to: u64) -> Step<'static> {
     Step {
         from,
         to,
         failed: 0,
         reckoning: None,
+        phase: None,
     }
 }
 
@@ -679,6 +680,8 @@ async fn a_message_is_for_one_turn_of_its_chunk() {
     let released = Hold::Released {
         alive_until: bench.until(),
         waited: Duration::from_secs(7),
+        paused: Duration::ZERO,
+        pause: None,
     };
     let advance = async || {
         let advance = bench

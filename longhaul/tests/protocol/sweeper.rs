@@ -93,6 +93,7 @@ impl Bench {
             to: items,
             failed: 0,
             reckoning: None,
+            phase: None,
         };
         let hold = Hold::Until(self.store.host().now().after(LEASE));
         let owner = Owner::new(7);
@@ -178,10 +179,13 @@ async fn the_message_for_a_chunk_that_a_worker_left_as_it_was_goes_alone_and_is_
         to: 0,
         failed: 0,
         reckoning: None,
+        phase: None,
     };
     let released = Hold::Released {
         alive_until: bench.store.host().now().after(LEASE),
         waited: Duration::ZERO,
+        paused: Duration::ZERO,
+        pause: None,
     };
     let owner = Owner::new(7);
     let advance = bench.store.advance(&task, 0, &owner, nowhere, released);

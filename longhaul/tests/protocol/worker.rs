@@ -25,15 +25,15 @@ const WORK: &str = include_str!("../../../events/work.json");
 const WORK_WITH_POISON: &str = include_str!("../../../events/work-with-poison.json");
 const SAMPLE_USER: &str = "3f1c2b9e-7a54-4d0e-9b1a-5f7d6c8e9a10";
 const SAMPLE_TASK: &str = "0198c0de-0000-7000-8000-000000000001";
-const AMPLE: Duration = Duration::from_secs(600);
+pub(crate) const AMPLE: Duration = Duration::from_secs(600);
 
 /// What is done with an item.
-type Process = Arc<dyn Fn(Item) -> Processing + Send + Sync>;
-type Item = longhaul::Item<()>;
-type Processing = Pin<Box<dyn Future<Output = Result<String, ItemError>> + Send>>;
+pub(crate) type Process = Arc<dyn Fn(Item) -> Processing + Send + Sync>;
+pub(crate) type Item = longhaul::Item<()>;
+pub(crate) type Processing = Pin<Box<dyn Future<Output = Result<String, ItemError>> + Send>>;
 
 /// A job whose items are numbered, and do what a test wants.
-struct Sample(Process);
+pub(crate) struct Sample(Process);
 
 impl Job for Sample {
     const NAME: &'static str = "tuned-long-running-task";
@@ -58,17 +58,17 @@ impl longhaul::Process for Sample {
 }
 
 /// The whole back end in process, on the paused clock.
-struct Bench {
-    aws: EmbeddedAws,
-    store: Store,
+pub(crate) struct Bench {
+    pub(crate) aws: EmbeddedAws,
+    pub(crate) store: Store,
 }
 
 impl Bench {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::over(EmbeddedAws::default())
     }
 
-    fn over(aws: EmbeddedAws) -> Self {
+    pub(crate) fn over(aws: EmbeddedAws) -> Self {
         let started = Instant::now();
         let drawn = AtomicU64::new(1);
         let host = Host::new(
@@ -79,12 +79,22 @@ impl Bench {
         Self { aws, store }
     }
 
-    fn worker(&self, items_in_flight: usize, slice: Duration, process: Process) -> Worker {
+    pub(crate) fn worker(
+        &self,
+        items_in_flight: usize,
+        slice: Duration,
+        process: Process,
+    ) -> Worker {
         let runners = Runners::default().with(Sample(process), &Executor::here());
         self.worker_of(runners, items_in_flight, slice)
     }
 
-    fn worker_of(&self, runners: Runners, items_in_flight: usize, slice: Duration) -> Worker {
+    pub(crate) fn worker_of(
+        &self,
+        runners: Runners,
+        items_in_flight: usize,
+        slice: Duration,
+    ) -> Worker {
         let queue = Queue::new(self.aws.sqs("worker"), QUEUE_URL);
         let pace = Pace {
             items_in_flight,
@@ -95,12 +105,17 @@ impl Bench {
         Worker::new(self.store.clone(), queue, pace, runners)
     }
 
-    async fn submitted(&self, number_of_items: u64, chunk_items: u64) -> Task {
+    pub(crate) async fn submitted(&self, number_of_items: u64, chunk_items: u64) -> Task {
         self.submitted_by(SAMPLE_USER, number_of_items, chunk_items)
             .await
     }
 
-    async fn submitted_by(&self, user: &str, number_of_items: u64, chunk_items: u64) -> Task {
+    pub(crate) async fn submitted_by(
+        &self,
+        user: &str,
+        number_of_items: u64,
+        chunk_items: u64,
+    ) -> Task {
         let terms = Terms {
             chunk_items,
             lease: Duration::from_secs(60),
@@ -118,13 +133,13 @@ impl Bench {
         task
     }
 
-    async fn stored(&self, task: &Task) -> Task {
+    pub(crate) async fn stored(&self, task: &Task) -> Task {
         let stored = self.store.task(&task.user, task.task_id);
         stored.await.unwrap().unwrap()
     }
 
     /// The outcomes of the stored items, by index.
-    fn outcomes(&self) -> BTreeMap<u64, String> {
+    pub(crate) fn outcomes(&self) -> BTreeMap<u64, String> {
         let rows = self.aws.table().rows();
         let items = rows
             .iter()
@@ -152,7 +167,7 @@ fn failures(response: &SqsBatchResponse) -> Vec<&str> {
 }
 
 /// Delivers these bodies in one batch, for the first time.
-fn delivery<const N: usize>(bodies: [&str; N]) -> SqsEvent {
+pub(crate) fn delivery<const N: usize>(bodies: [&str; N]) -> SqsEvent {
     let record = |(body, id): (&str, u32)| {
         json!({
             "messageId": id.to_string(),
@@ -165,12 +180,12 @@ fn delivery<const N: usize>(bodies: [&str; N]) -> SqsEvent {
 }
 
 /// Deals with a message on its own, which must succeed.
-async fn work(worker: &Worker, body: &str, time_left: Duration) {
+pub(crate) async fn work(worker: &Worker, body: &str, time_left: Duration) {
     let response = worker.handle(delivery([body]), time_left).await;
     assert_eq!(response.batch_item_failures, []);
 }
 
-fn body(task: &Task, chunks: &[usize]) -> String {
+pub(crate) fn body(task: &Task, chunks: &[usize]) -> String {
     let message = Message {
         chunks: chunks.to_vec(),
         ..Message::first(task)
@@ -197,7 +212,7 @@ fn process(end: impl Fn(u64) -> Result<(), ItemError> + Send + Sync + 'static) -
 }
 
 /// Takes as long for an item as `time` says.
-fn taking(time: impl Fn(&Item) -> Duration + Send + Sync + 'static) -> Process {
+pub(crate) fn taking(time: impl Fn(&Item) -> Duration + Send + Sync + 'static) -> Process {
     Arc::new(move |item: Item| {
         let time = time(&item);
         Box::pin(async move {
@@ -564,24 +579,37 @@ async fn a_copy_brings_its_chunk_no_second_turn_but_a_message_that_returns_does(
 }
 
 #[tokio::test(start_paused = true)]
-async fn items_behind_one_that_takes_long_run_ahead_only_so_far() {
+async fn what_is_settled_behind_an_item_that_takes_long_is_not_done_again_after_a_crash() {
     let bench = Bench::new();
     let task = bench.submitted(1000, 1000).await;
-    let started = Arc::new(AtomicU64::new(0));
-    let counted = Arc::clone(&started);
+    let runs = Arc::new(Mutex::new(BTreeMap::<u64, u32>::new()));
+    let counted = Arc::clone(&runs);
     let process = taking(move |item| {
-        counted.fetch_add(1, Ordering::Relaxed);
-        Duration::from_millis(if item.index == 0 { 50_000 } else { 10 })
+        *counted.lock().unwrap().entry(item.index).or_default() += 1;
+        Duration::from_millis(if item.index == 0 { 50_000 } else { 40 })
     });
     let worker = bench.worker(10, Duration::from_secs(60), process);
-    let watch = async {
-        tokio::time::sleep(Duration::from_secs(49)).await;
-        // 200 are done and wait, beside those in flight.
-        assert!((200..220).contains(&started.load(Ordering::Relaxed)));
-    };
     let message = body(&task, &[0]);
-    tokio::join!(work(&worker, &message, AMPLE), watch);
+    // The process is gone after 3 s, when some 670 are settled.
+    let dies = tokio::time::timeout(Duration::from_secs(3), work(&worker, &message, AMPLE));
+    assert!(dies.await.is_err());
+    assert!(runs.lock().unwrap().len() > 500);
+    assert_eq!(bench.stored(&task).await.chunks[0].cursor, 0);
+    tokio::time::sleep(Duration::from_secs(61)).await;
+    let mut next = Some(message);
+    while let Some(message) = next {
+        work(&worker, &message, AMPLE).await;
+        next = bench.aws.take_sent().pop().map(|sent| sent.body);
+    }
     assert_eq!(bench.stored(&task).await.status, Status::Success);
+    let twice = runs
+        .lock()
+        .unwrap()
+        .values()
+        .filter(|&&runs| runs > 1)
+        .count();
+    // Those that were not saved: 200 (`UNSAVED_MAX`) and those in flight.
+    assert!((1..=210).contains(&twice), "{twice} were done twice");
 }
 
 #[tokio::test(start_paused = true)]
@@ -769,10 +797,13 @@ async fn a_job_that_cannot_start_leaves_its_items_alone_for_a_while() {
     // A test that processes items gives the sample started; by itself it cannot start.
     let runners = Runners::new::<(Sample,)>(&Setup::of(&[]), &Executor::here());
     let worker = bench.worker_of(runners, 2, Duration::from_secs(60));
+    let mut body = body(&task, &[0]);
     for _ in 0..10 {
         let _ = bench.aws.take_calls();
-        work(&worker, &body(&task, &[0]), AMPLE).await;
-        let delay = bench.aws.take_sent()[0].delay_seconds;
+        work(&worker, &body, AMPLE).await;
+        let sent = bench.aws.take_sent().pop().unwrap();
+        let delay = sent.delay_seconds;
+        body = sent.body;
         assert!((1..=60).contains(&delay), "{delay} s");
         // However often: no item is blamed, and no attempt is held against it.
         let stored = bench.stored(&task).await;

@@ -20,6 +20,8 @@ pub enum Guard {
     Open,
     /// A claim: nobody holds the chunk under a lease that has not run out.
     ChunkIsFree,
+    /// A claim: the chunk does not pause.
+    PauseIsOver,
     /// An advance, a return: the task is at work.
     Processing,
     /// An advance, a return: the chunk was not claimed by somebody else in the meantime.
@@ -54,6 +56,12 @@ pub enum Guard {
     /// Who looks before writing: it reads the lock first and the key afterwards. Not a condition, but the order in
     /// `longhaul/src/store/inputs.rs`.
     KeyAfterLock,
+    /// A worker that is not the first to claim a chunk: it reads which items have their rows. Not a condition, but a decision
+    /// in `longhaul/src/worker/slice.rs`.
+    RowsAreRead,
+    /// A release for a pause in which no cursor moved: the attempts are those that there were before. Not a condition, but what
+    /// `Store::advance` writes.
+    PauseIsNoAttempt,
     /// A worker that gets a message: it knows the task's job. Not a condition, but a decision in
     /// `longhaul/src/worker.rs`.
     JobIsKnown,
@@ -61,13 +69,14 @@ pub enum Guard {
 
 impl Guard {
     /// All of them.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 24] = [
         Self::LockIsFree,
         Self::LockIsAsSeen,
         Self::TaskIsNew,
         Self::KeyIsNew,
         Self::Open,
         Self::ChunkIsFree,
+        Self::PauseIsOver,
         Self::Processing,
         Self::Owner,
         Self::Cursor,
@@ -82,6 +91,8 @@ impl Guard {
         Self::InputsAreAll,
         Self::LookBefore,
         Self::KeyAfterLock,
+        Self::RowsAreRead,
+        Self::PauseIsNoAttempt,
         Self::JobIsKnown,
     ];
 
@@ -98,7 +109,9 @@ impl Guard {
             | Self::Seen
             | Self::RowIsNew
             | Self::ChunkIsIncomplete
+            | Self::RowsAreRead
             | Self::JobIsKnown => Rules::WORK,
+            Self::PauseIsOver | Self::PauseIsNoAttempt => Rules::PAUSES,
             Self::Cursor | Self::BlamersOwner => Rules::LATE_WORK,
             Self::OwnLock => Rules::LOCKS,
             Self::InputsFirst | Self::UnprocessedAgain | Self::LookBefore | Self::KeyAfterLock => {
@@ -119,6 +132,7 @@ impl Guard {
             Self::KeyIsNew => "key is new",
             Self::Open => "open",
             Self::ChunkIsFree => "chunk is free",
+            Self::PauseIsOver => "pause is over",
             Self::Processing => "processing",
             Self::Owner => "owner",
             Self::Cursor => "cursor",
@@ -133,6 +147,8 @@ impl Guard {
             Self::InputsAreAll => "inputs are all",
             Self::LookBefore => "look before",
             Self::KeyAfterLock => "key after lock",
+            Self::RowsAreRead => "rows are read",
+            Self::PauseIsNoAttempt => "pause is no attempt",
             Self::JobIsKnown => "job is known",
         }
     }

@@ -14,7 +14,8 @@
 //! | [`Action::Send`] | `Queue::send` in `longhaul/src/submit.rs`; it may fail, the answer is 200 |
 //! | [`Action::FanOut`] | `Worker::fan_out`: a read and `Queue::send_all` |
 //! | [`Write::Claim`] | `Store::claim`, on the delivery of a message for one chunk |
-//! | [`Action::Read`] | `Store::given`, for the items that are left |
+//! | [`Action::Read`] | `Store::outcomes` and `Store::given`, for the items that are left |
+//! | [`Action::Ask`] | `ItemError::later`: an item asks for a pause |
 //! | [`Write::Record`] | `Store::record_items`, one item at a time |
 //! | [`Write::Advance`] | `Store::advance`: progress, sign of life and release |
 //! | [`Write::GiveBack`] | `Store::give_back`, by a worker that got nowhere through no fault of an item |
@@ -33,7 +34,8 @@
 //!   [`Rules::late_max`] says.
 //! * *Messages* that were sent once may be delivered at any time, in any order and any number of
 //!   times. A lost message is one that is never delivered.
-//! * *Clocks*: there are none. A lease may run out at any moment ([`Action::Expire`]), a task may
+//! * *Clocks*: there are none. A lease may run out at any moment ([`Action::Expire`]), a pause may be over
+//!   ([`Action::Resume`]), a task may
 //!   seem abandoned or stalled at any moment, and `ClientRequestToken`s, which `DynamoDB` remembers
 //!   for ten minutes, are not relied upon. Clocks may cost time, never correctness. Where [`Rules::time_runs_out`],
 //!   the time that a task has may be over at any moment, and rows of inputs may vanish at any moment
@@ -99,6 +101,8 @@ pub struct Rules {
     pub late_max: u8,
     /// Whether items may fail.
     pub items_fail: bool,
+    /// How often a chunk may pause without an item getting through; then who still asks fails. None asks where it is 0.
+    pub pauses_max: u8,
     /// Whether time runs out, at any moment: for an open task, which is ended, and for rows of inputs, which vanish.
     pub time_runs_out: bool,
     /// The guard that is taken away.
@@ -119,6 +123,7 @@ impl Rules {
         dispatches_max: 1,
         late_max: 1,
         items_fail: false,
+        pauses_max: 0,
         time_runs_out: false,
         dropped: None,
     };
@@ -146,6 +151,23 @@ impl Rules {
         late_max: 1,
         items_fail: false,
         ..Self::WORK
+    };
+
+    /// One task, two workers, items that ask for pauses.
+    pub const PAUSES: Self = Self {
+        chunk_items: [2, 0],
+        pauses_max: 2,
+        items_fail: false,
+        ..Self::WORK
+    };
+
+    /// One task of one item that asks for pauses, a worker, and one write under way.
+    pub const LATE_PAUSES: Self = Self {
+        workers: 1,
+        chunk_items: [1, 0],
+        pauses_max: 1,
+        late_max: 1,
+        ..Self::PAUSES
     };
 
     /// Three submits for two locks: the first two carry the same key, and the configuration has changed between them; the

@@ -27,11 +27,18 @@ fn main() -> ExitCode {
         ),
         ("two requests", Rules::TWO_REQUESTS, Extent::Everything),
         ("time", Rules::TIME, Extent::Everything),
+        ("pauses", Rules::PAUSES, Extent::Everything),
+        ("late pauses", Rules::LATE_PAUSES, Extent::Everything),
         ("together", Rules::TOGETHER, together),
     ];
     if large {
         runs.push(("submits without keys", Rules::KEYLESS, Extent::Everything));
         runs.push(("late work", Rules::LATE_WORK, Extent::Everything));
+        let two_workers = Rules {
+            workers: 2,
+            ..Rules::LATE_PAUSES
+        };
+        runs.push(("late pauses, two workers", two_workers, Extent::Everything));
         runs.push(("late time", Rules::LATE_TIME, Extent::Everything));
     }
     let mut all_kept = true;

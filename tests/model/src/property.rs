@@ -111,6 +111,16 @@ fn about_chunks() -> Vec<Property<Longhaul>> {
         Property::always("only an unsettled item is blamed", |_, state: &State| {
             state.table.broken != Some(Broken::SettledItemBlamed)
         }),
+        Property::always("nobody claims a chunk that pauses", |_, state: &State| {
+            state.table.broken != Some(Broken::PauseIgnored)
+        }),
+        Property::always("no item is blamed for a pause", |_, state: &State| {
+            state.table.broken != Some(Broken::PausedItemBlamed)
+        }),
+        Property::always(
+            "who can know that an item is settled does not process it again",
+            |_, state: &State| state.table.broken != Some(Broken::ProcessedAgain),
+        ),
         Property::always(
             "no item is blamed for workers that do not know its job",
             |_, state: &State| state.table.broken != Some(Broken::UntriedItemBlamed),
@@ -207,6 +217,10 @@ fn sometimes() -> Vec<Property<Longhaul>> {
                 })
             },
         ),
+        Property::sometimes("SUCCESS after a pause", |_, state: &State| {
+            let mut tasks = ended(state, End::Success).flat_map(|task| &task.chunks);
+            tasks.any(|chunk| chunk.pauses > 0)
+        }),
         Property::sometimes("a second task succeeds", |_, state: &State| {
             ended(state, End::Success).count() > 1
         }),
@@ -237,7 +251,7 @@ fn open_tasks(rules: &Rules, state: &State, lock: LockIndex) -> impl Iterator<It
 
 /// Whether the input that a worker will use next is that of the item which is next.
 fn has_own_input(rules: &Rules, slice: &Slice) -> bool {
-    let item = slice.cursor + slice.ready;
+    let item = slice.cursor + slice.ready();
     let is_left = item < rules.chunk_items[usize::from(slice.chunk)];
     let request = rules.request(slice.task);
     let own = (is_left && rules.has_inputs(slice.task)).then_some(Input { request, item });

@@ -8,7 +8,9 @@ use crate::Rules;
 use crate::guard::Guard;
 use crate::inputs::{self, Hand};
 use crate::state::{LATE_MAX, Slice, State, Submit, Sweeper, WORKERS_MAX, Worker};
-use crate::table::{Answer, ChunkIndex, End, GONE, Outcome, Step, Task, TaskIndex, Write};
+use crate::table::{
+    Answer, Broken, ChunkIndex, End, GONE, Outcome, Release, Step, Task, TaskIndex, Write,
+};
 
 /// Who makes a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,12 +58,16 @@ pub enum Action {
     Send(TaskIndex, Sent),
     /// A worker gets the message for all chunks of a task, and sends one for each that waits.
     FanOut(TaskIndex),
-    /// A worker reads the inputs of the items that are left of its chunk.
+    /// A worker reads the rows and the inputs of the items that are left of its chunk.
     Read(u8),
+    /// An item that a worker has in flight asks for a pause.
+    Ask(u8, u8),
     /// The sweeper reads a task, whose time is over or is not, and decides what to do about it.
     Sweep(TaskIndex, Time),
     /// The lease on a chunk runs out.
     Expire(TaskIndex, ChunkIndex),
+    /// The pause of a chunk is over.
+    Resume(TaskIndex, ChunkIndex),
     /// The time to live of a row of inputs is over, and it vanishes.
     Vanish(TaskIndex, ChunkIndex, u8),
 }
@@ -174,13 +180,23 @@ impl Model for Longhaul {
             }
             Action::FanOut(task) => self.fan_out(&mut next, task)?,
             Action::Read(worker) => {
-                let worker = &mut next.workers[usize::from(worker)];
-                *worker = self.read(state, *worker);
+                let place = usize::from(worker);
+                next.workers[place] = self.read(&mut next, state.workers[place]);
+            }
+            Action::Ask(worker, item) => {
+                if let Worker::Working(slice) = &mut next.workers[usize::from(worker)] {
+                    slice.asked = Some(item);
+                    slice.pauses += 1;
+                }
             }
             Action::Sweep(task, time) => self.sweep(&mut next, task, time)?,
             Action::Expire(task, chunk) => {
                 let task = next.table.tasks[usize::from(task)].as_mut()?;
                 task.chunks[usize::from(chunk)].held = false;
+            }
+            Action::Resume(task, chunk) => {
+                let task = next.table.tasks[usize::from(task)].as_mut()?;
+                task.chunks[usize::from(chunk)].pausing = false;
             }
             Action::Vanish(task, chunk, item) => {
                 next.table.inputs[usize::from(task)].remove(chunk, item);
@@ -251,28 +267,50 @@ impl Longhaul {
                 Worker::Working(slice) => {
                     let Slice { task, chunk, .. } = slice;
                     let items = rules.chunk_items[usize::from(chunk)];
-                    let to = slice.cursor + slice.ready;
-                    if to < items {
-                        calls(who, Write::Record(task, chunk, to, Outcome::Done));
-                        if rules.items_fail {
-                            calls(who, Write::Record(task, chunk, to, Outcome::Failed));
+                    let to = slice.cursor + slice.ready();
+                    for item in self.in_flight(&slice) {
+                        calls(who, Write::Record(task, chunk, item, Outcome::Done));
+                        let is_out_of_pauses =
+                            rules.pauses_max > 0 && slice.pauses >= rules.pauses_max;
+                        if rules.items_fail || is_out_of_pauses {
+                            calls(who, Write::Record(task, chunk, item, Outcome::Failed));
                         }
                     }
                     let step = |release| Step {
                         from: slice.cursor,
                         to,
-                        failed: slice.failed + slice.ready_failed,
+                        failed: slice.failed + slice.ready_failed(),
                         release,
                     };
                     // A complete chunk is always let go.
                     if to < items {
-                        calls(who, Write::Advance(task, chunk, slice.owner, step(false)));
+                        calls(who, Write::Advance(task, chunk, slice.owner, step(None)));
                     }
-                    calls(who, Write::Advance(task, chunk, slice.owner, step(true)));
+                    let pause = slice.asked.map(|_| slice.attempts);
+                    let release = Some(Release {
+                        pauses: slice.pauses,
+                        pause: pause.filter(|_| to < items),
+                    });
+                    calls(who, Write::Advance(task, chunk, slice.owner, step(release)));
                     calls(who, Write::GiveBack(task, chunk, slice.owner, slice.cursor));
                 }
             }
         }
+    }
+
+    /// The items that a worker may be at: the next one or, where pauses let others go first, any that it does not know to be
+    /// settled and that has not asked for a pause.
+    fn in_flight(&self, slice: &Slice) -> impl Iterator<Item = u8> {
+        let Self(rules) = self;
+        let next = slice.cursor + slice.ready();
+        let items = rules.chunk_items[usize::from(slice.chunk)];
+        let end = if rules.pauses_max > 0 {
+            items
+        } else {
+            items.min(next + 1)
+        };
+        let (rows, asked) = (slice.rows, slice.asked);
+        (next..end).filter(move |&item| rows[usize::from(item)].is_none() && asked != Some(item))
     }
 
     /// The workers there are. They are kept sorted with the idle ones first, so those that there
@@ -295,6 +333,13 @@ impl Longhaul {
             if matches!(worker, Worker::Reading(_)) {
                 actions.push(Action::Read(index));
             }
+            if let Worker::Working(slice) = worker
+                && slice.asked.is_none()
+                && slice.pauses < self.0.pauses_max
+            {
+                let in_flight = self.in_flight(&slice);
+                actions.extend(in_flight.map(|item| Action::Ask(index, item)));
+            }
         }
         if state.sweeper != Sweeper::Idle {
             actions.push(Action::Crash(Who::Sweeper));
@@ -312,6 +357,9 @@ impl Longhaul {
             for (chunk, stored) in (0..).zip(&task.chunks) {
                 if stored.held && task.is_open() {
                     actions.push(Action::Expire(index, chunk));
+                }
+                if stored.pausing && task.is_open() {
+                    actions.push(Action::Resume(index, chunk));
                 }
             }
         }
@@ -341,15 +389,15 @@ impl Longhaul {
             }
             Who::Worker(worker) => {
                 let worker = usize::from(worker);
-                state.workers[worker] =
-                    self.after_worker_call(state, state.workers[worker], write, answer);
+                let now = state.workers[worker];
+                state.workers[worker] = self.after_worker_call(state, now, write, answer);
             }
         }
     }
 
     fn after_worker_call(
         &self,
-        state: &State,
+        state: &mut State,
         worker: Worker,
         write: Write,
         answer: Answer,
@@ -377,23 +425,40 @@ impl Longhaul {
                     owner,
                     cursor: stored.cursor,
                     failed: stored.failed,
-                    ready: 0,
-                    ready_failed: 0,
+                    rows: Default::default(),
                     inputs: Hand::default(),
+                    asked: None,
+                    pauses: stored.pauses,
+                    attempts: if rules.pauses_max > 0 {
+                        stored.attempts.saturating_sub(1)
+                    } else {
+                        0
+                    },
                 };
-                if rules.has_inputs(index) {
+                // Where neither inputs nor pauses matter, the rows are read in the same step.
+                let reads_rows = !stored.is_fresh();
+                if rules.has_inputs(index) || (reads_rows && rules.pauses_max > 0) {
                     Worker::Reading(slice)
+                } else if reads_rows {
+                    self.read(state, Worker::Reading(slice))
                 } else {
-                    Worker::Working(slice)
+                    Self::begin(state, slice)
                 }
             }
             (Write::Record(..), Worker::Working(slice)) => match answer {
-                Answer::Stored(outcome) => Worker::Working(Slice {
-                    ready: slice.ready + 1,
-                    ready_failed: slice.ready_failed + u8::from(outcome == Outcome::Failed),
-                    inputs: inputs::without_first(slice.inputs),
-                    ..slice
-                }),
+                Answer::Stored(outcome) => {
+                    let Write::Record(_, _, item, _) = write else {
+                        return Worker::Idle;
+                    };
+                    let mut rows = slice.rows;
+                    rows[usize::from(item)] = Some(outcome);
+                    Worker::Working(Slice {
+                        rows,
+                        inputs: inputs::without_first(slice.inputs),
+                        pauses: u8::from(slice.asked.is_some()),
+                        ..slice
+                    })
+                }
                 _ => Worker::Idle,
             },
             (Write::Advance(index, chunk, _, step), Worker::Working(slice)) => {
@@ -402,14 +467,17 @@ impl Longhaul {
                 };
                 if step.to >= rules.chunk_items[usize::from(chunk)] {
                     self.finish_if_complete(index, task)
-                } else if step.release {
+                } else if step.release.is_some() {
                     Worker::Idle
                 } else {
+                    let mut rows = slice.rows;
+                    rows[..usize::from(step.to)].fill(None);
+                    let is_attempt = rules.pauses_max > 0 && step.to == step.from;
                     Worker::Working(Slice {
                         cursor: step.to,
                         failed: step.failed,
-                        ready: 0,
-                        ready_failed: 0,
+                        rows,
+                        attempts: if is_attempt { slice.attempts } else { 0 },
                         ..slice
                     })
                 }
@@ -425,16 +493,43 @@ impl Longhaul {
         }
     }
 
-    fn read(&self, state: &State, worker: Worker) -> Worker {
+    fn read(&self, state: &mut State, worker: Worker) -> Worker {
         let Self(rules) = self;
-        let Worker::Reading(slice) = worker else {
+        let Worker::Reading(mut slice) = worker else {
             return worker;
         };
-        let inputs = state.table.inputs(rules, slice.task);
-        match inputs.read(rules, slice.chunk, slice.cursor) {
-            Some(inputs) => Worker::Working(Slice { inputs, ..slice }),
-            None => Worker::Blaming(slice.task, slice.chunk, slice.owner, End::Incomplete),
+        let stored = state.table.task(slice.task);
+        let stored = stored.map(|task| *task.chunk(slice.chunk));
+        if let Some(stored) = stored.filter(|_| !rules.holds(Guard::RowsAreRead, false)) {
+            slice.rows = stored.rows;
+            slice.rows[..usize::from(slice.cursor)].fill(None);
         }
+        if rules.has_inputs(slice.task) {
+            let inputs = state.table.inputs(rules, slice.task);
+            let next = slice.cursor + slice.ready();
+            match inputs.read(rules, slice.chunk, next) {
+                Some(inputs) => slice.inputs = inputs,
+                None => {
+                    return Worker::Blaming(slice.task, slice.chunk, slice.owner, End::Incomplete);
+                }
+            }
+        }
+        Self::begin(state, slice)
+    }
+
+    /// A worker begins with what it does not know to be settled.
+    fn begin(state: &mut State, slice: Slice) -> Worker {
+        let task = state.table.task(slice.task);
+        let rows = task.map(|task| task.chunk(slice.chunk).rows);
+        let stored = rows.into_iter().flatten().skip(usize::from(slice.cursor));
+        let known = slice.rows.iter().skip(usize::from(slice.cursor));
+        let is_unknown = |(stored, known): (Option<Outcome>, &Option<Outcome>)| {
+            stored.is_some() && known.is_none()
+        };
+        if stored.zip(known).any(is_unknown) {
+            state.table.note(Broken::ProcessedAgain);
+        }
+        Worker::Working(slice)
     }
 
     fn fan_out(&self, state: &mut State, index: TaskIndex) -> Option<()> {

@@ -6,7 +6,9 @@
 //! Every task ends and its user is free.
 
 use crate::Rules;
-use crate::table::{Answer, ChunkIndex, End, Outcome, Owner, Step, Table, TaskIndex, Write};
+use crate::table::{
+    Answer, ChunkIndex, End, Outcome, Owner, Release, Step, Table, TaskIndex, Write,
+};
 
 /// How many sweeps it takes at most: a dispatch whose worker does the work, and one more look.
 const SWEEPS: usize = 2;
@@ -34,6 +36,7 @@ fn sweep(rules: &Rules, table: &mut Table, index: TaskIndex) -> Option<()> {
     }
     for chunk in &mut task.chunks {
         chunk.held = false;
+        chunk.pausing = false;
     }
     let task = *task;
     if let Some(end) = task.outcome(rules) {
@@ -79,7 +82,10 @@ fn work(rules: &Rules, table: &mut Table, index: TaskIndex, chunk: ChunkIndex) -
         from: claimed.cursor,
         to,
         failed,
-        release: true,
+        release: Some(Release {
+            pauses: 0,
+            pause: None,
+        }),
     };
     table.apply(rules, Write::Advance(index, chunk, OWNER, step));
     Some(())

@@ -2,7 +2,8 @@
 
 use crate::inputs::Hand;
 use crate::table::{
-    ChunkIndex, End, GONE, Owner, SeenLock, TASKS_MAX, Table, Task, TaskIndex, Version, Write,
+    ChunkIndex, End, GONE, ITEMS_MAX, Outcome, Owner, SeenLock, TASKS_MAX, Table, Task, TaskIndex,
+    Version, Write,
 };
 
 /// How many workers there can be at once.
@@ -61,7 +62,7 @@ pub enum Worker {
     Idle,
     /// About to repeat a claim that it got no answer to.
     Claiming(TaskIndex, ChunkIndex, Owner),
-    /// Holds a chunk, as far as it knows, and is about to read the inputs of its items.
+    /// Holds a chunk, as far as it knows, and is about to read the rows and the inputs of its items.
     Reading(Slice),
     /// Holds a chunk, as far as it knows, and has what the items need.
     Working(Slice),
@@ -84,12 +85,34 @@ pub struct Slice {
     pub cursor: u8,
     /// How many of those failed.
     pub failed: u8,
-    /// How many more have their rows.
-    pub ready: u8,
-    /// How many of those failed.
-    pub ready_failed: u8,
-    /// The inputs of the items after those.
+    /// The rows of the items after those, as far as it knows.
+    pub rows: [Option<Outcome>; ITEMS_MAX],
+    /// The inputs of the items after those that have their rows.
     pub inputs: Hand,
+    /// The item that has asked for a pause, if one has.
+    pub asked: Option<u8>,
+    /// How many pauses there have been since an item got through.
+    pub pauses: u8,
+    /// How many attempts there had been before it.
+    pub attempts: u8,
+}
+
+impl Slice {
+    /// How many items after the cursor have their rows, without a gap.
+    #[must_use]
+    pub fn ready(&self) -> u8 {
+        let rows = self.rows.iter().skip(usize::from(self.cursor));
+        rows.take_while(|row| row.is_some())
+            .fold(0, |ready, _| ready + 1)
+    }
+
+    /// How many of those failed.
+    #[must_use]
+    pub fn ready_failed(&self) -> u8 {
+        let rows = self.rows.iter().skip(usize::from(self.cursor));
+        let ready = rows.map_while(|row| *row);
+        ready.fold(0, |failed, row| failed + u8::from(row == Outcome::Failed))
+    }
 }
 
 /// The sweeper.

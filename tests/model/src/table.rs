@@ -82,6 +82,7 @@ pub enum Outcome {
 }
 
 /// What the table knows of a chunk.
+#[expect(clippy::struct_excessive_bools, reason = "what may be so or not")]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Chunk {
     /// How many of its items are settled.
@@ -94,12 +95,20 @@ pub struct Chunk {
     pub held: bool,
     /// How often it was claimed since its cursor moved, up to one more than is allowed.
     pub attempts: u8,
+    /// Whether it pauses. There is no clock: a pause may be over at any moment.
+    pub pausing: bool,
+    /// How often it has paused since one of its items got through.
+    pub pauses: u8,
+    /// Whether somebody has let go of it, as long as none of its items is counted: after that it does not matter.
+    pub released: bool,
     /// The rows of its items.
     pub rows: [Option<Outcome>; ITEMS_MAX],
     /// Not in the table: one bit for each item that an advance has ever counted.
     pub counted: u8,
     /// Not in the table: one of the attempts was that of a worker that does not know the job.
     pub untried: bool,
+    /// Not in the table: one of the attempts was one that ended with a pause.
+    pub spared: bool,
 }
 
 impl Chunk {
@@ -111,6 +120,12 @@ impl Chunk {
         settled.iter().try_fold(0, |failed, row| {
             row.map(|outcome| failed + u8::from(outcome == Outcome::Failed))
         })
+    }
+
+    /// Whether whoever has just claimed it is the first.
+    #[must_use]
+    pub fn is_fresh(&self) -> bool {
+        self.cursor == 0 && self.attempts <= 1 && !self.released
     }
 }
 
@@ -175,9 +190,10 @@ impl Task {
 
     /// The chunks that a worker could take on now.
     pub fn claimable_chunks(&self, rules: &Rules) -> impl Iterator<Item = ChunkIndex> {
-        (0..)
+        let incomplete = (0..)
             .take(CHUNKS)
-            .filter(|&chunk| !self.is_chunk_complete(rules, chunk) && !self.chunk(chunk).held)
+            .filter(|&chunk| !self.is_chunk_complete(rules, chunk));
+        incomplete.filter(|&chunk| !self.chunk(chunk).held && !self.chunk(chunk).pausing)
     }
 
     /// One of its chunks.
@@ -244,8 +260,17 @@ pub struct Step {
     pub to: u8,
     /// How many of the items before `to` failed.
     pub failed: u8,
-    /// Whether the worker lets go of the chunk.
-    pub release: bool,
+    /// Whether the worker lets go of the chunk, and how.
+    pub release: Option<Release>,
+}
+
+/// How a worker lets go of a chunk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Release {
+    /// How often the chunk has paused.
+    pub pauses: u8,
+    /// Whether it pauses now: then, how many attempts there have been if the cursor does not move.
+    pub pause: Option<u8>,
 }
 
 /// What a call answers.
@@ -283,6 +308,12 @@ pub enum Broken {
     SettledItemBlamed,
     /// A task was failed because of an item that its workers could not even try.
     UntriedItemBlamed,
+    /// A task was failed because of an item that had asked for a pause.
+    PausedItemBlamed,
+    /// A chunk was claimed while it paused.
+    PauseIgnored,
+    /// A worker that could know that an item has its row is about to process it again.
+    ProcessedAgain,
     /// A submit was told that its own task is in its way.
     InItsOwnWay,
 }
@@ -426,7 +457,9 @@ impl Table {
         let chunk = *task.chunk(c);
         let mine = chunk.owner == owner;
         let open = rules.holds(Guard::Open, task.is_open());
-        if !open || !rules.holds(Guard::ChunkIsFree, !chunk.held) {
+        let is_free = rules.holds(Guard::ChunkIsFree, !chunk.held)
+            && rules.holds(Guard::PauseIsOver, !chunk.pausing);
+        if !open || !is_free {
             // The answer to a repeated claim whose first copy took effect.
             return if task.is_open() && mine {
                 Answer::Ok
@@ -436,6 +469,9 @@ impl Table {
         }
         if chunk.held && !mine {
             self.note(Broken::LeaseIgnored);
+        }
+        if chunk.pausing {
+            self.note(Broken::PauseIgnored);
         }
         self.update(index, |task| {
             task.status = Status::Processing;
@@ -511,11 +547,25 @@ impl Table {
             let chunk = task.chunk_mut(c);
             chunk.cursor = step.to;
             chunk.failed = step.failed;
-            chunk.held = !step.release;
+            chunk.held = step.release.is_none();
             chunk.counted |= counts;
+            if let Some(Release { pauses, pause }) = step.release {
+                chunk.released = step.to == 0;
+                chunk.pauses = pauses;
+                chunk.pausing = pause.is_some();
+                if let Some(attempts) = pause.filter(|_| step.to == step.from) {
+                    if rules.holds(Guard::PauseIsNoAttempt, false) {
+                        chunk.spared = true;
+                    } else {
+                        chunk.attempts = attempts;
+                    }
+                }
+            }
             if step.to > step.from {
                 chunk.attempts = 0;
                 chunk.untried = false;
+                chunk.spared = false;
+                chunk.released = false;
             }
         });
         Answer::Ok
@@ -547,6 +597,7 @@ impl Table {
         self.update(index, |task| {
             let chunk = task.chunk_mut(c);
             chunk.held = false;
+            chunk.released = chunk.cursor == 0;
             chunk.attempts = chunk.attempts.saturating_sub(1);
         });
         Answer::Ok
@@ -577,13 +628,18 @@ impl Table {
             return Answer::Refused;
         }
         let is_settled = task.is_open() && task.is_chunk_complete(rules, c);
-        let is_untried = task.is_open() && task.chunk(c).untried && end == End::Poisoned(c);
+        let is_blamed = task.is_open() && end == End::Poisoned(c);
+        let is_untried = is_blamed && task.chunk(c).untried;
+        let is_spared = is_blamed && task.chunk(c).spared;
         let answer = self.finish(rules, index, end);
         if is_settled {
             self.note(Broken::SettledItemBlamed);
         }
         if is_untried {
             self.note(Broken::UntriedItemBlamed);
+        }
+        if is_spared {
+            self.note(Broken::PausedItemBlamed);
         }
         answer
     }

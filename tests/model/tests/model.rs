@@ -45,6 +45,16 @@ fn whatever_happens_to_workers_no_rule_is_broken() {
 }
 
 #[test]
+fn whatever_pauses_no_rule_is_broken() {
+    for (rules, states) in [(Rules::PAUSES, 100_000), (Rules::LATE_PAUSES, 100_000)] {
+        let report = assert_rules_hold(rules, Extent::Everything);
+        assert!(report.states >= states, "{report}");
+        assert_possible(&report, &["SUCCESS after a pause", "FAILED: items failed"]);
+        assert_possible(&report, &["FAILED: an item kills its workers", "CANCELLED"]);
+    }
+}
+
+#[test]
 fn whatever_happens_to_tasks_of_several_locks_no_rule_is_broken() {
     let report = assert_rules_hold(Rules::LOCKS, Extent::Everything);
     assert!(report.states >= 600_000, "{report}");
@@ -147,6 +157,10 @@ needed! {
         "who can be told that it is refused has written nothing";
     without_the_key_after_the_lock_a_submit_is_in_its_own_way: KeyAfterLock,
         "nobody is told that their own request is in the way";
+    without_the_end_of_a_pause_it_is_ignored: PauseIsOver, "nobody claims a chunk that pauses";
+    without_sparing_the_attempt_a_pause_is_blamed: PauseIsNoAttempt, "no item is blamed for a pause";
+    without_reading_the_rows_items_are_processed_again: RowsAreRead,
+        "who can know that an item is settled does not process it again";
     without_knowing_the_job_an_untried_item_is_blamed: JobIsKnown,
         "no item is blamed for workers that do not know its job";
 }

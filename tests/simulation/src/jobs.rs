@@ -124,11 +124,12 @@ impl Place {
     /// What the scenario has in store for an item.
     async fn process<Input, Shared>(&self, item: &Item<Input, Shared>) -> Result<(), ItemError> {
         let Self { world, process } = self;
-        let (fate, tries, time) = world.process(item.task_id, item.index);
+        let (fate, tries, time) = world.process(process, item.task_id, item.index);
         if time > Duration::ZERO {
             tokio::time::sleep(time).await;
         }
         match fate {
+            Fate::NotNow(times, wait) if tries <= times => Err(ItemError::later(wait)),
             Fate::Retryable(times) if tries <= times => Err(ItemError::retryable("not yet")),
             Fate::Permanent => Err(ItemError::permanent("never")),
             Fate::Coin if world.chance(Rng::bool) => Err(ItemError::permanent("tails")),

@@ -59,6 +59,8 @@ pub(crate) struct Record {
     claimers: BTreeMap<usize, Vec<String>>,
     /// How often each chunk was claimed since its cursor last moved, but for claims that were given back.
     claims: BTreeMap<usize, u32>,
+    /// For each chunk who claimed it last, and the items that had their rows by then and were not counted.
+    known_settled: BTreeMap<usize, (String, BTreeSet<u64>)>,
     /// When each chunk first moved after the run's first fault.
     moved_after_fault: BTreeMap<usize, Duration>,
     /// Calls that concern it, without those of clients that look.
@@ -91,6 +93,10 @@ pub(crate) struct Ledger {
     /// What clients were told of each task.
     shown: BTreeMap<(String, TaskId), (u64, u64, String)>,
 }
+
+/// An item fails for pauses when there have been an hour of them, but for the last one asked for, which no scenario
+/// draws longer than 20 minutes, and for what a worker waited for in place and did not store.
+const PAUSED_AT_LEAST: Duration = Duration::from_secs(35 * 60);
 
 type Verdict = Result<(), String>;
 
@@ -245,8 +251,39 @@ impl Ledger {
         claim(called == Some(&index), || {
             format!("{key:?} is called {index}")
         })?;
+        let chunk = &task.chunks[task.plan().chunk_of(at)];
+        let paused = Duration::from_millis(chunk.paused_milliseconds);
+        let is_unavailable =
+            after.fields.contains_key("error") && after.text("error").contains("not available");
+        claim(!is_unavailable || paused > PAUSED_AT_LEAST, || {
+            format!("{key:?} failed for pauses of {paused:?} in all")
+        })?;
         record.items.insert(at, after.text("outcome") == "failed");
         Ok(())
+    }
+
+    /// Judges that a process begins with an item.
+    ///
+    /// # Errors
+    ///
+    /// When the item had its row before the process claimed the chunk that it still has.
+    pub(crate) fn judge_start(&self, process: &str, id: TaskId, index: u64) -> Verdict {
+        let record = self.tasks.get(&id);
+        let record =
+            record.ok_or_else(|| format!("an item is processed of {id}, which is not stored"))?;
+        let mut known = record.known_settled.iter();
+        let Some(chunk) = known.find_map(|(chunk, (claimer, rows))| {
+            let is_known = |at: &u64| {
+                let at = usize::try_from(*at).unwrap_or(usize::MAX);
+                record.indexes.get(at) == Some(&index)
+            };
+            (claimer == process && rows.iter().any(is_known)).then_some(chunk)
+        }) else {
+            return Ok(());
+        };
+        Err(format!(
+            "item {index} of chunk {chunk} is processed by {process}, which could know that it is settled"
+        ))
     }
 
     fn judge_key(Change { key, before, after }: &Change, writer: &Writer) -> Verdict {
@@ -315,6 +352,7 @@ impl Ledger {
             items: BTreeMap::new(),
             claimers: BTreeMap::new(),
             claims: BTreeMap::new(),
+            known_settled: BTreeMap::new(),
             moved_after_fault: BTreeMap::new(),
             calls: 0,
         };
@@ -403,6 +441,11 @@ impl Ledger {
                     claimers.pop();
                 }
                 claimers.push(writer.process.to_owned());
+                let range = task.plan().range(chunk);
+                let open = range.start + task.chunks[chunk].cursor..range.end;
+                let rows = record.items.range(open).map(|(at, _)| *at).collect();
+                let known = (writer.process.to_owned(), rows);
+                record.known_settled.insert(chunk, known);
                 *claims += 1;
             }
             Step::GivenBack => {
@@ -454,6 +497,9 @@ impl Ledger {
             })?;
             claim((old.cursor, old.failed) == (new.cursor, new.failed), || {
                 "a claim moved the cursor".into()
+            })?;
+            claim(old.pauses_until(writer.clock).is_none(), || {
+                format!("chunk {chunk} was claimed in its pause")
             })?;
             let turn = writer.body["ExpressionAttributeValues"][":turn"]["N"].as_str();
             claim(turn.is_none_or(|turn| turn == old.turn.to_string()), || {
@@ -552,6 +598,12 @@ impl Ledger {
             (Status::Failed, "submit") => {
                 claim(clock > before.lease_until.after(TAKE_OVER_AFTER), || {
                     "a live task was overwritten by a new one".into()
+                })?;
+                let pauses = before
+                    .open_chunks()
+                    .any(|chunk| chunk.pauses_until(clock).is_some());
+                claim(!pauses, || {
+                    "a task was overwritten by a new one in its pause".into()
                 })
             }
             (Status::Failed, _) if outcome.is_some() => {
@@ -757,7 +809,9 @@ pub(crate) fn resting_until(task: &Task, lease: Duration) -> Timestamp {
         .max();
     let usual = Duration::from_millis(usual.unwrap_or_default()).min(lease * 16);
     let wait = wait.max(usual);
-    let sent = chunks.clone().filter_map(|chunk| chunk.released_at);
+    let sent = chunks
+        .clone()
+        .filter_map(longhaul::chunk::Chunk::waits_since);
     chunks
         .map(|chunk| chunk.lease_until)
         .chain(sent.chain(task.dispatched_at).map(|at| at.after(wait)))

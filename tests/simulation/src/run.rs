@@ -553,13 +553,23 @@ impl Run {
                         *quiet = (since, resting_until.max(check_at));
                     }
                     let quiet_until = quiet.1.since(BEGINNING).max(since);
+                    // Who finds it pausing goes by its own clock, as did who had it pause.
+                    let paused = task
+                        .chunks
+                        .iter()
+                        .filter_map(|chunk| chunk.resumes_at)
+                        .max();
+                    let paused_until = paused.map_or(Duration::ZERO, |paused| {
+                        paused.since(BEGINNING) + weather.skew_max * 2
+                    });
+                    let quiet_until = quiet_until.max(paused_until);
                     if now > fair_since && now > quiet_until + grace {
                         late = Some(format!(
                             "task {id} has not moved for {:.0} s, although nothing goes wrong",
                             now.saturating_sub(since).as_secs_f64()
                         ));
                     }
-                    if now > record.settled_at.max(fair_since) + tries {
+                    if now > record.settled_at.max(fair_since).max(paused_until) + tries {
                         late = Some(format!(
                             "task {id} is claimed again and again, and no item gets settled"
                         ));

@@ -78,6 +78,8 @@ pub enum Fate {
     Done,
     /// It fails so many times and then works.
     Retryable(u32),
+    /// It asks so many times for a pause of so long, and then works.
+    NotNow(u32, Duration),
     /// It never works.
     Permanent,
     /// Processing it panics.

@@ -54,7 +54,7 @@ pub(crate) fn method(call: &Call) -> &'static str {
             match (value(":prefix"), value(":first")) {
                 (Some("TASK#"), _) => "tasks",
                 (_, Some(first)) if first.starts_with("INPUT#") => "given",
-                _ if body.get("ProjectionExpression").is_some() => "undone",
+                _ if body.get("ProjectionExpression").is_some() => "outcomes",
                 _ => "items",
             }
         }

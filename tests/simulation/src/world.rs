@@ -294,8 +294,13 @@ impl World {
     }
 
     /// What becomes of an item this time, and how long it takes.
-    pub(crate) fn process(&self, id: TaskId, index: u64) -> (Fate, u32, Duration) {
+    pub(crate) fn process(&self, process: &str, id: TaskId, index: u64) -> (Fate, u32, Duration) {
         let mut state = self.state();
+        if let Err(complaint) = state.ledger.judge_start(process, id, index) {
+            drop(state);
+            self.complain(complaint);
+            state = self.state();
+        }
         let tries = state.tries.entry((id, index)).or_default();
         *tries += 1;
         let tries = *tries;
@@ -605,7 +610,12 @@ fn odd_fate(seed: u64, odd_per_mille: u32) -> Fate {
         return Fate::Done;
     }
     match random.u32(0..12) {
-        0..=3 => Fate::Retryable(random.u32(1..=4)),
+        0 | 1 => Fate::Retryable(random.u32(1..=4)),
+        2 | 3 => {
+            // In place; by one message; by messages that are sent on.
+            let seconds = [1, 3, 20, 90, 1200][random.usize(0..5)];
+            Fate::NotNow(random.u32(1..=3), Duration::from_secs(seconds))
+        }
         4 | 5 => Fate::Permanent,
         6 | 7 => Fate::Panic,
         8 | 9 => Fate::Coin,

@@ -25,7 +25,7 @@ const NOT_MINE: &str = "somebody else wrote it";
 const UNSEEN: &str = "the sweeper saw version";
 
 /// A guard, how it is shown to be needed, and what is complained of without it.
-const NEEDED: [(&str, Shown, &str); 21] = [
+const NEEDED: [(&str, Shown, &str); 22] = [
     ("submit: lock is free", Chance(Profile::Storm), TWO),
     ("submit: lock is as seen", Chance(Profile::Locks), TWO),
     ("submit: task is new", Chance(Profile::Ghosts), ENDED),
@@ -53,6 +53,11 @@ const NEEDED: [(&str, Shown, &str); 21] = [
         "claim: turn",
         Chance(Profile::Storm),
         "on the word of an old message",
+    ),
+    (
+        "claim: pause is over",
+        Plan(early_return),
+        "claimed in its pause",
     ),
     ("advance: processing", Chance(Profile::Restless), ENDED),
     ("advance: owner", Chance(Profile::Storm), NOT_MINE),
@@ -202,6 +207,20 @@ fn late_take_over() -> Scenario {
     scenario.clients.push(second);
     // Its first transaction finds the lock.
     scenario.planned = vec![late(Function::Submit, "submit", 2, 20)];
+    scenario
+}
+
+/// A worker lets go of a chunk that pauses, and dies before it can send the message for afterwards. Its own returns.
+fn early_return() -> Scenario {
+    let mut scenario = Scenario::one_task(1, 5);
+    scenario.fates = vec![(0, Fate::NotNow(1, seconds(600)))];
+    scenario.planned = vec![Planned {
+        function: Function::Worker,
+        method: "send_later",
+        nth: 0,
+        lasts: 1,
+        fault: Fault::CrashBefore,
+    }];
     scenario
 }
 
