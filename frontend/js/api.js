@@ -44,6 +44,8 @@ import { CognitoError, SessionEnded } from './session.js';
  * @property {string | null} started_at
  * @property {string | null} finished_at
  * @property {number | null} eta_seconds
+ * @property {string | null} phase what is being done, in its job's words
+ * @property {string | null} resumes_at until when all that is left of it pauses
  * @property {string | null} error
  */
 

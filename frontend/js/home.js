@@ -541,6 +541,8 @@ function queuedTask(taskId, { job, size }) {
     started_at: null,
     finished_at: null,
     eta_seconds: null,
+    phase: null,
+    resumes_at: null,
     error: null,
   };
 }

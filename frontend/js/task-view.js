@@ -24,6 +24,7 @@ export class TaskView {
   #state = byId('task-state', HTMLElement);
   #icon = byId('task-icon', SVGUseElement);
   #size = byId('task-size', HTMLElement);
+  #phase = byId('task-phase', HTMLElement);
   #percent = byId('task-percent', HTMLElement);
   #progress = byId('task-progress', HTMLProgressElement);
   #barFailed = byId('task-bar-failed', HTMLElement);
@@ -85,7 +86,9 @@ export class TaskView {
     setRoom(this.#failedCount, words.failedCount(task.number_of_items));
     this.#root.dataset.state = task.task_status;
     this.#icon.setAttribute('href', `#icon-${task.task_status.toLowerCase()}`);
-    setText(this.#state, words.STATE_WORDS[task.task_status]);
+    setText(this.#state, words.state(task));
+    setText(this.#phase, task.phase ?? '');
+    this.#phase.title = task.phase ?? '';
     setText(this.#size, words.size(task.number_of_items));
     this.retitle();
     setText(this.#outcome, words.outcome(task));
@@ -163,7 +166,7 @@ export class TaskView {
     }
     const mark = words.milestone(before.done_percentage, now.done_percentage);
     if (mark) announce(`${mark} percent done.`);
-    else if (before.task_status !== now.task_status) announce(`${words.STATE_WORDS[now.task_status]}.`);
+    else if (words.state(before) !== words.state(now)) announce(`${words.state(now)}.`);
   }
 
   /** Draws this instant and plans the next one: every frame while the bar moves, seldom while only times change. */

@@ -20,6 +20,13 @@ export const STATE_WORDS = {
   CANCELLED: 'Cancelled',
 };
 
+export const PAUSING = 'Pausing';
+
+/** @param {Task} task @returns {string} */
+export function state({ task_status: status, resumes_at: resumesAt }) {
+  return status === 'PROCESSING' && resumesAt ? PAUSING : STATE_WORDS[status];
+}
+
 /** @param {number} count @returns {string} */
 export function number(count) {
   return numbers.format(count);
@@ -155,6 +162,7 @@ export function outcome(task) {
     case 'QUEUED':
       return 'Your task is in the queue and starts by itself. You can close this page and come back.';
     case 'PROCESSING':
+      if (task.resumes_at) return `It waits for what it needs, and goes on at ${moment(task.resumes_at)}. You can close this page and come back.`;
       return 'You can close this page. The work goes on, and you can come back to watch.';
     case 'SUCCESS':
       return `${total === 1 ? 'The item is' : `All ${items(total)} are`} done. Have a look, or start another task.`;

@@ -16,7 +16,7 @@ export function layoutProblems() {
   while (walker.nextNode()) {
     const { data, parentElement: element } = walker.currentNode;
     const text = data.trim();
-    if (!text || element.closest('.visually-hidden, .username') || !element.checkVisibility({ visibilityProperty: true })) continue;
+    if (!text || element.closest('.visually-hidden, .username, .phase') || !element.checkVisibility({ visibilityProperty: true })) continue;
     const range = document.createRange();
     range.selectNodeContents(walker.currentNode);
     const lines = [...range.getClientRects()];

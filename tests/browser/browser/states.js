@@ -59,6 +59,12 @@ pageTest(`${font} font: a task from the form to its items`, async (tab) => {
   await tab.percentReaches(13);
   await nothingJumps(tab, textsOfRunningTask());
   await look(tab, 'running');
+  shown(inAPhase);
+  await tab.says(inAPhase.phase);
+  await look(tab, 'phase');
+  shown(pausing);
+  await tab.reaches('Pausing');
+  await look(tab, 'pausing');
   shown(runningWithFailures);
   await tab.says('212 failed');
   await look(tab, 'running-with-failures');
@@ -223,6 +229,8 @@ pageTest(`${font} font: waiting for the page`, async (tab) => {
 
 const waiting = { task_status: 'QUEUED', number_of_items: 1_000, count_done_items: 0, count_failed_items: 0, done_percentage: 0, eta_seconds: null, finished_at: null, error: null };
 const running = { ...waiting, task_status: 'PROCESSING', count_done_items: 134, done_percentage: 13, eta_seconds: 754 };
+const inAPhase = { ...running, phase: 'Asking for the delivery addresses of those who moved house' };
+const pausing = { ...inAPhase, resumes_at: new Date(Date.now() + 2_400_000).toISOString() };
 const runningWithFailures = { ...running, count_failed_items: 212 };
 const { finished_at: _, ...ended } = running;
 const finished = { ...ended, task_status: 'SUCCESS', count_done_items: 1_000, done_percentage: 100, eta_seconds: 0 };
@@ -269,7 +277,8 @@ function textsOfRunningTask() {
   const seconds = [...Array(61).keys(), 90, 149, 601, 2_399, 3_539, 3_600, 4_500, 7_259, 35_999, 86_399, 86_400, 359_999];
   const troubles = ['You are offline.', 'The server has a problem.', 'The server cannot be reached.', 'Too many requests at once.'];
   return {
-    'task-state': [words.STATE_WORDS.QUEUED, words.STATE_WORDS.PROCESSING],
+    'task-state': [words.STATE_WORDS.QUEUED, words.STATE_WORDS.PROCESSING, words.PAUSING],
+    'task-phase': ['', 'Saving contacts', inAPhase.phase],
     'task-percent': ['0', '100'],
     'task-count': [0, 999, 1_000].map((done) => words.countOf(done, 1_000)),
     'task-failed': ['', words.failedCount(1), words.failedCount(1_000)],
@@ -277,6 +286,6 @@ function textsOfRunningTask() {
     'task-elapsed': ['–', ...seconds.map((elapsed) => words.duration(elapsed * 1_000))],
     'task-left': [null, ...seconds].map((left) => words.timeLeft(left === null ? null : left * 1_000)),
     'task-note': ['', 'Connected again.', ...troubles.map((trouble) => `${trouble} Your task goes on; this page catches up by itself.`)],
-    'task-outcome': ['QUEUED', 'PROCESSING'].map((task_status) => words.outcome({ task_status, count_done_items: 0, count_failed_items: 0, number_of_items: 1_000 })),
+    'task-outcome': [waiting, running, pausing].map((task) => words.outcome(task)),
   };
 }

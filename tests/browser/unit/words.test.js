@@ -69,6 +69,16 @@ test('a failed task says whether items failed or the task was given up', () => {
   assert.equal(words.outcome(givenUp), 'The task did not get on. Done so far: 16 of 20 items. Start another when you like.');
 });
 
+test('a task that pauses says until when', () => {
+  const running = { task_status: 'PROCESSING', number_of_items: 20, count_done_items: 1, count_failed_items: 0, resumes_at: null };
+  const pausing = { ...running, resumes_at: new Date(2026, 10, 20, 15, 5).toISOString() };
+  assert.equal(words.state(running), 'Running');
+  assert.equal(words.state(pausing), 'Pausing');
+  assert.match(words.outcome(pausing), /^It waits for what it needs, and goes on at .*15:05\. /);
+  assert.doesNotMatch(words.outcome(running), /goes on at/);
+  assert.equal(words.state({ ...pausing, task_status: 'CANCELLED' }), 'Cancelled');
+});
+
 test('what a retry is about is said as people count it', () => {
   const of = (total, done, failed) => ({ number_of_items: total, count_done_items: done, count_failed_items: failed });
   assert.equal(words.again(of(10_000, 9_963, 37)), 'Try the 37 again');
