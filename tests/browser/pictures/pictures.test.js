@@ -1,4 +1,5 @@
-// Takes the pictures in docs/, of the page as it is on the stack: the forms, on a desktop and a phone, and a task at work.
+// Takes the pictures in docs/, of the page as it is on the stack: the forms, on a desktop and a phone, a task at work, and one
+// of which some failed.
 
 import { writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
@@ -48,13 +49,33 @@ pageTest('a task at work', async (tab) => {
   await take(tab, 'page', desktop);
 });
 
-/** As far down as the card goes. @param {import('../browser/page.js').Tab} tab @param {string} name @param {{ width: number, height: number }} screen */
-async function take(tab, name, screen) {
+pageTest('what failed', async (tab) => {
+  const wrong = ['Ivy Example,ivy at example.com', 'Jo Example,jo@example', 'Kit Example,kit@@example.com'];
+  await tab.openAndSignIn();
+  await tab.choose('Import contacts');
+  await tab.chooseFile([file, ...wrong].join('\n'));
+  await tab.button('Start').click();
+  await tab.reaches('Failed');
+  await take(tab, 'failed-phone', phone);
+  await tab.button('See items').click();
+  await tab.page.getByRole('dialog').getByText('ivy at example.com').first().waitFor();
+  await take(tab, 'items-desktop', { width: 960, height: 640 }, '#details');
+});
+
+/**
+ * As far down as the card goes, or the sheet.
+ *
+ * @param {import('../browser/page.js').Tab} tab
+ * @param {string} name
+ * @param {{ width: number, height: number }} screen
+ * @param {string} [subject]
+ */
+async function take(tab, name, screen, subject = '#work') {
   // Nothing is pointed at, and whoever is signed in has a name that is not another one each time.
   await tab.page.mouse.move(0, 0);
   await tab.page.locator('#username').evaluate((username) => (username.textContent = 'ann'));
   await tab.page.setViewportSize(screen);
-  const height = await tab.page.locator('#work').evaluate((card) => Math.ceil(card.getBoundingClientRect().bottom) + 24);
+  const height = await tab.page.locator(subject).evaluate((card) => Math.ceil(card.getBoundingClientRect().bottom) + 24);
   await tab.page.setViewportSize({ ...screen, height });
   await tab.isSettled();
   const developer = await tab.page.context().newCDPSession(tab.page);
