@@ -62,6 +62,11 @@ pub enum Guard {
     /// A release for a pause in which no cursor moved: the attempts are those that there were before. Not a condition, but what
     /// `Store::advance` writes.
     PauseIsNoAttempt,
+    /// A retry: the task has ended when it is read. Not a condition, but a decision in `longhaul/src/submit.rs`.
+    OldHasEnded,
+    /// A retry: what has a row and is not counted is tried again. Not a condition, but a decision in
+    /// `longhaul/src/store/undone.rs`.
+    UncountedIsUndone,
     /// A worker that gets a message: it knows the task's job. Not a condition, but a decision in
     /// `longhaul/src/worker.rs`.
     JobIsKnown,
@@ -69,7 +74,7 @@ pub enum Guard {
 
 impl Guard {
     /// All of them.
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 26] = [
         Self::LockIsFree,
         Self::LockIsAsSeen,
         Self::TaskIsNew,
@@ -93,6 +98,8 @@ impl Guard {
         Self::KeyAfterLock,
         Self::RowsAreRead,
         Self::PauseIsNoAttempt,
+        Self::OldHasEnded,
+        Self::UncountedIsUndone,
         Self::JobIsKnown,
     ];
 
@@ -112,6 +119,7 @@ impl Guard {
             | Self::RowsAreRead
             | Self::JobIsKnown => Rules::WORK,
             Self::PauseIsOver | Self::PauseIsNoAttempt => Rules::PAUSES,
+            Self::OldHasEnded | Self::UncountedIsUndone => Rules::RETRIES,
             Self::Cursor | Self::BlamersOwner => Rules::LATE_WORK,
             Self::OwnLock => Rules::LOCKS,
             Self::InputsFirst | Self::UnprocessedAgain | Self::LookBefore | Self::KeyAfterLock => {
@@ -149,6 +157,8 @@ impl Guard {
             Self::KeyAfterLock => "key after lock",
             Self::RowsAreRead => "rows are read",
             Self::PauseIsNoAttempt => "pause is no attempt",
+            Self::OldHasEnded => "old has ended",
+            Self::UncountedIsUndone => "uncounted is undone",
             Self::JobIsKnown => "job is known",
         }
     }

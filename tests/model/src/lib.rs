@@ -9,6 +9,7 @@
 //! |---|---|
 //! | [`Action::Glance`] | `Store::look_before`: it reads the lock, then the key |
 //! | [`Write::Put`] | `Store::put_inputs`, one row at a time; [`Action::Unprocessed`]: a batch that leaves it out |
+//! | [`Action::ReadOld`], [`Action::ReadUndone`] | `Store::task` and `Store::undone`, by a retry |
 //! | [`Write::Submit`] | `Store::submit`, the transaction of a submit |
 //! | [`Action::Look`] | `Store::task` in `longhaul/src/submit.rs`, and whether the task seems abandoned |
 //! | [`Action::Send`] | `Queue::send` in `longhaul/src/submit.rs`; it may fail, the answer is 200 |
@@ -86,6 +87,8 @@ pub struct Rules {
     pub submits_with_key: u8,
     /// How many of them, from the first, are for items that have inputs.
     pub submits_with_inputs: u8,
+    /// How many of them, from the last, are retries of the first one's task.
+    pub retries: u8,
     /// Which lock each of them asks for. By user it is the same for all, by job or by request it is another one for
     /// another job or request; and where the configuration has changed, for the same request.
     pub locks: [LockIndex; table::TASKS_MAX],
@@ -116,6 +119,7 @@ impl Rules {
         submits: 3,
         submits_with_key: 2,
         submits_with_inputs: 0,
+        retries: 0,
         locks: [0, 0, 0],
         workers: 0,
         chunk_items: [1, 1],
@@ -168,6 +172,27 @@ impl Rules {
         pauses_max: 1,
         late_max: 1,
         ..Self::PAUSES
+    };
+
+    /// A task and a retry of it; a worker, and items that fail.
+    pub const RETRIES: Self = Self {
+        submits: 2,
+        submits_with_key: 0,
+        retries: 1,
+        workers: 1,
+        chunk_items: [2, 0],
+        late_max: 0,
+        items_fail: true,
+        ..Self::SUBMITS
+    };
+
+    /// A task and two retries of it; no worker, and one write under way.
+    pub const RIVAL_RETRIES: Self = Self {
+        submits: 3,
+        submits_with_key: 0,
+        retries: 2,
+        chunk_items: [1, 0],
+        ..Self::SUBMITS
     };
 
     /// Three submits for two locks: the first two carry the same key, and the configuration has changed between them; the
@@ -253,6 +278,12 @@ impl Rules {
     #[must_use]
     pub fn has_inputs(&self, submit: TaskIndex) -> bool {
         submit < self.submits_with_inputs
+    }
+
+    /// Whether a submit is a retry.
+    #[must_use]
+    pub fn is_retry(&self, submit: TaskIndex) -> bool {
+        submit >= self.submits - self.retries
     }
 
     /// The request that a submit makes: under the one key it is always the same.

@@ -28,6 +28,8 @@ fn main() -> ExitCode {
         ("two requests", Rules::TWO_REQUESTS, Extent::Everything),
         ("time", Rules::TIME, Extent::Everything),
         ("pauses", Rules::PAUSES, Extent::Everything),
+        ("retries", Rules::RETRIES, Extent::Everything),
+        ("rival retries", Rules::RIVAL_RETRIES, Extent::Everything),
         ("late pauses", Rules::LATE_PAUSES, Extent::Everything),
         ("together", Rules::TOGETHER, together),
     ];

@@ -78,6 +78,10 @@ fn about_tasks() -> Vec<Property<Longhaul>> {
             |_, state: &State| state.table.broken != Some(Broken::InItsOwnWay),
         ),
         Property::always(
+            "a retry is of an ended task, and has exactly what that left undone",
+            |_, state: &State| state.table.broken != Some(Broken::RetryIsWrong),
+        ),
+        Property::always(
             "if all were dead, sweeps alone would free the user",
             |model, state: &State| {
                 state.table.broken.is_some() || recovery::frees_the_user(&model.0, state.table)
@@ -221,10 +225,28 @@ fn sometimes() -> Vec<Property<Longhaul>> {
             let mut tasks = ended(state, End::Success).flat_map(|task| &task.chunks);
             tasks.any(|chunk| chunk.pauses > 0)
         }),
+        Property::sometimes("a retry is accepted", |model, state: &State| {
+            accepted_retries(&model.0, state) > 0
+        }),
+        Property::sometimes(
+            "a retry is refused, and one accepted",
+            |model, state: &State| {
+                let is_refused = |submit: &Submit| *submit == Submit::Over;
+                accepted_retries(&model.0, state) > 0 && state.submits[1..].iter().any(is_refused)
+            },
+        ),
         Property::sometimes("a second task succeeds", |_, state: &State| {
             ended(state, End::Success).count() > 1
         }),
     ]
+}
+
+fn accepted_retries(rules: &Rules, state: &State) -> usize {
+    let submits = (0..).zip(&state.submits);
+    let accepted = submits.filter(|(index, submit)| {
+        rules.is_retry(*index) && matches!(submit, Submit::Accepted(_) | Submit::Sending)
+    });
+    accepted.count()
 }
 
 fn tasks(state: &State) -> impl Iterator<Item = &Task> {

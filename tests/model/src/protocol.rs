@@ -50,6 +50,10 @@ pub enum Action {
     Crash(Who),
     /// A submit that has inputs to store reads the lock, and next the key.
     Glance(TaskIndex),
+    /// A retry reads the task that it is of.
+    ReadOld(TaskIndex),
+    /// A retry reads which items of that failed, and what they were given.
+    ReadUndone(TaskIndex),
     /// A submit reads the task that holds the lock, and finds it abandoned or not, if it is open.
     Look(TaskIndex, Abandoned),
     /// A batch of rows is answered, but the row that a submit wants to be written is left.
@@ -167,6 +171,10 @@ impl Model for Longhaul {
             Action::Glance(submit) => {
                 next.submits[usize::from(submit)] = self.glance(state, submit);
             }
+            Action::ReadOld(submit) => {
+                next.submits[usize::from(submit)] = self.read_old(state);
+            }
+            Action::ReadUndone(submit) => self.read_undone(&mut next, submit)?,
             Action::Look(submit, abandoned) => self.look(&mut next, submit, abandoned)?,
             Action::Unprocessed(submit) => {
                 let place = &mut next.submits[usize::from(submit)];
@@ -344,7 +352,9 @@ impl Longhaul {
         if state.sweeper != Sweeper::Idle {
             actions.push(Action::Crash(Who::Sweeper));
         }
-        for (index, task) in state.table.tasks() {
+        // What becomes of a retry is what becomes of any task: nobody works on it here.
+        let tasks = state.table.tasks();
+        for (index, task) in tasks.filter(|(index, _)| !self.0.is_retry(*index)) {
             if state.messages[usize::from(index)].all {
                 actions.push(Action::FanOut(index));
             }
@@ -386,6 +396,9 @@ impl Longhaul {
             Who::Submit(submit) => {
                 let place = &mut state.submits[usize::from(submit)];
                 *place = self.after_submit_call(submit, *place, write, answer);
+                if answer == Answer::Ok && self.0.is_retry(submit) {
+                    self.judge_retry(state, submit);
+                }
             }
             Who::Worker(worker) => {
                 let worker = usize::from(worker);

@@ -2,8 +2,8 @@
 
 use crate::inputs::Hand;
 use crate::table::{
-    ChunkIndex, End, GONE, ITEMS_MAX, Outcome, Owner, SeenLock, TASKS_MAX, Table, Task, TaskIndex,
-    Version, Write,
+    CHUNKS, ChunkIndex, End, GONE, ITEMS_MAX, Outcome, Owner, SeenLock, TASKS_MAX, Table, Task,
+    TaskIndex, Undone, Version, Write,
 };
 
 /// How many workers there can be at once.
@@ -43,6 +43,9 @@ pub enum Submit {
         /// it has not found since that the holder is gone.
         in_vain: bool,
     },
+    /// It is a retry, and has read how many items of each chunk of the old task are settled. About to read which of those
+    /// failed.
+    Retrying([u8; CHUNKS]),
     /// About to write, betting on what it saw of the lock.
     Writing(SeenLock),
     /// About to read the task that holds the lock.
@@ -143,6 +146,8 @@ pub struct State {
     pub messages: [Messages; TASKS_MAX],
     /// The submits.
     pub submits: [Submit; TASKS_MAX],
+    /// What each submit wants to have tried again, if it is a retry.
+    pub undone: [Undone; TASKS_MAX],
     /// The workers.
     pub workers: [Worker; WORKERS_MAX],
     /// The sweeper.
@@ -159,6 +164,7 @@ impl State {
             table: Table::new(),
             messages: Default::default(),
             submits: [Submit::Waiting; TASKS_MAX],
+            undone: Default::default(),
             workers: [Worker::Idle; WORKERS_MAX],
             sweeper: Sweeper::Idle,
             late: [None; LATE_MAX],

@@ -61,6 +61,9 @@ pub enum End {
     Cancelled,
 }
 
+/// Which items of a task are to be tried again.
+pub type Undone = [[bool; ITEMS_MAX]; CHUNKS];
+
 /// The state of a task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Status {
@@ -166,6 +169,28 @@ impl Task {
     #[must_use]
     pub fn is_open(&self) -> bool {
         !matches!(self.status, Status::Ended(_))
+    }
+
+    /// Which of its items failed or were not settled, if so many are settled of each chunk. `counts_rows` takes what has a
+    /// row for done although it is not counted.
+    #[must_use]
+    pub fn undone(&self, rules: &Rules, settled: [u8; CHUNKS], counts_rows: bool) -> Undone {
+        let mut undone = Undone::default();
+        for (chunk, stored) in self.chunks.iter().enumerate() {
+            let items = usize::from(rules.chunk_items[chunk]);
+            for (item, row) in stored.rows.iter().enumerate().take(items) {
+                let is_settled = item < usize::from(settled[chunk]);
+                let is_done = *row == Some(Outcome::Done) && (is_settled || counts_rows);
+                undone[chunk][item] = !is_done;
+            }
+        }
+        undone
+    }
+
+    /// How many items of each chunk are settled.
+    #[must_use]
+    pub fn settled(&self) -> [u8; CHUNKS] {
+        self.chunks.map(|chunk| chunk.cursor)
     }
 
     /// Whether every item of `chunk` is settled.
@@ -316,6 +341,8 @@ pub enum Broken {
     ProcessedAgain,
     /// A submit was told that its own task is in its way.
     InItsOwnWay,
+    /// A retry was accepted of a task that is open, or of something else than what that left undone.
+    RetryIsWrong,
 }
 
 /// Everything that is stored.

@@ -55,6 +55,16 @@ fn whatever_pauses_no_rule_is_broken() {
 }
 
 #[test]
+fn whatever_is_tried_again_no_rule_is_broken() {
+    let report = assert_rules_hold(Rules::RETRIES, Extent::Everything);
+    assert!(report.states >= 60_000, "{report}");
+    assert_possible(&report, &["FAILED: items failed", "a retry is accepted"]);
+    let report = assert_rules_hold(Rules::RIVAL_RETRIES, Extent::Everything);
+    assert!(report.states >= 100_000, "{report}");
+    assert_possible(&report, &["a retry is refused, and one accepted"]);
+}
+
+#[test]
 fn whatever_happens_to_tasks_of_several_locks_no_rule_is_broken() {
     let report = assert_rules_hold(Rules::LOCKS, Extent::Everything);
     assert!(report.states >= 600_000, "{report}");
@@ -161,6 +171,10 @@ needed! {
     without_sparing_the_attempt_a_pause_is_blamed: PauseIsNoAttempt, "no item is blamed for a pause";
     without_reading_the_rows_items_are_processed_again: RowsAreRead,
         "who can know that an item is settled does not process it again";
+    without_an_end_of_the_old_a_retry_is_of_too_much: OldHasEnded,
+        "a retry is of an ended task, and has exactly what that left undone";
+    without_what_is_not_counted_a_retry_is_of_too_little: UncountedIsUndone,
+        "a retry is of an ended task, and has exactly what that left undone";
     without_knowing_the_job_an_untried_item_is_blamed: JobIsKnown,
         "no item is blamed for workers that do not know its job";
 }

@@ -5,12 +5,19 @@ use crate::guard::Guard;
 use crate::state::{State, Submit};
 use crate::table::{Answer, Broken, SeenLock, Task, TaskIndex, Write};
 
+/// The task that retries are of.
+const OLD: TaskIndex = 0;
+
 impl Longhaul {
     pub(super) fn calls_of_submits(&self, state: &State, calls: &mut impl FnMut(Who, Write)) {
         let Self(rules) = self;
         for (index, submit) in (0..rules.submits).zip(state.submits) {
             let write = match submit {
-                Submit::Waiting if self.is_next(state, index) && !rules.has_inputs(index) => {
+                Submit::Waiting
+                    if self.is_next(state, index)
+                        && !rules.has_inputs(index)
+                        && !rules.is_retry(index) =>
+                {
                     Write::Submit(index, SeenLock::Free)
                 }
                 Submit::Writing(seen) => Write::Submit(index, seen),
@@ -33,6 +40,9 @@ impl Longhaul {
                     if self.is_next(state, index) && rules.has_inputs(index) {
                         actions.push(Action::Glance(index));
                     }
+                    if self.is_next(state, index) && rules.is_retry(index) {
+                        actions.push(Action::ReadOld(index));
+                    }
                     continue;
                 }
                 Submit::Accepted(_) | Submit::Over => continue,
@@ -42,6 +52,7 @@ impl Longhaul {
                     actions.push(Action::Look(index, Abandoned::No));
                 }
                 Submit::Storing { .. } => actions.push(Action::Unprocessed(index)),
+                Submit::Retrying(_) => actions.push(Action::ReadUndone(index)),
                 Submit::Writing(_) => {}
                 Submit::Sending => {
                     actions.push(Action::Send(index, Sent::Yes));
@@ -57,7 +68,13 @@ impl Longhaul {
         let Self(rules) = self;
         let kind = |index| {
             let has_inputs = rules.has_inputs(index);
-            (rules.has_key(index), has_inputs, rules.lock(index))
+            let is_retry = rules.is_retry(index);
+            (
+                rules.has_key(index),
+                has_inputs,
+                is_retry,
+                rules.lock(index),
+            )
         };
         index == 0
             || kind(index) != kind(index - 1)
@@ -122,6 +139,46 @@ impl Longhaul {
         match holder {
             Some(holder) => Submit::Glancing { holder, in_vain },
             None => self.begin_to_store(in_vain),
+        }
+    }
+
+    /// Reads the task that a retry is of. One that is open, or that there is not, is refused.
+    pub(super) fn read_old(&self, state: &State) -> Submit {
+        let Self(rules) = self;
+        match state.table.task(OLD) {
+            Some(old) if rules.holds(Guard::OldHasEnded, !old.is_open()) => {
+                Submit::Retrying(old.settled())
+            }
+            _ => Submit::Over,
+        }
+    }
+
+    /// Reads what the old task left undone, of the items that were settled when it was read and of those that were not.
+    pub(super) fn read_undone(&self, state: &mut State, submit: TaskIndex) -> Option<()> {
+        let Self(rules) = self;
+        let place = &mut state.submits[usize::from(submit)];
+        let Submit::Retrying(settled) = *place else {
+            return None;
+        };
+        let counts_rows = rules.holds(Guard::UncountedIsUndone, false);
+        let undone = state.table.task(OLD)?.undone(rules, settled, counts_rows);
+        *place = if undone.as_flattened().contains(&true) {
+            state.undone[usize::from(submit)] = undone;
+            Submit::Writing(SeenLock::Free)
+        } else {
+            Submit::Over
+        };
+        Some(())
+    }
+
+    /// A retry is accepted: as the old task has ended, nothing of this will ever change.
+    pub(super) fn judge_retry(&self, state: &mut State, submit: TaskIndex) {
+        let Self(rules) = self;
+        let wanted = std::mem::take(&mut state.undone[usize::from(submit)]);
+        let old = state.table.task(OLD).filter(|old| !old.is_open());
+        let left = old.map(|old| old.undone(rules, old.settled(), false));
+        if left != Some(wanted) {
+            state.table.note(Broken::RetryIsWrong);
         }
     }
 
