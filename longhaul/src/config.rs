@@ -8,6 +8,8 @@ use std::ops::RangeInclusive;
 use std::str::FromStr;
 use std::time::Duration;
 
+use crate::list::{HasOwnWorker, JobList};
+use crate::queue::JobQueues;
 use crate::task::Uniqueness;
 
 /// A function cannot start with this environment.
@@ -54,7 +56,7 @@ impl Environment<'_> {
 
     /// A variable that must not be empty.
     pub fn text(&mut self, name: &str) -> String {
-        match (self.lookup)(name).filter(|value| !value.is_empty()) {
+        match self.optional(name) {
             Some(value) => value,
             None => self.problem(format!("{name} is missing")),
         }
@@ -106,6 +108,51 @@ impl Environment<'_> {
                 Uniqueness::User
             }
         }
+    }
+
+    /// The queues of jobs that have a worker of their own, `job=URL` each, separated by white space. It may be missing,
+    /// or empty.
+    pub fn job_queues(&mut self, name: &str) -> JobQueues {
+        let mut queues = JobQueues::default();
+        for entry in self.optional(name).unwrap_or_default().split_whitespace() {
+            let parts = entry.split_once('=');
+            let Some((job, url)) = parts.filter(|(job, url)| !job.is_empty() && !url.is_empty())
+            else {
+                self.problem::<()>(format!("{name} has {entry:?}, not a job=URL"));
+                continue;
+            };
+            if let Err(reason) = queues.add(job, url) {
+                self.problem::<()>(format!("{name} has {reason}"));
+            }
+        }
+        queues
+    }
+
+    /// The same for a function that knows the jobs: each must be one of the list that has a worker of its own.
+    pub(crate) fn job_queues_of<Jobs: JobList>(&mut self, name: &str) -> JobQueues {
+        let queues = self.job_queues(name);
+        for job in queues.jobs() {
+            if Jobs::with(job, HasOwnWorker) != Some(true) {
+                self.problem::<()>(format!(
+                    "{name} has a queue for {job:?}, which is no job with an OWN_WORKER"
+                ));
+            }
+        }
+        queues
+    }
+
+    /// The job whose own worker this is, if it is one's: it must have a queue.
+    pub(crate) fn own_job(&mut self, name: &str, queues: &JobQueues) -> Option<String> {
+        let job = self.optional(name)?;
+        if !queues.has(&job) {
+            self.problem::<()>(format!("{name} is {job:?}, which has no queue of its own"));
+        }
+        Some(job)
+    }
+
+    /// A variable that may be missing, which is the same as empty.
+    fn optional(&self, name: &str) -> Option<String> {
+        (self.lookup)(name).filter(|value| !value.is_empty())
     }
 
     fn problem<T: Default>(&mut self, problem: String) -> T {
@@ -216,6 +263,37 @@ mod tests {
         assert_eq!(read("request"), Ok(Uniqueness::Request));
         let error = read("task").unwrap_err().to_string();
         assert!(error.ends_with("UNIQUENESS is \"task\", not \"user\", \"job\" or \"request\""));
+    }
+
+    fn job_queues(value: Option<&str>) -> Result<JobQueues, String> {
+        let lookup = |_: &str| value.map(str::to_owned);
+        let read = |environment: &mut Environment| environment.job_queues("JOB_QUEUES");
+        Environment::read_from(&lookup, read).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn queues_of_jobs_are_read_and_there_may_be_none() {
+        for none in [None, Some(""), Some(" \n ")] {
+            assert_eq!(job_queues(none), Ok(JobQueues::default()));
+        }
+        let queues = job_queues(Some(" a=https://sqs/1/a?x=y\n  b=https://sqs/1/b ")).unwrap();
+        assert_eq!(queues.jobs().collect::<Vec<_>>(), ["a", "b"]);
+        assert_eq!(queues.url("a"), Some("https://sqs/1/a?x=y"));
+        assert!(queues.has("b") && !queues.has("c"));
+    }
+
+    #[test]
+    fn queues_of_jobs_that_lead_nowhere_or_to_two_places_are_refused() {
+        for (value, problem) in [
+            ("a", "JOB_QUEUES has \"a\", not a job=URL"),
+            ("a=", "JOB_QUEUES has \"a=\", not a job=URL"),
+            ("a=u =v", "JOB_QUEUES has \"=v\", not a job=URL"),
+            ("a=u a=v", "JOB_QUEUES has two queues for \"a\""),
+            ("a=u b=u", "JOB_QUEUES has one queue for \"a\" and \"b\""),
+        ] {
+            let error = job_queues(Some(value)).unwrap_err();
+            assert!(error.ends_with(problem), "{value}: {error}");
+        }
     }
 
     #[test]

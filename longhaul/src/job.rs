@@ -92,6 +92,13 @@ pub trait Job: Sized + Send + Sync + 'static {
     /// [`BLOCKING_ITEMS_MAX`] in a process. Otherwise items share a thread and must give it back within a moment.
     const BLOCKING: bool = false;
 
+    /// Whether its items are processed by a function and a queue of their own, which the deployment declares: for an
+    /// API that allows 20 calls at a time, for items that need 3 GB, for items that take ten minutes. The maximum
+    /// concurrency of that function, at least 2, times [`ITEMS_IN_FLIGHT`](Self::ITEMS_IN_FLIGHT), which the job then
+    /// has to say, is how many items the whole deployment has in flight. A deployment that does not declare it does
+    /// not offer the job.
+    const OWN_WORKER: bool = false;
+
     /// What a client sends. Its JSON Schema is what the page makes the form from, and what it says of numbers'
     /// `minimum` and `maximum`, of texts' length and of lists' length holds for every request before
     /// [`items`](Self::items) sees it. Unknown fields are ignored, and of a field that is given twice the last counts.

@@ -7,6 +7,7 @@
 //! That the names are good ones, and different, is checked when a function is compiled.
 
 use crate::job::{BLOCKING_ITEMS_MAX, BODY_BYTES_LIMIT, Job, Process};
+use crate::queue::JobQueues;
 
 /// What is done with a job of a list.
 ///
@@ -97,6 +98,23 @@ pub trait ProcessVisitor {
 /// # }
 /// let names = <(Tasks,)>::each(Name);
 /// ```
+///
+/// Nor a job that has a worker of its own and does not say how many items a process of that has in flight:
+///
+/// ```compile_fail,E0080
+/// # use longhaul::{Invalid, Items, Job, Limits};
+/// # struct Resize;
+/// # impl Job for Resize {
+/// #     const NAME: &'static str = "resize";
+/// #     const OWN_WORKER: bool = true;
+/// #     type Request = Vec<String>;
+/// #     type Shared = ();
+/// #     type Input = String;
+/// #     type Output = ();
+/// #     fn items(pictures: Vec<String>, _: &Limits) -> Result<Items<String>, Invalid> { Ok(Items::list(pictures)) }
+/// # }
+/// const _: () = longhaul::check::<(Resize,)>();
+/// ```
 pub trait JobList: 'static {
     /// The jobs' names, in the order of the list.
     const NAMES: &'static [&'static str];
@@ -154,6 +172,26 @@ pub trait ProcessList: JobList {
 /// ```
 pub const fn check<Jobs: JobList>() {
     let () = Jobs::CHECKED;
+}
+
+/// Whether jobs have a worker of their own.
+#[derive(Clone, Copy)]
+pub(crate) struct HasOwnWorker;
+
+impl Visitor for HasOwnWorker {
+    type Output = bool;
+
+    fn visit<J: Job>(self) -> bool {
+        J::OWN_WORKER
+    }
+}
+
+/// The names of the jobs that the deployment offers: all but those that should have a worker of their own, and have no
+/// queue that leads to one.
+pub(crate) fn offered<Jobs: JobList>(queues: &JobQueues) -> Vec<&'static str> {
+    let named = Jobs::NAMES.iter().copied().zip(Jobs::each(HasOwnWorker));
+    let offered = named.filter(|(name, has_own_worker)| !has_own_worker || queues.has(name));
+    offered.map(|(name, _)| name).collect()
 }
 
 macro_rules! lists {
@@ -266,6 +304,10 @@ const fn check_job<J: Job>() {
             "a BLOCKING job's ITEMS_IN_FLIGHT is more than BLOCKING_ITEMS_MAX"
         );
     }
+    assert!(
+        !J::OWN_WORKER || J::ITEMS_IN_FLIGHT.is_some(),
+        "a job of an OWN_WORKER says its ITEMS_IN_FLIGHT"
+    );
 }
 
 const fn is_same(one: &str, other: &str) -> bool {

@@ -3,6 +3,7 @@
 //! A message is a hint: it may be lost, repeated, delayed or reordered, and says nothing that the
 //! table does not know better. So it carries no state, only an address, and for which turn of the chunk it is.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use aws_sdk_sqs::Client;
@@ -153,21 +154,82 @@ where
     }
 }
 
-/// The queue between those who have work and the workers.
+/// The queues of the jobs that have a worker of their own. Which they are is for the environment alone to say, and stored
+/// nowhere: whoever sends, sends to where a job's worker is now.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct JobQueues(BTreeMap<String, String>);
+
+impl JobQueues {
+    /// Adds the queue of a job.
+    ///
+    /// # Errors
+    ///
+    /// Why there cannot be this one beside the others: a job has one queue, and a queue one job, for its worker would
+    /// not know whose the messages of another job are.
+    pub fn add(&mut self, job: &str, url: &str) -> Result<(), String> {
+        if self.has(job) {
+            return Err(format!("two queues for {job:?}"));
+        }
+        if let Some((other, _)) = self.0.iter().find(|(_, taken)| *taken == url) {
+            return Err(format!("one queue for {other:?} and {job:?}"));
+        }
+        self.0.insert(job.to_owned(), url.to_owned());
+        Ok(())
+    }
+
+    /// The address of the job's own queue, if it has one.
+    #[must_use]
+    pub fn url(&self, job: &str) -> Option<&str> {
+        self.0.get(job).map(String::as_str)
+    }
+
+    /// Whether the job has a queue of its own.
+    #[must_use]
+    pub fn has(&self, job: &str) -> bool {
+        self.0.contains_key(job)
+    }
+
+    /// The jobs that have one.
+    pub fn jobs(&self) -> impl Iterator<Item = &str> {
+        self.0.keys().map(String::as_str)
+    }
+}
+
+/// The queues between those who have work and the workers: one that is shared, and those of jobs that have a worker of
+/// their own. A message goes to the one of its job.
 #[derive(Clone, Debug)]
 pub struct Queue {
     client: Client,
-    url: String,
+    shared_url: String,
+    own: JobQueues,
 }
 
 impl Queue {
-    /// The queue at `url`.
+    /// The queue at `url`, for all jobs.
     #[must_use]
     pub fn new(client: Client, url: impl Into<String>) -> Self {
         Self {
             client,
-            url: url.into(),
+            shared_url: url.into(),
+            own: JobQueues::default(),
         }
+    }
+
+    /// The same for all jobs but these.
+    #[must_use]
+    pub fn with_own(self, own: JobQueues) -> Self {
+        Self { own, ..self }
+    }
+
+    /// The queues of the jobs that have a worker of their own.
+    #[must_use]
+    pub fn own(&self) -> &JobQueues {
+        &self.own
+    }
+
+    /// Where messages of a job go.
+    fn url(&self, job: &str) -> &str {
+        self.own.url(job).unwrap_or(&self.shared_url)
     }
 
     /// Sends one message. Messages of one user form a group, which makes the queue fair: a user
@@ -179,7 +241,7 @@ impl Queue {
     pub async fn send(&self, message: &Message) -> Result<(), QueueError> {
         self.client
             .send_message()
-            .queue_url(&self.url)
+            .queue_url(self.url(&message.job))
             .message_group_id(message.group())
             .message_body(message.body()?)
             .send()
@@ -197,7 +259,7 @@ impl Queue {
         let seconds = whole.saturating_add(i32::from(wait.subsec_nanos() > 0));
         self.client
             .send_message()
-            .queue_url(&self.url)
+            .queue_url(self.url(&message.job))
             .message_group_id(message.group())
             .message_body(message.body()?)
             .delay_seconds(seconds.min(DELAY_SECONDS_MAX))
@@ -206,19 +268,21 @@ impl Queue {
         Ok(())
     }
 
-    /// Sends many messages, ten to a call.
+    /// Sends many messages, ten to a call, and each to the queue of its job.
     ///
     /// # Errors
     ///
     /// [`QueueError`] when at least one of them was not sent, or may not have been.
     pub async fn send_all(&self, messages: &[Message]) -> Result<(), QueueError> {
-        for batch in messages.chunks(BATCH_MESSAGES_MAX) {
-            self.send_batch(batch).await?;
+        for of_one_job in messages.chunk_by(|one, other| one.job == other.job) {
+            for batch in of_one_job.chunks(BATCH_MESSAGES_MAX) {
+                self.send_batch(self.url(&batch[0].job), batch).await?;
+            }
         }
         Ok(())
     }
 
-    async fn send_batch(&self, messages: &[Message]) -> Result<(), QueueError> {
+    async fn send_batch(&self, url: &str, messages: &[Message]) -> Result<(), QueueError> {
         let mut pending = Vec::with_capacity(messages.len());
         for (id, message) in messages.iter().enumerate() {
             pending.push(
@@ -235,7 +299,7 @@ impl Queue {
             let answer = self
                 .client
                 .send_message_batch()
-                .queue_url(&self.url)
+                .queue_url(url)
                 .set_entries(Some(pending.clone()))
                 .send()
                 .await?;
@@ -342,6 +406,35 @@ mod tests {
         });
         let queue = Queue::new(aws.sqs("test"), QUEUE_URL);
         (queue.send_all(&messages(&task("ann"))).await, aws)
+    }
+
+    #[tokio::test]
+    async fn each_message_goes_to_the_queue_of_its_job() {
+        let aws = EmbeddedAws::default();
+        let mut own = JobQueues::default();
+        own.add("render", "https://sqs/render").unwrap();
+        let queue = Queue::new(aws.sqs("test"), QUEUE_URL).with_own(own);
+        let shared = Message::to(&task("ann"), 0);
+        let rendered = Message {
+            job: "render".into(),
+            ..shared.clone()
+        };
+        for message in [&shared, &rendered] {
+            queue.send(message).await.unwrap();
+            let wait = Duration::from_secs(1);
+            queue.send_later(message, wait).await.unwrap();
+        }
+        let mixed = [&shared, &rendered, &rendered, &shared].map(Clone::clone);
+        queue.send_all(&mixed).await.unwrap();
+        let sent = aws.take_sent();
+        assert_eq!(sent.len(), 8);
+        for sent in sent {
+            let url = match Message::parse(&sent.body).unwrap().job.as_str() {
+                "render" => "https://sqs/render",
+                _ => QUEUE_URL,
+            };
+            assert_eq!(sent.queue_url, url);
+        }
     }
 
     #[tokio::test]

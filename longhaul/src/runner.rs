@@ -98,6 +98,9 @@ pub trait AnyJob: Send + Sync {
     /// Its [`VERSION`](crate::Job::VERSION).
     fn version(&self) -> u32;
 
+    /// Whether it has a worker of its own ([`OWN_WORKER`](crate::Job::OWN_WORKER)).
+    fn has_own_worker(&self) -> bool;
+
     /// How many items of it are worth starting at once, where it is `usual` otherwise.
     fn items_in_flight(&self, usual: usize) -> usize;
 
@@ -245,6 +248,10 @@ impl<J: Process> AnyJob for Runner<J> {
 
     fn version(&self) -> u32 {
         J::VERSION
+    }
+
+    fn has_own_worker(&self) -> bool {
+        J::OWN_WORKER
     }
 
     fn items_in_flight(&self, usual: usize) -> usize {

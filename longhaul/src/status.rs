@@ -19,7 +19,8 @@ use crate::cursor::seal;
 use crate::describe::{Description, describe};
 use crate::host::Host;
 use crate::items::Limits;
-use crate::list::JobList;
+use crate::list::{JobList, offered};
+use crate::queue::JobQueues;
 use crate::serve::serve;
 use crate::store::Store;
 use crate::task::{Task, TaskId, UserId, hex_of_sha256};
@@ -35,11 +36,11 @@ const TASKS_OF_ALL_JOBS: &str = "tasks";
 #[must_use]
 pub fn run<Jobs: JobList>() -> ExitCode {
     exit::run(async {
-        let config = Config::from_env()?;
+        let config = Config::from_env::<Jobs>()?;
         let aws = aws::config().await?;
         let dynamodb = aws_sdk_dynamodb::Client::new(&aws);
         let store = Store::new(dynamodb, config.table_name, Host::system());
-        let function = &StatusReader::new::<Jobs>(store, config.limits);
+        let function = &StatusReader::new::<Jobs>(store, config.limits, &config.job_queues);
         serve(|request| async move { function.handle(&request).await }).await
     })
 }
@@ -51,6 +52,8 @@ pub struct Config {
     pub table_name: String,
     /// What tasks are accepted.
     pub limits: Limits,
+    /// The queues of jobs that have a worker of their own.
+    pub job_queues: JobQueues,
 }
 
 impl Config {
@@ -59,15 +62,16 @@ impl Config {
     /// # Errors
     ///
     /// When a variable is missing or malformed.
-    pub fn from_env() -> Result<Self, ConfigError> {
-        Environment::read(Self::read)
+    pub fn from_env<Jobs: JobList>() -> Result<Self, ConfigError> {
+        Environment::read(Self::read::<Jobs>)
     }
 
     /// The same of an environment that is read already.
-    pub fn read(environment: &mut Environment) -> Self {
+    pub fn read<Jobs: JobList>(environment: &mut Environment) -> Self {
         Self {
             table_name: environment.text("TABLE_NAME"),
             limits: Limits::read(environment),
+            job_queues: environment.job_queues_of::<Jobs>("JOB_QUEUES"),
         }
     }
 }
@@ -77,7 +81,9 @@ impl Config {
 pub struct StatusReader {
     store: Store,
     limits: Limits,
+    /// All jobs, and those of them that the deployment offers.
     jobs: &'static [&'static str],
+    offered: Vec<&'static str>,
     describe: fn() -> Vec<Description>,
     catalogue: Arc<OnceLock<Catalogue>>,
 }
@@ -85,6 +91,7 @@ pub struct StatusReader {
 /// What `GET /api/` answers, which stays the same for as long as the function does.
 #[derive(Debug)]
 struct Catalogue {
+    /// Of all jobs: there may be tasks of one that is not offered any more.
     descriptions: Vec<Description>,
     data: Value,
     etag: String,
@@ -93,8 +100,9 @@ struct Catalogue {
 impl StatusReader {
     /// The function with what it needs.
     #[must_use]
-    pub fn new<Jobs: JobList>(store: Store, limits: Limits) -> Self {
+    pub fn new<Jobs: JobList>(store: Store, limits: Limits, queues: &JobQueues) -> Self {
         Self {
+            offered: offered::<Jobs>(queues),
             store,
             limits,
             jobs: Jobs::NAMES,
@@ -140,8 +148,10 @@ impl StatusReader {
     fn catalogue(&self) -> &Catalogue {
         self.catalogue.get_or_init(|| {
             let descriptions = (self.describe)();
+            let is_offered = |job: &&Description| self.offered.contains(&job.name);
+            let offered: Vec<_> = descriptions.iter().filter(is_offered).collect();
             let limits = json!({"items_max": self.limits.items_max});
-            let data = json!({"jobs": descriptions, "limits": limits});
+            let data = json!({"jobs": offered, "limits": limits});
             let etag = format!("\"{}\"", hex_of_sha256(&data.to_string()));
             Catalogue {
                 descriptions,

@@ -18,9 +18,9 @@ use crate::api::{self, ANSWER_SECONDS_MAX, ApiError};
 use crate::config::{ConfigError, Environment};
 use crate::host::Host;
 use crate::items::Limits;
-use crate::list::JobList;
+use crate::list::{JobList, offered};
 use crate::order::Order;
-use crate::queue::{Message, Queue};
+use crate::queue::{JobQueues, Message, Queue};
 use crate::request::{BadRequest, read_for};
 use crate::serve::serve;
 use crate::store::{SeenLock, Store, StoreError, Submission};
@@ -41,11 +41,12 @@ const STORE_INPUTS_SECONDS_MAX: Duration = Duration::from_secs(6);
 #[must_use]
 pub fn run<Jobs: JobList>() -> ExitCode {
     exit::run(async {
-        let config = Config::from_env()?;
+        let config = Config::from_env::<Jobs>()?;
         let aws = aws::config().await?;
         let dynamodb = aws_sdk_dynamodb::Client::new(&aws);
         let store = Store::new(dynamodb, config.table_name, Host::system());
         let queue = Queue::new(aws_sdk_sqs::Client::new(&aws), config.queue_url);
+        let queue = queue.with_own(config.job_queues);
         let function = &Submit::new::<Jobs>(store, queue, config.limits, config.terms);
         serve(|request| async move { function.handle(&request).await }).await
     })
@@ -56,8 +57,10 @@ pub fn run<Jobs: JobList>() -> ExitCode {
 pub struct Config {
     /// The table's name.
     pub table_name: String,
-    /// The queue's address.
+    /// The address of the queue that jobs share.
     pub queue_url: String,
+    /// The queues of jobs that have a worker of their own.
+    pub job_queues: JobQueues,
     /// What tasks are accepted.
     pub limits: Limits,
     /// The terms of every new task.
@@ -70,15 +73,16 @@ impl Config {
     /// # Errors
     ///
     /// When a variable is missing or malformed.
-    pub fn from_env() -> Result<Self, ConfigError> {
-        Environment::read(Self::read)
+    pub fn from_env<Jobs: JobList>() -> Result<Self, ConfigError> {
+        Environment::read(Self::read::<Jobs>)
     }
 
     /// The same of an environment that is read already.
-    pub fn read(environment: &mut Environment) -> Self {
+    pub fn read<Jobs: JobList>(environment: &mut Environment) -> Self {
         Self {
             table_name: environment.text("TABLE_NAME"),
             queue_url: environment.text("QUEUE_URL"),
+            job_queues: environment.job_queues_of::<Jobs>("JOB_QUEUES"),
             limits: Limits::read(environment),
             terms: Terms {
                 chunk_items: environment.number("CHUNK_ITEMS", 1..=1_000_000),
@@ -98,7 +102,9 @@ pub struct Submit {
     queue: Queue,
     limits: Limits,
     terms: Terms,
+    /// All jobs, and those of them that the deployment offers.
     jobs: &'static [&'static str],
+    offered: Vec<&'static str>,
     read: Read,
 }
 
@@ -110,6 +116,7 @@ impl Submit {
     #[must_use]
     pub fn new<Jobs: JobList>(store: Store, queue: Queue, limits: Limits, terms: Terms) -> Self {
         Self {
+            offered: offered::<Jobs>(queue.own()),
             store,
             queue,
             limits,
@@ -163,6 +170,9 @@ impl Submit {
         let media_type = request.headers().get(header::CONTENT_TYPE);
         let media_type = media_type.map_or("", |value| value.to_str().unwrap_or_default());
         let job = api::job(request);
+        if !self.offered.contains(&job) {
+            return Err(ApiError::NoSuchJob);
+        }
         let order = (self.read)(job, media_type, request.body(), &self.limits);
         Ok(order.ok_or(ApiError::NoSuchJob)??)
     }
@@ -184,7 +194,7 @@ impl Submit {
         if task.progress().done == task.number_of_items {
             return Err(ApiError::NothingLeft);
         }
-        let job = self.jobs.iter().find(|job| **job == task.job);
+        let job = self.offered.iter().find(|job| **job == task.job);
         Ok((job.ok_or(ApiError::Gone)?, task))
     }
 

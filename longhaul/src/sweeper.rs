@@ -16,7 +16,7 @@ use std::time::Duration;
 use crate::aws::CALL_SECONDS_MAX;
 use crate::chunk::ChunkIndex;
 use crate::config::{ConfigError, Environment};
-use crate::queue::{Message, Queue, QueueError};
+use crate::queue::{JobQueues, Message, Queue, QueueError};
 use crate::store::{OPEN_SHARDS, Store, StoreError};
 use crate::task::{Diagnosis, Task, TaskId, UserId};
 use crate::telemetry;
@@ -45,6 +45,7 @@ pub fn run() -> ExitCode {
         let dynamodb = aws_sdk_dynamodb::Client::new(&aws);
         let store = Store::new(dynamodb, config.table_name, Host::system());
         let queue = Queue::new(aws_sdk_sqs::Client::new(&aws), config.queue_url);
+        let queue = queue.with_own(config.job_queues);
         let sweeper = &Sweeper::new(store, queue, config.patience);
         // The event says only that it is time.
         lambda_runtime::run(service_fn(|_: LambdaEvent<IgnoredAny>| async move {
@@ -65,8 +66,10 @@ pub fn run() -> ExitCode {
 pub struct Config {
     /// The table's name.
     pub table_name: String,
-    /// The queue's address.
+    /// The address of the queue that jobs share.
     pub queue_url: String,
+    /// The queues of jobs that have a worker of their own.
+    pub job_queues: JobQueues,
     /// When a task counts as stalled, and as hopeless.
     pub patience: Patience,
     /// How long an invocation may take.
@@ -88,6 +91,7 @@ impl Config {
         Self {
             table_name: environment.text("TABLE_NAME"),
             queue_url: environment.text("QUEUE_URL"),
+            job_queues: environment.job_queues("JOB_QUEUES"),
             patience: Patience {
                 lease: environment.seconds("LEASE_SECONDS", 1.0..=3600.0),
                 dispatches_max: environment.number("MAX_DISPATCHES", 1..=1000),

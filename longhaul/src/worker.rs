@@ -5,14 +5,16 @@
 //!
 //! Why each step is safe to crash in:
 //!
-//! 1. *Fan out* (a message for many chunks): read the task, send one message for each chunk that
+//! 1. *Leave* what is for another worker: send the message to the queue of its job. A crash lets it return. Only what
+//!    this worker is for does it go on with, for nothing else keeps the limit of a job that has a worker of its own.
+//! 2. *Fan out* (a message for many chunks): read the task, send one message for each chunk that
 //!    waits, go on with the first. A crash lets the message return; its copies find chunks claimed.
-//! 2. *Claim* one chunk. A crash leaves it held until its lease runs out; the sweeper sees that.
-//! 3. *Work* ([`slice`](mod@slice)): settle items, store their rows, move the cursor. A crash loses what has no
+//! 3. *Claim* one chunk. A crash leaves it held until its lease runs out; the sweeper sees that.
+//! 4. *Work* ([`slice`](mod@slice)): settle items, store their rows, move the cursor. A crash loses what has no
 //!    row yet and no more.
-//! 4. *Finish*, if the stored task shows every chunk complete. A crash leaves a complete task that is
+//! 5. *Finish*, if the stored task shows every chunk complete. A crash leaves a complete task that is
 //!    still open; whoever looks at it next, a returning message or the sweeper, finishes it.
-//! 5. *Continue*, if time is up or the chunk pauses: let go of the chunk, **then** send the next message, **then**
+//! 6. *Continue*, if time is up or the chunk pauses: let go of the chunk, **then** send the next message, **then**
 //!    acknowledge this one. A crash in between lets this message return and claim the chunk. While it pauses nobody can:
 //!    a message that comes too early is sent on.
 //!
@@ -44,7 +46,7 @@ use crate::config::{ConfigError, Environment};
 use crate::executor::Executor;
 use crate::host::{Host, Timestamp};
 use crate::list::ProcessList;
-use crate::queue::{MalformedMessage, Message, Queue, QueueError};
+use crate::queue::{JobQueues, MalformedMessage, Message, Queue, QueueError};
 use crate::runner::{AnyJob, Runners};
 use crate::setup::Setup;
 use crate::store::{Claim, Store, StoreError};
@@ -61,6 +63,10 @@ const PASSED_ON_MAX: u32 = 3;
 /// How long a message for a job that this worker does not know is held back.
 const UNKNOWN_JOB_WAIT: Duration = Duration::from_secs(60);
 
+/// How long a message is held back that goes on to another queue. There it should find its worker; but two deployments
+/// may for a while have different ideas of where that is, and must not toss it to and fro as fast as they can.
+const OTHER_QUEUE_WAIT: Duration = Duration::from_secs(5);
+
 /// How long an invocation waits for items that nobody waits for any more. Those that can be stopped stop at once.
 const ITEMS_GONE_WITHIN: Duration = Duration::from_secs(1);
 
@@ -68,14 +74,15 @@ const ITEMS_GONE_WITHIN: Duration = Duration::from_secs(1);
 #[must_use]
 pub fn run<Jobs: ProcessList>() -> ExitCode {
     exit::run(async {
-        let config = Config::from_env()?;
+        let config = Config::from_env::<Jobs>()?;
         let aws = aws::config().await?;
         let dynamodb = aws_sdk_dynamodb::Client::new(&aws);
         let store = Store::new(dynamodb, config.table_name, Host::system());
         let queue = Queue::new(aws_sdk_sqs::Client::new(&aws), config.queue_url);
+        let queue = queue.with_own(config.job_queues);
         let executor = &Executor::apart()?;
         let runners = Runners::new::<Jobs>(&Setup::of_process(aws), executor);
-        let worker = &Worker::new(store, queue, config.pace, runners);
+        let worker = &Worker::new(store, queue, config.pace, runners).only_for(config.own_job);
         let is_stuck = &AtomicBool::new(false);
         let handler = service_fn(|event: LambdaEvent<SqsEvent>| async move {
             let response = worker.handle(event.payload, config.timeout).await;
@@ -103,8 +110,12 @@ pub fn run<Jobs: ProcessList>() -> ExitCode {
 pub struct Config {
     /// The table's name.
     pub table_name: String,
-    /// The queue's address.
+    /// The address of the queue that jobs share.
     pub queue_url: String,
+    /// The queues of jobs that have a worker of their own…
+    pub job_queues: JobQueues,
+    /// …and the job whose own worker this is; `None` if it is the one that the others share.
+    pub own_job: Option<String>,
     /// How the work is done.
     pub pace: Pace,
     /// How long an invocation may take. Not read from the event's deadline: that is a time of day, and with a clock
@@ -118,13 +129,16 @@ impl Config {
     /// # Errors
     ///
     /// When a variable is missing or malformed.
-    pub fn from_env() -> Result<Self, ConfigError> {
-        Environment::read(Self::read)
+    pub fn from_env<Jobs: ProcessList>() -> Result<Self, ConfigError> {
+        Environment::read(Self::read::<Jobs>)
     }
 
     /// The same of an environment that is read already.
-    pub fn read(environment: &mut Environment) -> Self {
+    pub fn read<Jobs: ProcessList>(environment: &mut Environment) -> Self {
+        let job_queues = environment.job_queues_of::<Jobs>("JOB_QUEUES");
         Self {
+            own_job: environment.own_job("OWN_JOB", &job_queues),
+            job_queues,
             table_name: environment.text("TABLE_NAME"),
             queue_url: environment.text("QUEUE_URL"),
             pace: Pace {
@@ -172,6 +186,7 @@ pub struct Worker {
     queue: Queue,
     pace: Pace,
     runners: Runners,
+    own_job: Option<String>,
 }
 
 impl Worker {
@@ -183,7 +198,14 @@ impl Worker {
             queue,
             pace,
             runners,
+            own_job: None,
         }
+    }
+
+    /// The same as the own worker of this job, if it is one's, and not the one that the others share.
+    #[must_use]
+    pub fn only_for(self, own_job: Option<String>) -> Self {
+        Self { own_job, ..self }
     }
 
     /// Deals with a batch of messages, all at once and each on its own: one that fails, even one
@@ -250,8 +272,9 @@ impl Worker {
     async fn work(&self, message: &Message, invocation: Invocation) -> Result<(), WorkError> {
         let span = tracing::info_span!("work", task_id = %message.task_id);
         async {
-            let Some(job) = self.runners.get(&message.job, message.job_version) else {
-                return self.leave_to_a_younger_worker(message).await;
+            let known = self.runners.get(&message.job, message.job_version);
+            let Some(job) = known.filter(|job| self.is_for(&**job)) else {
+                return self.leave_to_another_worker(message).await;
             };
             let Some(chunk) = self.fan_out(message).await? else {
                 return Ok(());
@@ -262,23 +285,40 @@ impl Worker {
         .await
     }
 
-    /// Leaves a task of a job that this worker does not know, or not in this version, to the worker of a deployment
-    /// that must be under way. Nothing is claimed.
-    async fn leave_to_a_younger_worker(&self, message: &Message) -> Result<(), WorkError> {
+    /// Whether items of a job may be processed here. Where a message comes from does not say so: it may have been under
+    /// way when the job was given a worker of its own, or lost it.
+    fn is_for(&self, job: &dyn AnyJob) -> bool {
+        match &self.own_job {
+            Some(own) => job.name() == own,
+            None => !job.has_own_worker(),
+        }
+    }
+
+    /// Leaves a task to the worker that it is for: one that reads another queue or, if the job is not known here, or not
+    /// in this version, that of a deployment that must be under way. Nothing is claimed.
+    async fn leave_to_another_worker(&self, message: &Message) -> Result<(), WorkError> {
         let task = self.store.task(&message.user, message.task_id).await?;
         if task.is_none_or(|task| !task.status.is_open()) || message.hops >= HOPS_MAX {
             return Ok(());
         }
+        let goes_to = Some(message.job.as_str()).filter(|job| self.queue.own().has(job));
+        let goes_elsewhere = goes_to != self.own_job.as_deref();
         tracing::warn!(
             job = message.job,
             version = message.job_version,
-            "this worker does not know the job, or not in this version"
+            goes_elsewhere,
+            "this worker is not for the job, or does not know it, or not in this version"
         );
         let message = Message {
             hops: message.hops + 1,
             ..message.clone()
         };
-        self.queue.send_later(&message, UNKNOWN_JOB_WAIT).await?;
+        let wait = if goes_elsewhere {
+            OTHER_QUEUE_WAIT
+        } else {
+            UNKNOWN_JOB_WAIT
+        };
+        self.queue.send_later(&message, wait).await?;
         Ok(())
     }
 

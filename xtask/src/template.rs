@@ -183,9 +183,9 @@ pub(crate) mod tests {
         }
         let lookup = |variable: &str| Some((*variables.get(variable)?).to_owned());
         Environment::read_from(&lookup, |environment| {
-            longhaul::submit::Config::read(environment);
-            longhaul::status::Config::read(environment);
-            longhaul::worker::Config::read(environment);
+            longhaul::submit::Config::read::<jobs::Jobs>(environment);
+            longhaul::status::Config::read::<jobs::Jobs>(environment);
+            longhaul::worker::Config::read::<jobs::Jobs>(environment);
             longhaul::sweeper::Config::read(environment);
         })?;
         let variables: Vec<_> = variables.into_iter().collect();

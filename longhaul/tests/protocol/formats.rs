@@ -8,7 +8,7 @@ use lambda_http::http::header::{ACCEPT, CONTENT_TYPE, LINK};
 use lambda_http::{Body, Request, Response};
 use longhaul::chunk::Owner;
 use longhaul::host::Host;
-use longhaul::queue::{Message, Queue};
+use longhaul::queue::{JobQueues, Message, Queue};
 use longhaul::status::StatusReader;
 use longhaul::store::{Hold, ItemOutcome, ItemRow, Step, Store};
 use longhaul::submit::Submit;
@@ -90,7 +90,7 @@ impl Bench {
         let user = longhaul::task::UserId::from_claim(USER).unwrap();
         let task = store.task(&user, task_id).await.unwrap().unwrap();
         let bench = Self {
-            status: StatusReader::new::<Jobs>(store.clone(), limits),
+            status: StatusReader::new::<Jobs>(store.clone(), limits, &JobQueues::default()),
             store,
             task,
         };

@@ -5,6 +5,7 @@
 mod cancel;
 mod formats;
 mod jobs;
+mod own_worker;
 mod pauses;
 mod retry;
 mod status;

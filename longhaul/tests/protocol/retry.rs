@@ -12,7 +12,7 @@ use lambda_http::{Body, Request, Response};
 use longhaul::chunk::Owner;
 use longhaul::executor::Executor;
 use longhaul::host::{Host, Timestamp};
-use longhaul::queue::{Message, Queue};
+use longhaul::queue::{JobQueues, Message, Queue};
 use longhaul::runner::Runners;
 use longhaul::status::StatusReader;
 use longhaul::store::{Claim, Store};
@@ -182,7 +182,11 @@ impl Bench {
     }
 
     async fn get(&self, sample: &str, task_id: TaskId) -> Value {
-        let status = StatusReader::new::<Jobs>(self.store.clone(), Limits::new(10_000));
+        let status = StatusReader::new::<Jobs>(
+            self.store.clone(),
+            Limits::new(10_000),
+            &JobQueues::default(),
+        );
         let request = event(&sample.replace(SAMPLE_TASK, &task_id.to_string()));
         let response = status.handle(&request).await;
         assert_eq!(response.status(), 200);

@@ -18,7 +18,7 @@ use longhaul::chunk::Owner;
 use longhaul::forecast::{Forecast, Reckoning};
 use longhaul::host::Host;
 use longhaul::order::Order;
-use longhaul::queue::Message;
+use longhaul::queue::{JobQueues, Message};
 use longhaul::status::StatusReader;
 use longhaul::store::{Hold, ItemOutcome, ItemRow, SeenLock, Step, Store};
 use longhaul::task::{Outcome, Task, Terms, Uniqueness, UserId};
@@ -109,7 +109,7 @@ impl Bench {
 
     async fn get(&self, request: &Request) -> Response<Body> {
         let limits = Limits::new(10_000);
-        let status = StatusReader::new::<Jobs>(self.store.clone(), limits);
+        let status = StatusReader::new::<Jobs>(self.store.clone(), limits, &JobQueues::default());
         status.handle(request).await
     }
 }

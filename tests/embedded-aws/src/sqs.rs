@@ -10,6 +10,8 @@ pub const QUEUE_URL: &str = "https://sqs.us-east-1.amazonaws.com/000000000000/ta
 /// A message that was sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sent {
+    /// The address of the queue.
+    pub queue_url: String,
     /// The message's body.
     pub body: String,
     /// The message's group.
@@ -21,6 +23,10 @@ pub struct Sent {
 /// What a call sends, and its answer.
 pub(crate) fn send(call: &Call) -> (Answer, Vec<Sent>) {
     let message = |entry: &Value| Sent {
+        queue_url: call.body["QueueUrl"]
+            .as_str()
+            .unwrap_or_default()
+            .to_owned(),
         body: entry["MessageBody"].as_str().unwrap_or_default().to_owned(),
         group: entry["MessageGroupId"]
             .as_str()

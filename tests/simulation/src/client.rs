@@ -549,7 +549,8 @@ impl Actor {
                     .await
             }
             _ => {
-                let status = StatusReader::new::<Jobs>(store, Limits::new(ITEMS_MAX));
+                let status =
+                    StatusReader::new::<Jobs>(store, Limits::new(ITEMS_MAX), process.queue.own());
                 process
                     .run(TIMEOUT, Box::pin(status.handle(&request)))
                     .await

@@ -10,7 +10,7 @@ use fastrand::Rng;
 use longhaul::Limits;
 use longhaul::cancel::Cancel;
 use longhaul::host::Host;
-use longhaul::queue::Queue;
+use longhaul::queue::{JobQueues, Queue};
 use longhaul::serve;
 use longhaul::status::StatusReader;
 use longhaul::store::Store;
@@ -230,7 +230,7 @@ async fn answers_are_of_the_contract(seeds: Range<u64>) {
     };
     let limits = Limits::new(10_000);
     let submit = &Submit::new::<Jobs>(store.clone(), queue, limits.clone(), terms);
-    let status = &StatusReader::new::<Jobs>(store.clone(), limits);
+    let status = &StatusReader::new::<Jobs>(store.clone(), limits, &JobQueues::default());
     let cancel = &Cancel::new(store);
     let first = serve::request(SAMPLES[0]).unwrap();
     let first: Value = serde_json::from_slice(submit.handle(&first).await.body()).unwrap();
