@@ -131,6 +131,8 @@ pub struct StoredItem {
     pub input: Option<Box<RawValue>>,
     /// Where it says what is being done.
     pub phase: Phase,
+    /// Since when it is processed: it may have to wait until others of its job are through.
+    pub begun: Arc<OnceLock<Instant>>,
     /// From here on nobody waits for it.
     pub leave_at: Instant,
 }
@@ -285,6 +287,8 @@ impl<J: Process> AnyBatch for Batch<J> {
                 Ok(job) => job,
                 Err(pause) => return Attempt::NotStarted(pause),
             };
+            // Of several attempts in a row, the first.
+            let _ = item.begun.set(Instant::now());
             let index = item.index;
             let name = Arc::new(OnceLock::new());
             let processing = process(job, self.shared.clone(), item, Arc::clone(&name));

@@ -143,6 +143,7 @@ impl<J: Process> TestKit<J> {
                     attempt: 1,
                     input: input.cloned(),
                     phase: Phase::default(),
+                    begun: Arc::default(),
                     leave_at: Instant::now() + ITEM_TIME,
                 },
             )));

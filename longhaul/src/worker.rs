@@ -517,9 +517,9 @@ impl Invocation {
         self.takes_at_most.saturating_sub(self.began.elapsed())
     }
 
-    /// Whether what begins now has nearly the whole time.
-    fn has_just_begun(self) -> bool {
-        self.began.elapsed() < self.takes_at_most / 16
+    /// What begins before this has nearly the whole time.
+    fn whole_until(self) -> Instant {
+        self.began + self.takes_at_most / 16
     }
 
     /// Whether what begins now has so little time that it is better left to another invocation.

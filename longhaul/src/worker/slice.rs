@@ -8,7 +8,7 @@
 //! When it leaves, all that is settled is stored, and whoever comes next does not do it again.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use serde_json::value::RawValue;
@@ -87,13 +87,13 @@ pub(crate) struct Slice<'a> {
     waited: Duration,
     /// How long it will wait for the next worker: not longer than the last two times, one of which may have been odd.
     usual_wait: Duration,
-    /// It began so early that an item which it does not get past takes too long for any invocation.
-    is_whole: bool,
+    /// An item that began before this and that it does not get past takes too long for any invocation.
+    whole_until: Instant,
     /// How many items of the chunk are saved, and how many of those failed.
     cursor: u64,
     failed: u64,
     in_flight: JoinSet<Settled>,
-    running: HashMap<Id, (Which, Running)>,
+    running: HashMap<Id, (Which, Running, Arc<OnceLock<Instant>>)>,
     meter: Meter,
     /// What is being done, as the items say.
     phase: Phase,
@@ -195,7 +195,7 @@ impl<'a> Slice<'a> {
             usual_wait: waited
                 .min(Duration::from_millis(stored.waited_milliseconds))
                 .min(USUAL_WAIT_MAX),
-            is_whole: invocation.has_just_begun(),
+            whole_until: invocation.whole_until(),
             cursor,
             failed,
             in_flight: JoinSet::new(),
@@ -311,6 +311,7 @@ impl<'a> Slice<'a> {
                 attempt,
                 input,
             } = next;
+            let begun = Arc::default();
             let item = StoredItem {
                 user: self.task.user.clone(),
                 task_id: self.task.task_id,
@@ -319,6 +320,7 @@ impl<'a> Slice<'a> {
                 attempt,
                 input,
                 phase: self.phase.clone(),
+                begun: Arc::clone(&begun),
                 leave_at: self.leave_at,
             };
             let host = self.worker.store.host().clone();
@@ -326,7 +328,7 @@ impl<'a> Slice<'a> {
                 .in_flight
                 .spawn(settle_item(Arc::clone(batch), item, which, host));
             self.running
-                .insert(handle.id(), (which, self.meter.begin()));
+                .insert(handle.id(), (which, self.meter.begin(), begun));
         }
     }
 
@@ -335,7 +337,7 @@ impl<'a> Slice<'a> {
             Ok((id, _)) => *id,
             Err(panic) => panic.id(),
         };
-        let Some((which, running)) = self.running.remove(&id) else {
+        let Some((which, running, _)) = self.running.remove(&id) else {
             return;
         };
         // Nothing aborts an item but the end of the slice, so an error is a panic. It says nothing about the others.
@@ -476,15 +478,14 @@ impl<'a> Slice<'a> {
     }
 
     /// How many attempts there have been at the item at the cursor, if the chunk is left now with it still there. This
-    /// one was none unless it is still being tried, and has had all the time that any worker has.
+    /// one was none unless it is still being tried, and has had all the time that any worker has: it did not begin late,
+    /// nor wait for its turn among others of its job.
     fn attempts_if_nothing_moves(&self) -> u32 {
         let at_cursor = self.start + self.cursor;
-        let is_tried = || {
-            self.running
-                .values()
-                .any(|(which, _)| which.position == at_cursor)
-        };
-        let was_attempt = self.is_whole && is_tried();
+        let was_attempt = self.running.values().any(|(which, _, begun)| {
+            let begun = begun.get();
+            which.position == at_cursor && begun.is_some_and(|&at| at < self.whole_until)
+        });
         let attempts = self.task.chunks[self.chunk].attempts;
         attempts.saturating_sub(u32::from(!was_attempt))
     }
@@ -500,7 +501,7 @@ impl<'a> Slice<'a> {
         let typical = self.task.forecast.map(|forecast| forecast.items(1));
         let item = self.meter.likely(typical.map(|item| item * together));
         let waiting = self.waiting.len();
-        let running = self.running.values().map(|(_, running)| *running);
+        let running = self.running.values().map(|(_, running, _)| *running);
         let (mut left, spread) = self.meter.rest(item, running, waiting);
         let now = Instant::now();
         let here = match hold {

@@ -66,6 +66,7 @@ fn stored(index: u64, input: Option<&str>) -> StoredItem {
         attempt: 1,
         phase: Phase::default(),
         input: input.map(|json| RawValue::from_string(json.to_owned()).unwrap()),
+        begun: Arc::default(),
         leave_at: Instant::now() + Duration::from_secs(60),
     }
 }

@@ -70,6 +70,7 @@ async fn an_item_that_keeps_the_shared_thread_is_told_of_once_with_its_job_and_t
         attempt: 1,
         input: None,
         phase: Phase::default(),
+        begun: Arc::default(),
         leave_at: tokio::time::Instant::now() + Duration::from_secs(60),
     };
     let item = tokio::spawn(

@@ -59,6 +59,33 @@ impl<const OWN: bool> Process for Numbered<OWN> {
     }
 }
 
+/// A job of which one item at a time is processed, and takes nearly as long as an invocation.
+struct Slow;
+
+impl Job for Slow {
+    const NAME: &'static str = "slow";
+    const ITEMS_IN_FLIGHT: Option<u16> = Some(1);
+    type Request = Value;
+    type Shared = ();
+    type Input = ();
+    type Output = ();
+
+    fn items(_: Value, _: &Limits) -> Result<Items<()>, Invalid> {
+        Ok(Items::numbered(1))
+    }
+}
+
+impl Process for Slow {
+    async fn start(_: &Setup) -> Result<Self, StartError> {
+        Ok(Self)
+    }
+
+    async fn process(&self, _: Item<()>) -> Result<(), ItemError> {
+        tokio::time::sleep(Duration::from_secs(100)).await;
+        Ok(())
+    }
+}
+
 type Jobs = (Numbered<false>, Numbered<true>);
 
 /// Whether the environment names the queue of the job.
@@ -309,6 +336,43 @@ async fn a_message_that_could_not_be_sent_on_comes_again() {
     let bench = Bench::over(EmbeddedAws::with_faults(unreachable), Named::Yes);
     let task = bench.stored("render").await;
     assert!(!bench.works(None, &Message::to(&task, 0)).await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_item_that_waited_for_others_of_its_job_is_not_to_blame_for_that() {
+    let bench = Bench::new(Named::No);
+    let mut tasks = vec![];
+    for user in ["ann", "bob"] {
+        let user = UserId::from_claim(user).unwrap();
+        let order = Order::numbered("slow", 1);
+        let task = Task::new(bench.store.host(), user, &order, &Bench::terms());
+        let submitted = bench.store.submit(&task, None, SeenLock::Free);
+        submitted.await.unwrap();
+        tasks.push(task);
+    }
+    let records = tasks.iter().map(|task| {
+        let body = serde_json::to_string(&Message::to(task, 0)).unwrap();
+        json!({"messageId": task.task_id, "body": body})
+    });
+    let event = json!({ "Records": records.collect::<Vec<_>>() });
+    let runners = Runners::new::<(Slow,)>(&Setup::of(&[]), &Executor::here());
+    let pace = Pace {
+        items_in_flight: 1,
+        lease: Duration::from_secs(60),
+        progress_interval: Duration::ZERO,
+        slice: Duration::from_secs(60),
+    };
+    let worker = Worker::new(bench.store.clone(), bench.queue.clone(), pace, runners);
+    let event = serde_json::from_value(event).unwrap();
+    worker.handle(event, Duration::from_secs(120)).await;
+    let mut ended = vec![];
+    for task in tasks {
+        let task = bench.store.task(&task.user, task.task_id).await;
+        let task = task.unwrap().unwrap();
+        ended.push((task.status, task.chunks[0].attempts));
+    }
+    ended.sort_by_key(|(status, _)| status.as_str());
+    assert_eq!(ended, [(Status::Processing, 0), (Status::Success, 0)]);
 }
 
 /// What the functions say of an environment with these variables.
