@@ -147,7 +147,7 @@ fn number(text: &str) -> Option<f64> {
 #[cfg(test)]
 pub(crate) mod tests {
     use anyhow::anyhow;
-    use jobs::{ImportContacts, Sample};
+    use jobs::{DeliverMessages, ImportContacts, Sample};
     use longhaul::config::Environment;
     use longhaul::{Process as _, Setup};
 
@@ -160,39 +160,73 @@ pub(crate) mod tests {
         variables: BTreeMap<String, String>,
     }
 
+    /// Given to a deployment that delivers messages.
+    const DELIVERY_URL: &str = "https://example.com/messages";
+
     fn template() -> Result<Template> {
         Template::read(&Places::find(None)?)
     }
 
-    /// Starts every function with one parameter set and the others as they are by default.
+    /// Starts every function with one parameter set and the others as they are by default, and where messages go.
     fn start_functions(template: &Template, name: &str, value: &str) -> Result<()> {
-        let mut variables = BTreeMap::from([("TABLE_NAME", "table")]);
-        let environments = template.resources.values();
-        let environments = environments.filter_map(|it| it.properties.environment.as_ref());
-        for (variable, text) in environments.flat_map(|it| &it.variables) {
-            let default = template
-                .parameters
-                .get(text)
-                .and_then(|it| it.default.as_ref());
-            let text = if text == name {
-                value
-            } else {
-                default.unwrap_or(text)
+        let values = template.parameters.iter().map(|(parameter, it)| {
+            let default = it.default.as_deref().unwrap_or_default();
+            let value = match parameter.as_str() {
+                parameter if parameter == name => value,
+                "DeliveryUrl" => DELIVERY_URL,
+                _ => default,
             };
-            variables.insert(variable, text);
+            (parameter.as_str(), value)
+        });
+        let values: BTreeMap<_, _> = values.collect();
+        let of_all = [
+            ("TABLE_NAME", "table"),
+            ("JOB_QUEUES", "deliver-messages=https://sqs/1"),
+        ];
+        for (function, resource) in &template.resources {
+            let Some(environment) = &resource.properties.environment else {
+                continue;
+            };
+            let own = environment.variables.iter().map(|(variable, text)| {
+                let value = values.get(text.as_str()).copied().unwrap_or(text);
+                (variable.as_str(), value)
+            });
+            let variables: BTreeMap<_, _> = of_all.into_iter().chain(own).collect();
+            start_function(function, &variables).with_context(|| function.clone())?;
+        }
+        Ok(())
+    }
+
+    fn start_function(function: &str, variables: &BTreeMap<&str, &str>) -> Result<()> {
+        if variables.get("DELIVERY_URL") == Some(&"") {
+            // Then there is no such function.
+            return Ok(());
         }
         let lookup = |variable: &str| Some((*variables.get(variable)?).to_owned());
-        Environment::read_from(&lookup, |environment| {
-            longhaul::submit::Config::read::<jobs::Jobs>(environment);
-            longhaul::status::Config::read::<jobs::Jobs>(environment);
-            longhaul::worker::Config::read::<jobs::Jobs>(environment);
-            longhaul::sweeper::Config::read(environment);
+        let is_worker = ["WorkerFunction", "DeliverMessagesFunction"].contains(&function);
+        Environment::read_from(&lookup, |environment| match function {
+            "SubmitFunction" => drop(longhaul::submit::Config::read::<jobs::Jobs>(environment)),
+            "StatusFunction" => drop(longhaul::status::Config::read::<jobs::Jobs>(environment)),
+            "SweeperFunction" => drop(longhaul::sweeper::Config::read(environment)),
+            _ => {
+                assert!(is_worker, "a function of which nobody knows what it reads");
+                drop(longhaul::worker::Config::read::<jobs::Jobs>(environment));
+            }
         })?;
-        let variables: Vec<_> = variables.into_iter().collect();
-        let setup = Setup::of(&variables);
+        let setup: Vec<_> = variables
+            .iter()
+            .map(|(name, value)| (*name, *value))
+            .collect();
+        let setup = Setup::of(&setup);
         let started = pollster::block_on(async {
-            Sample::start(&setup).await?;
-            ImportContacts::start(&setup).await.map(|_| ())
+            match function {
+                "WorkerFunction" => {
+                    Sample::start(&setup).await?;
+                    ImportContacts::start(&setup).await.map(drop)
+                }
+                "DeliverMessagesFunction" => DeliverMessages::start(&setup).await.map(drop),
+                _ => Ok(()),
+            }
         });
         started.map_err(|error| anyhow!("{error}"))
     }
@@ -271,6 +305,9 @@ pub(crate) mod tests {
             ("AllowedOrigins", "*"),
             ("AllowedOrigins", "https://a.com, https://b.com"),
             ("AllowedOrigins", "https://a.com,"),
+            ("DeliveryUrl", "example.com/messages"),
+            ("DeliveryUrl", "https://"),
+            ("DeliveryUrl", "https://example.com/a b"),
             ("NoSuchParameter", "1"),
         ] {
             assert!(template.check(name, value).is_err(), "{name}={value}");
@@ -282,6 +319,9 @@ pub(crate) mod tests {
             ("MaxWorkers", "1000"),
             ("AlarmEmail", ""),
             ("AllowedOrigins", ""),
+            ("DeliveryUrl", ""),
+            ("DeliveryUrl", "https://example.com"),
+            ("DeliveryUrl", "http://127.0.0.1:8080/messages?from=us"),
             (
                 "AllowedOrigins",
                 "http://localhost:5173,https://example.com",

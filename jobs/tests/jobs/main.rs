@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
+mod deliver_messages;
 mod features;
 mod import_contacts;
 mod tuned_long_running_task;
