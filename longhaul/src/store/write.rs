@@ -65,8 +65,8 @@ pub mod dropped {
         static DROPPED: Cell<Option<&'static str>> = const { Cell::new(None) };
     }
 
-    /// The name of every guard of the store: the write that it guards, and what it asks.
-    pub const GUARDS: [&str; 22] = [
+    /// The name of every guard: the write, or the work, that it guards, and what it asks.
+    pub const GUARDS: [&str; 23] = [
         "submit: lock is free",
         "submit: lock is as seen",
         "submit: task is new",
@@ -89,6 +89,7 @@ pub mod dropped {
         "cancel: open",
         "look again: seen",
         "dispatch: seen",
+        "work: own worker",
     ];
 
     /// From now on, on this thread, conditions are made without the guard of this name.
@@ -96,7 +97,7 @@ pub mod dropped {
         DROPPED.set(name);
     }
 
-    pub(super) fn is_dropped(name: &str) -> bool {
+    pub(crate) fn is_dropped(name: &str) -> bool {
         assert!(GUARDS.contains(&name), "unlisted guard {name}");
         DROPPED.get() == Some(name)
     }

@@ -10,7 +10,7 @@ use longhaul::task::{Status, TaskId};
 use longhaul::{Job as _, Limits};
 use serde_json::{Value, json};
 
-use crate::jobs::{Jobs, Listed, Numbered};
+use crate::jobs::{Jobs, Limited, Listed, Numbered};
 use crate::run::Run;
 use crate::scenario::{Afterwards, Client};
 use crate::site::Function;
@@ -504,6 +504,8 @@ impl Actor {
     fn job(&self) -> &'static str {
         if self.script.listed {
             Listed::NAME
+        } else if self.script.limited {
+            Limited::NAME
         } else {
             Numbered::NAME
         }

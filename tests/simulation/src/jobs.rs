@@ -1,4 +1,5 @@
-//! The jobs of the simulated deployment: one whose items are only numbered, and one whose items have inputs.
+//! The jobs of the simulated deployment: one whose items are only numbered, one whose items have inputs, and one that has
+//! a worker of its own.
 
 use std::time::Duration;
 
@@ -11,7 +12,7 @@ use crate::scenario::Fate;
 use crate::world::World;
 
 /// What the deployment can do.
-pub type Jobs = (Numbered, Listed);
+pub type Jobs = (Numbered, Listed, Limited);
 
 /// So large is an input that does not share its row.
 const LARGE_INPUT_BYTES: usize = 40_000;
@@ -21,6 +22,9 @@ pub struct Numbered(pub(crate) Place);
 
 /// Items that have inputs, and share a value.
 pub struct Listed(pub(crate) Place);
+
+/// Items that are only numbered, and of which only so many may be in flight.
+pub struct Limited(pub(crate) Place);
 
 /// Where a job is done: a process of the world.
 pub(crate) struct Place {
@@ -89,12 +93,37 @@ impl Job for Listed {
     }
 }
 
+impl Job for Limited {
+    const NAME: &'static str = "limited";
+    const ITEMS_IN_FLIGHT: Option<u16> = Some(3);
+    const OWN_WORKER: bool = true;
+    type Request = Count;
+    type Shared = ();
+    type Input = ();
+    type Output = ();
+
+    fn items(request: Count, _: &Limits) -> Result<Items<()>, Invalid> {
+        Ok(Items::numbered(request.number_of_items))
+    }
+}
+
 impl Process for Numbered {
     async fn start(_: &Setup) -> Result<Self, StartError> {
         Err(StartError::new("the simulator starts it"))
     }
 
     async fn process(&self, item: Item<()>) -> Result<(), ItemError> {
+        self.0.process(&item).await
+    }
+}
+
+impl Process for Limited {
+    async fn start(_: &Setup) -> Result<Self, StartError> {
+        Err(StartError::new("the simulator starts it"))
+    }
+
+    async fn process(&self, item: Item<()>) -> Result<(), ItemError> {
+        let _in_flight = self.0.world.limited_item(&self.0.process);
         self.0.process(&item).await
     }
 }

@@ -7,14 +7,16 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use aws_sdk_dynamodb::config::retry::RetryPartition;
 use embedded_aws::{EmbeddedAws, QUEUE_URL};
 use fastrand::Rng;
+use longhaul::Job as _;
 use longhaul::executor::Executor;
 use longhaul::host::Host;
-use longhaul::queue::Queue;
+use longhaul::queue::{JobQueues, Queue};
 use longhaul::runner::Runners;
 use longhaul::store::Store;
 use longhaul::worker::{Pace, Worker};
 
-use crate::jobs::{Listed, Numbered, Place};
+use crate::jobs::{Limited, Listed, Numbered, Place};
+use crate::queue::{OWN_QUEUE_URL, QueueName};
 use crate::site::Function;
 use crate::world::{Signal, World, shifted};
 
@@ -29,6 +31,8 @@ pub(crate) enum Death {
 pub(crate) struct Process {
     pub(crate) name: String,
     pub(crate) skewed: bool,
+    /// Of a worker, where its messages come from.
+    pub(crate) reads: QueueName,
     world: World,
     dead: Arc<Signal>,
     pub(crate) store: Store,
@@ -36,7 +40,12 @@ pub(crate) struct Process {
 }
 
 impl Process {
-    pub(crate) fn begin(world: &World, aws: &EmbeddedAws, function: Function) -> Self {
+    pub(crate) fn begin(
+        world: &World,
+        aws: &EmbeddedAws,
+        function: Function,
+        reads: QueueName,
+    ) -> Self {
         let (name, skew, dead) = world.begin(function);
         let clock = world.clone();
         let seed = world.chance(|random| random.u64(..));
@@ -64,13 +73,17 @@ impl Process {
         let sqs = aws_sdk_sqs::config::Builder::from(&config)
             .retry_partition(RetryPartition::custom("sqs").build())
             .build();
+        let mut own = JobQueues::default();
+        let added = own.add(Limited::NAME, OWN_QUEUE_URL);
+        debug_assert!(added.is_ok());
         Self {
             store: Store::new(
                 aws_sdk_dynamodb::Client::from_conf(dynamodb),
                 aws.table().name(),
                 host,
             ),
-            queue: Queue::new(aws_sdk_sqs::Client::from_conf(sqs), QUEUE_URL),
+            queue: Queue::new(aws_sdk_sqs::Client::from_conf(sqs), QUEUE_URL).with_own(own),
+            reads,
             world: world.clone(),
             skewed: skew != 0,
             dead,
@@ -111,8 +124,8 @@ impl Process {
         }
     }
 
-    /// The worker's handler, whose items meet the fates of the scenario.
-    pub(crate) fn worker(&self) -> Worker {
+    /// The worker's handler, whose items meet the fates of the scenario, and where they run.
+    pub(crate) fn worker(&self) -> (Worker, Executor) {
         let pace = {
             let settings = &self.world.state().scenario.settings;
             Pace {
@@ -126,12 +139,16 @@ impl Process {
             world: self.world.clone(),
             process: self.name.clone(),
         };
-        let executor = &Executor::here();
-        let mut runners = Runners::default().with(Numbered(at_work()), executor);
+        let executor = Executor::here();
+        let mut runners = Runners::default()
+            .with(Numbered(at_work()), &executor)
+            .with(Limited(at_work()), &executor);
         if self.world.now() >= self.world.state().scenario.listed_known_from {
-            runners = runners.with(Listed(at_work()), executor);
+            runners = runners.with(Listed(at_work()), &executor);
         }
-        Worker::new(self.store.clone(), self.queue.clone(), pace, runners)
+        let own_job = (self.reads == QueueName::Own).then(|| Limited::NAME.to_owned());
+        let worker = Worker::new(self.store.clone(), self.queue.clone(), pace, runners);
+        (worker.only_for(own_job), executor)
     }
 }
 

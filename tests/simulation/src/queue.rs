@@ -6,9 +6,43 @@ use std::time::Duration;
 
 use fastrand::Rng;
 
+/// The address of the queue of the job that has a worker of its own.
+pub(crate) const OWN_QUEUE_URL: &str =
+    "https://sqs.us-east-1.amazonaws.com/000000000000/limited-tasks";
+
+/// Which queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum QueueName {
+    /// That of all jobs…
+    Shared,
+    /// …but the one that has a worker of its own.
+    Own,
+}
+
+impl QueueName {
+    /// The one at this address.
+    pub(crate) fn at(url: &str) -> Self {
+        if url == OWN_QUEUE_URL {
+            Self::Own
+        } else {
+            Self::Shared
+        }
+    }
+
+    /// The one where a message should not be.
+    pub(crate) fn other(self) -> Self {
+        match self {
+            Self::Shared => Self::Own,
+            Self::Own => Self::Shared,
+        }
+    }
+}
+
 /// A message on its way.
 #[derive(Clone, Debug)]
 pub(crate) struct Envelope {
+    /// Where it is.
+    pub(crate) queue: QueueName,
     /// Its number, in the order of sending.
     pub(crate) id: u64,
     /// What it says.
@@ -32,23 +66,30 @@ pub(crate) enum Order {
     Any(Rng),
 }
 
-/// A standard queue with a redrive policy.
+/// Two standard queues with a redrive policy, and one dead-letter queue.
 #[derive(Debug, Default)]
-pub(crate) struct Queue {
+pub(crate) struct Queues {
     waiting: BTreeMap<u64, Envelope>,
     next_id: u64,
-    /// By group, the messages that are being worked on.
-    in_flight: BTreeMap<String, u32>,
+    /// By queue and group, the messages that are being worked on.
+    in_flight: BTreeMap<(QueueName, String), u32>,
     /// What was received too often.
     pub(crate) dead: Vec<Envelope>,
 }
 
-impl Queue {
+impl Queues {
     /// Puts a message in, to be seen at `visible_at`.
-    pub(crate) fn put(&mut self, body: &str, group: &str, visible_at: Duration) -> u64 {
+    pub(crate) fn put(
+        &mut self,
+        queue: QueueName,
+        body: &str,
+        group: &str,
+        visible_at: Duration,
+    ) -> u64 {
         let id = self.next_id;
         self.next_id += 1;
         let envelope = Envelope {
+            queue,
             id,
             body: body.to_owned(),
             group: group.to_owned(),
@@ -60,16 +101,16 @@ impl Queue {
     }
 
     /// Receives up to `max` messages and hides them for `visibility`.
-    ///
     pub(crate) fn receive(
         &mut self,
+        queue: QueueName,
         now: Duration,
         max: usize,
         visibility: Duration,
         receives_max: u32,
         order: Order,
     ) -> Vec<Envelope> {
-        let visible = |envelope: &&Envelope| envelope.visible_at <= now;
+        let visible = |envelope: &&Envelope| envelope.queue == queue && envelope.visible_at <= now;
         let mut ids: Vec<_> = self
             .waiting
             .values()
@@ -84,8 +125,8 @@ impl Queue {
         let mut candidates = ids;
         while received.len() < max && !candidates.is_empty() {
             let busy = |id: &u64| {
-                let group = self.waiting.get(id).map(|envelope| &envelope.group);
-                group.and_then(|group| self.in_flight.get(group)).copied()
+                let group = self.waiting.get(id).map(|envelope| envelope.group.clone());
+                group.and_then(|group| self.in_flight.get(&(queue, group)).copied())
             };
             let order = candidates.iter().enumerate();
             let busy = |id| if fair { busy(id) } else { None };
@@ -101,7 +142,8 @@ impl Queue {
                 continue;
             }
             envelope.visible_at = now + visibility;
-            *self.in_flight.entry(envelope.group.clone()).or_default() += 1;
+            let group = (queue, envelope.group.clone());
+            *self.in_flight.entry(group).or_default() += 1;
             received.push(envelope.clone());
         }
         received
@@ -109,7 +151,8 @@ impl Queue {
 
     /// Ends the work on a message: it is deleted, or comes again at the given time at the latest.
     pub(crate) fn settle(&mut self, envelope: &Envelope, again_at: Option<Duration>) {
-        if let Some(busy) = self.in_flight.get_mut(&envelope.group) {
+        let group = (envelope.queue, envelope.group.clone());
+        if let Some(busy) = self.in_flight.get_mut(&group) {
             *busy = busy.saturating_sub(1);
         }
         match again_at {
@@ -122,6 +165,13 @@ impl Queue {
                 }
             }
         }
+    }
+
+    /// When the next message of a queue can be seen.
+    #[must_use]
+    pub(crate) fn next_of(&self, queue: QueueName) -> Option<Duration> {
+        let of_queue = self.waiting.values().filter(|it| it.queue == queue);
+        of_queue.map(|envelope| envelope.visible_at).min()
     }
 
     /// When the next message can be seen.

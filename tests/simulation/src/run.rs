@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent};
 use embedded_aws::EmbeddedAws;
+use longhaul::Job as _;
 use longhaul::host::Timestamp;
 use longhaul::sweeper::{Patience, Sweeper};
 use longhaul::task::{ATTEMPTS_MAX, Status};
@@ -15,9 +16,10 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use crate::client;
+use crate::jobs::Limited;
 use crate::ledger::resting_until;
 use crate::process::Process;
-use crate::queue::{Envelope, Order};
+use crate::queue::{Envelope, Order, QueueName};
 use crate::scenario::{Profile, Scenario};
 use crate::site::Function;
 use crate::watch::{Watched, watch};
@@ -44,6 +46,9 @@ pub struct Report {
 
 /// A run may take so long in its own time.
 const LONGEST: Duration = Duration::from_secs(4 * 86_400);
+
+/// How long an invocation waits for items that nobody waits for any more, as the worker's does.
+const ITEMS_GONE_WITHIN: Duration = Duration::from_secs(1);
 
 /// The body of a message that is none of ours.
 const STRAY: &str = "{}";
@@ -106,7 +111,7 @@ impl Run {
         let mut state = self.world.state();
         let state = &mut *state;
         for at in &state.scenario.strays {
-            state.queue.put(STRAY, "stray", *at);
+            state.queues.put(QueueName::Shared, STRAY, "stray", *at);
         }
     }
 
@@ -133,6 +138,11 @@ impl Run {
 
     /// An idle process of a function, or a new one.
     pub(crate) fn borrow(&self, function: Function) -> Process {
+        self.borrow_reading(function, QueueName::Shared)
+    }
+
+    /// The same of those whose messages come from this queue.
+    fn borrow_reading(&self, function: Function, queue: QueueName) -> Process {
         let stormy = self.world.is_stormy();
         let mut idle = self
             .idle
@@ -141,9 +151,10 @@ impl Run {
         let processes = idle.entry(function).or_default();
         // Once the weather is fair, the clocks are right.
         processes.retain(|process| stormy || !process.skewed);
-        let process = processes.pop();
+        let found = processes.iter().rposition(|process| process.reads == queue);
+        let process = found.map(|at| processes.remove(at));
         drop(idle);
-        process.unwrap_or_else(|| Process::begin(&self.world, &self.aws, function))
+        process.unwrap_or_else(|| Process::begin(&self.world, &self.aws, function, queue))
     }
 
     /// Gives a process back; a dead one is gone.
@@ -160,7 +171,8 @@ impl Run {
     async fn until_it_ends(self) -> Report {
         let seed = self.world.state().scenario.seed;
         let mut background = JoinSet::new();
-        background.spawn(self.clone().deliver());
+        background.spawn(self.clone().deliver(QueueName::Shared));
+        background.spawn(self.clone().deliver(QueueName::Own));
         background.spawn(self.clone().sweep_on_schedule());
         background.spawn(self.clone().monitor());
         if self.world.state().scenario.watched {
@@ -221,7 +233,7 @@ impl Run {
             let (open, next_at) = {
                 let state = self.world.state();
                 let open = state.ledger.open_tasks().count();
-                (open, state.queue.next_at())
+                (open, state.queues.next_at())
             };
             let now = self.world.now();
             match next_at {
@@ -283,7 +295,7 @@ impl Run {
         }
         // Where messages come again while they are worked on, they may come too often.
         let settings = &scenario.settings;
-        let mut dead = state.queue.dead.iter();
+        let mut dead = state.queues.dead.iter();
         match dead.find(|letter| letter.body != STRAY) {
             Some(letter) if settings.visibility > settings.worker_timeout => Err(format!(
                 "#{} is a dead letter, although hardly anything went wrong",
@@ -297,7 +309,7 @@ impl Run {
     fn judge_strays(&self) -> Result<(), String> {
         let state = self.world.state();
         let dead = state
-            .queue
+            .queues
             .dead
             .iter()
             .filter(|letter| letter.body == STRAY);
@@ -321,7 +333,7 @@ impl Run {
         let mut figures = std::mem::take(&mut state.figures);
         figures.lasted = now;
         figures.recovery = state.ledger.recovery();
-        figures.dead_letters = state.queue.dead.len();
+        figures.dead_letters = state.queues.dead.len();
         for task in &tasks {
             *figures.ended.entry(task.status.as_str()).or_default() += 1;
             let calls = state.ledger.tasks.get(&task.task_id);
@@ -339,40 +351,48 @@ impl Run {
         }
     }
 
-    /// The event source mapping: hands messages to workers, as many at a time as there may be.
-    async fn deliver(self) {
+    /// The event source mapping of a queue: hands messages to workers, as many at a time as there may be.
+    async fn deliver(self, queue: QueueName) {
         let settings = self.world.state().scenario.settings.clone();
-        let workers = Arc::new(Semaphore::new(settings.workers_max));
+        let workers = Arc::new(Semaphore::new(match queue {
+            QueueName::Shared => settings.workers_max,
+            QueueName::Own => settings.own_workers_max,
+        }));
         let mut invocations = JoinSet::new();
         loop {
             self.expect_no_panic(&mut invocations);
             let Ok(permit) = Arc::clone(&workers).acquire_owned().await else {
                 return;
             };
-            let batch = self.receive();
+            let batch = self.receive(queue);
             if batch.is_empty() {
                 drop(permit);
-                let next_at = self.world.state().queue.next_at();
+                let next_at = self.world.state().queues.next_of(queue);
                 let next_at = next_at.unwrap_or(LONGEST);
                 let wait = next_at.saturating_sub(self.world.now());
                 tokio::select! {
                     biased;
-                    () = self.world.queue_changed.notified() => {}
+                    () = self.world.queue_changed(queue).notified() => {}
                     () = tokio::time::sleep(wait.max(Duration::from_millis(1))) => {}
                 }
                 continue;
             }
             let run = self.clone();
             invocations.spawn(async move {
-                run.work(batch).await;
+                run.work(queue, batch).await;
                 drop(permit);
-                run.world.queue_changed.notify_one();
+                run.world.queue_changed(queue).notify_one();
             });
         }
     }
 
-    fn receive(&self) -> Vec<Envelope> {
+    fn receive(&self, queue: QueueName) -> Vec<Envelope> {
         let now = self.world.now();
+        let next_at = self.world.state().queues.next_of(queue);
+        if queue == QueueName::Own && next_at.is_none_or(|at| at > now) {
+            // Without a word to chance: where nobody uses this queue, a seed stands for what it does without it.
+            return vec![];
+        }
         let random = self.world.chance(fastrand::Rng::fork);
         let mut state = self.world.state();
         let state = &mut *state;
@@ -385,15 +405,16 @@ impl Run {
         } else {
             Order::Oldest
         };
-        let dead_before = state.queue.dead.len();
-        let batch = state.queue.receive(
+        let dead_before = state.queues.dead.len();
+        let batch = state.queues.receive(
+            queue,
             now,
             settings.batch_max,
             settings.visibility,
             settings.receives_max,
             order,
         );
-        for dead in &state.queue.dead[dead_before..] {
+        for dead in &state.queues.dead[dead_before..] {
             let text = format!(
                 "#{} {} is a dead letter",
                 dead.id,
@@ -405,8 +426,8 @@ impl Run {
     }
 
     /// One invocation of a worker.
-    async fn work(&self, batch: Vec<Envelope>) {
-        let process = self.borrow(Function::Worker);
+    async fn work(&self, queue: QueueName, batch: Vec<Envelope>) {
+        let process = self.borrow_reading(Function::Worker, queue);
         let timeout = self.world.state().scenario.settings.worker_timeout;
         let messages: Vec<_> = {
             let state = self.world.state();
@@ -427,10 +448,15 @@ impl Run {
             .collect();
         let event: SqsEvent =
             serde_json::from_value(json!({ "Records": records })).unwrap_or_default();
-        let worker = process.worker();
+        let (worker, executor) = process.worker();
         let kill = self.world.next_kill();
         let handled = async {
-            let handler = worker.handle(event, timeout);
+            let handler = async {
+                let response = worker.handle(event, timeout).await;
+                let emptied = executor.empty(ITEMS_GONE_WITHIN).await;
+                debug_assert!(emptied.is_ok(), "items here can be stopped");
+                response
+            };
             match kill {
                 None => handler.await,
                 Some(after) => {
@@ -470,7 +496,7 @@ impl Run {
                 let text = format!("keeps #{}", message.id);
                 state.trace.line(now, "queue", &text);
             }
-            state.queue.settle(message, again);
+            state.queues.settle(message, again);
         }
         drop(state);
         self.give_back(Function::Worker, process);
@@ -524,12 +550,14 @@ impl Run {
                 let ledger = &state.ledger;
                 let fair_since = state.last_fault_at.unwrap_or_default().max(weather.until);
                 let open: Vec<_> = ledger.open_tasks().copied().collect();
-                let chunks: usize = open
-                    .iter()
-                    .filter_map(|id| ledger.task(id))
-                    .map(|task| task.chunks.len())
-                    .sum();
-                let rounds = u32::try_from(chunks.div_ceil(settings.workers_max)).unwrap_or(1);
+                let chunks = |is_limited: bool| -> usize {
+                    let open = open.iter().filter_map(|id| ledger.task(id));
+                    let of_queue = open.filter(|task| (task.job == Limited::NAME) == is_limited);
+                    of_queue.map(|task| task.chunks.len()).sum()
+                };
+                let rounds = chunks(false).div_ceil(settings.workers_max)
+                    + chunks(true).div_ceil(settings.own_workers_max);
+                let rounds = u32::try_from(rounds).unwrap_or(1);
                 let turn = settings.slice + settings.item.1 * 4 + Duration::from_secs(15);
                 let grace = settings.sweep_every * 2 + SWEEP_TIMEOUT + turn * (rounds + 1);
                 // A message may be waited for this long, and a lease by a fast clock.

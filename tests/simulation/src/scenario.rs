@@ -30,6 +30,8 @@ pub struct Settings {
     pub visibility: Duration,
     /// How many workers run at a time.
     pub workers_max: usize,
+    /// How many workers run at a time of the job that has a worker of its own.
+    pub own_workers_max: usize,
     /// How many messages a worker is handed at a time.
     pub batch_max: usize,
     /// How often a message is received before it ends in the dead-letter queue.
@@ -61,6 +63,7 @@ impl Default for Settings {
             worker_timeout: Duration::from_secs(150),
             visibility: Duration::from_secs(180),
             workers_max: 20,
+            own_workers_max: 2,
             batch_max: 10,
             receives_max: 5,
             dispatches_max: 10,
@@ -168,6 +171,9 @@ pub struct Weather {
     pub duplicated_per_mille: u32,
     /// or delayed up to 12 hours.
     pub delayed_per_mille: u32,
+    /// Of a thousand messages so many get into the queue of a worker that they are not for, as if they had been sent by
+    /// a deployment of other ideas.
+    pub misplaced_per_mille: u32,
     /// Whether messages overtake each other.
     pub reordered: bool,
     /// Of a thousand eventually consistent reads that could be stale so many are.
@@ -191,6 +197,7 @@ impl Weather {
             lost_per_mille: 0,
             duplicated_per_mille: 0,
             delayed_per_mille: 0,
+            misplaced_per_mille: 0,
             reordered: false,
             stale_per_mille: 0,
             latency_max: Duration::from_millis(10),
@@ -224,6 +231,8 @@ pub struct Client {
     pub items: u64,
     /// Whether they have inputs.
     pub listed: bool,
+    /// Whether they are of the job that has a worker of its own, if they have none.
+    pub limited: bool,
     /// How many of the first inputs are so large that they do not share a row.
     pub large_inputs: u64,
     /// Its idempotency key.
@@ -268,6 +277,9 @@ pub struct Scenario {
     pub planned: Vec<Planned>,
     /// The messages that get lost for certain, by the order in which they are sent.
     pub lost: Vec<u64>,
+    /// The messages that for certain get into the queue of a worker that they are not for, by the order in which they are
+    /// sent.
+    pub misplaced: Vec<u64>,
     /// The messages that are delivered for certain so long after they were sent, and how often.
     pub delivered: Vec<(u64, Vec<Duration>)>,
     /// How often the work has been handed on, by the account of every message.
@@ -377,6 +389,7 @@ impl Scenario {
             weather: Weather::fair(),
             planned: vec![],
             lost: vec![],
+            misplaced: vec![],
             delivered: vec![],
             hops: None,
             kills: vec![],
@@ -402,6 +415,7 @@ impl Scenario {
             at: Duration::ZERO,
             items,
             listed: false,
+            limited: false,
             large_inputs: LARGE_INPUTS,
             key: None,
             cancel_after: None,
@@ -475,6 +489,8 @@ impl Scenario {
             lost_per_mille: one_of(random, &[0, 0, 10, 100]),
             duplicated_per_mille: one_of(random, &[0, 50, 200]),
             delayed_per_mille: one_of(random, &[0, 0, 30, 100]),
+            // Not drawn, so that whatever else a seed stands for stays the same.
+            misplaced_per_mille: [0, 100, 300][usize::try_from(self.seed % 3).unwrap_or_default()],
             reordered: random.bool(),
             stale_per_mille: one_of(random, &[0, 0, 100]),
             latency_max: Duration::from_millis(one_of(random, &[5, 50, 500])),
@@ -585,6 +601,7 @@ impl Scenario {
                 items: one_of(random, &sizes),
                 // Not drawn, so that whatever else a seed stands for stays the same.
                 listed: n % 2 == 1,
+                limited: (self.seed / 2 + n as u64 / 2).is_multiple_of(3),
                 large_inputs: LARGE_INPUTS,
                 key,
                 cancel_after: (restless || random.u32(0..5) == 0)

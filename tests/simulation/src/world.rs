@@ -11,15 +11,17 @@ use std::time::Duration;
 
 use embedded_aws::{Call, Cost, Fault, Faults, Reached};
 use fastrand::Rng;
+use longhaul::Job as _;
 use longhaul::host::Timestamp;
 use longhaul::task::TaskId;
 use serde_json::{Value, json};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+use crate::jobs::Limited;
 use crate::ledger::{Ledger, Writer};
-use crate::queue::Queue;
-use crate::scenario::{Fate, Scenario, Slow, fault};
+use crate::queue::{QueueName, Queues};
+use crate::scenario::{Fate, Scenario, Settings, Slow, fault};
 use crate::site::{Function, is_write, method};
 use crate::table::{Key, Row};
 use crate::trace::Trace;
@@ -88,6 +90,22 @@ pub struct Figures {
     pub tasks: Vec<(u64, u64)>,
     /// Messages that ended in the dead-letter queue.
     pub dead_letters: usize,
+    /// The most items of the job that has a worker of its own that were in flight at a time.
+    pub limited_items_max: usize,
+}
+
+/// An item in flight of the job that has a worker of its own.
+pub(crate) struct LimitedItem {
+    world: World,
+    process: String,
+}
+
+impl Drop for LimitedItem {
+    fn drop(&mut self) {
+        if let Some(items) = self.world.state().limited_items.get_mut(&self.process) {
+            *items -= 1;
+        }
+    }
 }
 
 pub(crate) struct State {
@@ -98,12 +116,14 @@ pub(crate) struct State {
     next_process: BTreeMap<Function, u32>,
     faults_left: u32,
     seen: BTreeMap<(Function, &'static str), u32>,
-    pub(crate) queue: Queue,
+    pub(crate) queues: Queues,
     sends: u64,
     pub(crate) ledger: Ledger,
     pub(crate) violation: Option<String>,
     pub(crate) figures: Figures,
     calls: u64,
+    /// How many items of the job that has a worker of its own are in flight, by process.
+    limited_items: BTreeMap<String, usize>,
     /// How often each item was processed.
     tries: BTreeMap<(TaskId, u64), u32>,
     pub(crate) last_fault_at: Option<Duration>,
@@ -122,8 +142,8 @@ pub(crate) struct State {
 pub(crate) struct World {
     state: Arc<Mutex<State>>,
     began: Instant,
-    /// The queue has changed.
-    pub(crate) queue_changed: Arc<Notify>,
+    /// A queue has changed: the shared one, and the other.
+    queues_changed: Arc<[Notify; 2]>,
     /// An invariant was violated.
     pub(crate) stopped: Arc<Signal>,
 }
@@ -143,12 +163,13 @@ impl World {
             lives: BTreeMap::new(),
             next_process: BTreeMap::new(),
             seen: BTreeMap::new(),
-            queue: Queue::default(),
+            queues: Queues::default(),
             sends: 0,
             ledger,
             violation: None,
             figures: Figures::default(),
             calls: 0,
+            limited_items: BTreeMap::new(),
             tries: BTreeMap::new(),
             last_fault_at: None,
             troubled: BTreeSet::new(),
@@ -160,13 +181,49 @@ impl World {
         Self {
             state: Arc::new(Mutex::new(state)),
             began: Instant::now(),
-            queue_changed: Arc::default(),
+            queues_changed: Arc::default(),
             stopped: Arc::default(),
         }
     }
 
     pub(crate) fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Tells that a queue has changed.
+    pub(crate) fn queue_changed(&self, queue: QueueName) -> &Notify {
+        &self.queues_changed[queue as usize]
+    }
+
+    /// An item of the job that has a worker of its own begins in a process. It is in flight for as long as what is
+    /// returned. No more of them may be, in all processes that are alive, than the workers of the job have together.
+    pub(crate) fn limited_item(&self, process: &str) -> LimitedItem {
+        let most = {
+            let mut state = self.state();
+            let state = &mut *state;
+            *state.limited_items.entry(process.to_owned()).or_default() += 1;
+            let lives = &state.lives;
+            let is_alive =
+                |name: &String| lives.get(name).is_some_and(|life| !life.dead.is_given());
+            let alive = state
+                .limited_items
+                .iter()
+                .filter(|(name, _)| is_alive(name));
+            let in_flight = alive.map(|(_, items)| items).sum();
+            let figures = &mut state.figures;
+            figures.limited_items_max = figures.limited_items_max.max(in_flight);
+            let limit = state.scenario.settings.limited_items_max();
+            (in_flight > limit).then_some((in_flight, limit))
+        };
+        if let Some((in_flight, limit)) = most {
+            self.complain(format!(
+                "{in_flight} items are in flight where {limit} may be"
+            ));
+        }
+        LimitedItem {
+            world: self.clone(),
+            process: process.to_owned(),
+        }
     }
 
     /// The time since the run began.
@@ -402,6 +459,8 @@ impl World {
         let now = self.now();
         let mut state = self.state();
         let state = &mut *state;
+        let url = call.body["QueueUrl"].as_str().unwrap_or_default();
+        let addressed = QueueName::at(url);
         let single = [call.body.clone()];
         let entries = match call.body["Entries"].as_array() {
             Some(entries) => entries.as_slice(),
@@ -416,18 +475,28 @@ impl World {
                 Some(hops) => with_hops(body, hops),
                 None => body.to_owned(),
             };
-            let planned = state.scenario.delivered.iter().find(|(it, _)| *it == nth);
-            if let Some((_, delays)) = planned {
-                for delay in delays {
-                    state.queue.put(body, group, now + *delay);
-                }
-                continue;
-            }
             let weather = state.scenario.weather.clone();
             let stormy = now < weather.until;
             let roll =
                 |state: &mut State, per_mille| stormy && state.chance.u32(0..1000) < per_mille;
             let what = state.trace.message(body);
+            let mut queue = addressed;
+            let by_chance = weather.misplaced_per_mille > 0;
+            if state.scenario.misplaced.contains(&nth)
+                || by_chance && roll(state, weather.misplaced_per_mille)
+            {
+                queue = addressed.other();
+                state.goes_wrong("misplaced message", now, now);
+                let text = format!("finds {what} in the queue of another worker");
+                state.trace.line(now, "queue", &text);
+            }
+            let planned = state.scenario.delivered.iter().find(|(it, _)| *it == nth);
+            if let Some((_, delays)) = planned {
+                for delay in delays {
+                    state.queues.put(queue, body, group, now + *delay);
+                }
+                continue;
+            }
             if state.scenario.lost.contains(&nth) || roll(state, weather.lost_per_mille) {
                 state.goes_wrong("lost message", now, now);
                 state.trace.line(now, "queue", &format!("loses {what}"));
@@ -450,14 +519,16 @@ impl World {
                 } else if copy > 0 {
                     delay = Duration::from_millis(state.chance.u64(0..90_000));
                 }
-                let id = state.queue.put(body, group, now + delay);
+                let id = state.queues.put(queue, body, group, now + delay);
                 if copy > 0 || delay > Duration::from_secs(1) {
                     let text = format!("holds {what} as #{id} for {:.1} s", delay.as_secs_f64());
                     state.trace.line(now, "queue", &text);
                 }
             }
         }
-        self.queue_changed.notify_one();
+        for changed in &*self.queues_changed {
+            changed.notify_one();
+        }
     }
 
     fn observe(&self, reached: &Reached<'_>) {
@@ -621,6 +692,14 @@ fn odd_fate(seed: u64, odd_per_mille: u32) -> Fate {
         8 | 9 => Fate::Coin,
         10 => Fate::Kill(1),
         _ => Fate::Kill(u32::MAX),
+    }
+}
+
+impl Settings {
+    /// How many items of the job that has a worker of its own may be in flight at a time.
+    #[must_use]
+    pub fn limited_items_max(&self) -> usize {
+        self.own_workers_max * Limited::ITEMS_IN_FLIGHT.map_or(0, usize::from)
     }
 }
 

@@ -85,6 +85,7 @@ pub(super) fn cases() -> Vec<Case> {
     cases.extend(retries());
     cases.extend(works());
     cases.extend(pauses());
+    cases.extend(own_works());
     cases.extend(sweeps());
     cases
 }
@@ -319,6 +320,39 @@ fn works() -> Vec<Case> {
         )
     });
     cases
+}
+
+/// What the worker of a job meets that has one of its own.
+fn own_works() -> Vec<Case> {
+    let mut limited = small(10);
+    limited.clients[0].limited = true;
+    limited.settings.slice = seconds(1);
+    // The message for all chunks, those of some of them, and one that is handed on.
+    let misplaced = |scenario: &Scenario| Scenario {
+        misplaced: vec![0, 2, 3, 6],
+        ..scenario.clone()
+    };
+    let mut shared = limited.clone();
+    shared.clients[0].limited = false;
+    let is_sent_on: fn(&Report) -> bool =
+        |report| report.figures.calls(Function::Worker, "send_later") >= 3;
+    vec![
+        Case {
+            takes_its_way: |report| {
+                let settings = Scenario::one_task(0, 0).settings;
+                report.figures.limited_items_max == settings.limited_items_max()
+            },
+            ..case("a job that has a worker of its own", limited.clone())
+        },
+        Case {
+            takes_its_way: is_sent_on,
+            ..case("messages in the shared queue", misplaced(&limited))
+        },
+        Case {
+            takes_its_way: is_sent_on,
+            ..case("messages in the queue of one job", misplaced(&shared))
+        },
+    ]
 }
 
 /// One worker at a time, and items of two minutes. Ann's first worker is killed; the message that comes to her rescue

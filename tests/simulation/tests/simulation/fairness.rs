@@ -8,28 +8,19 @@ use simulation::{Function, run};
 /// When the fifth user comes, the others have been at it for so long.
 const LATER: Duration = Duration::from_secs(10);
 
-/// Four users with 10,000 items each keep all workers busy, with chunks that take much longer than a slice; then a
-/// fifth comes with five items. Returns how long those take, if they are done within a slice of the default length.
-fn wait_of_the_fifth(slice: Duration) -> Option<Duration> {
-    let mut scenario = Scenario::one_task(1, 10_000);
-    for user in ["bob", "cas", "dan"] {
-        let client = Client {
-            user: user.into(),
-            ..scenario.clients[0].clone()
-        };
-        scenario.clients.push(client);
-    }
-    let fifth = Client {
+/// Users with 10,000 items each keep all workers busy, with chunks that take much longer than a slice; then one more
+/// comes with five items. Returns how long those take, if they are done within a slice of the default length.
+fn wait_of_the_last(busy: &Scenario, slice: Duration) -> Option<Duration> {
+    let mut scenario = busy.clone();
+    let users = scenario.clients.len();
+    let last = Client {
         user: "eve".into(),
         at: LATER,
         items: 5,
         ..scenario.clients[0].clone()
     };
-    scenario.clients.push(fifth);
+    scenario.clients.push(last);
     let patience = scenario.settings.slice;
-    // Ten chunks each, which take 200 s at ten items of two seconds at a time.
-    scenario.settings.terms.chunk_items = 1000;
-    scenario.settings.workers_max = 4;
     scenario.settings.slice = slice;
     scenario.settings.worker_timeout = slice + Duration::from_secs(90);
     scenario.settings.visibility = scenario.settings.worker_timeout + Duration::from_secs(30);
@@ -42,22 +33,53 @@ fn wait_of_the_fifth(slice: Duration) -> Option<Duration> {
         .partition(|task| task.number_of_items == 5);
     let chunks = huge.iter().flat_map(|task| &task.chunks);
     let waiting = chunks.filter(|chunk| chunk.cursor == 0).count();
-    assert!(huge.len() == 4 && waiting > 0, "not all workers were busy");
+    assert!(
+        huge.len() == users && waiting > 0,
+        "not all workers were busy"
+    );
     let done_at = small.first()?.finished_at?;
     Some(done_at.since(small.first()?.created_at))
 }
 
-#[test]
-fn a_small_task_gets_its_turn_within_one_slice_while_huge_ones_fill_all_workers() {
-    let slice = Scenario::one_task(0, 1).settings.slice;
-    let wait = wait_of_the_fifth(slice).expect("the fifth user's task is done");
+/// These users with ten chunks each, which take 200 s at ten items of two seconds at a time.
+fn busy(users: &[&str]) -> Scenario {
+    let mut scenario = Scenario::one_task(1, 10_000);
+    let ann = scenario.clients.remove(0);
+    let with_name = |user: &&str| Client {
+        user: (*user).into(),
+        ..ann.clone()
+    };
+    scenario.clients = users.iter().map(with_name).collect();
+    scenario.settings.terms.chunk_items = 1000;
+    scenario
+}
+
+fn assert_that_the_last_has_its_turn_within_one_slice(busy: &Scenario) {
+    let slice = busy.settings.slice;
+    let wait = wait_of_the_last(busy, slice).expect("the last user's task is done");
     println!("done {:.1} s after it was submitted", wait.as_secs_f64());
     assert!(wait <= slice, "{wait:?}");
     assert_eq!(
-        wait_of_the_fifth(slice * 10),
+        wait_of_the_last(busy, slice * 10),
         None,
-        "without slices the fifth user would wait"
+        "without slices the last user would wait"
     );
+}
+
+#[test]
+fn a_small_task_gets_its_turn_within_one_slice_while_huge_ones_fill_all_workers() {
+    let mut busy = busy(&["ann", "bob", "cas", "dan"]);
+    busy.settings.workers_max = 4;
+    assert_that_the_last_has_its_turn_within_one_slice(&busy);
+}
+
+#[test]
+fn a_small_task_gets_its_turn_from_the_own_workers_of_its_job_too() {
+    let mut busy = busy(&["ann"]);
+    busy.clients[0].limited = true;
+    // As the template has it.
+    busy.settings.batch_max = 1;
+    assert_that_the_last_has_its_turn_within_one_slice(&busy);
 }
 
 #[test]

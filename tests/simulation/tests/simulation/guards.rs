@@ -1,4 +1,4 @@
-//! Every condition in the store is needed: take one away, and the simulator finds what it was for.
+//! Every condition is needed: take one away, and the simulator finds what it was for.
 
 use std::time::Duration;
 
@@ -25,7 +25,7 @@ const NOT_MINE: &str = "somebody else wrote it";
 const UNSEEN: &str = "the sweeper saw version";
 
 /// A guard, how it is shown to be needed, and what is complained of without it.
-const NEEDED: [(&str, Shown, &str); 22] = [
+const NEEDED: [(&str, Shown, &str); 23] = [
     ("submit: lock is free", Chance(Profile::Storm), TWO),
     ("submit: lock is as seen", Chance(Profile::Locks), TWO),
     ("submit: task is new", Chance(Profile::Ghosts), ENDED),
@@ -88,6 +88,11 @@ const NEEDED: [(&str, Shown, &str); 22] = [
     ("cancel: open", Chance(Profile::Storm), ENDED),
     ("look again: seen", Plan(late_look_again), UNSEEN),
     ("dispatch: seen", Plan(late_dispatch), UNSEEN),
+    (
+        "work: own worker",
+        Chance(Profile::Storm),
+        "items are in flight where",
+    ),
 ];
 
 /// So many runs are tried; most guards are missed within ten of them.
