@@ -5,6 +5,7 @@
 
 use std::env;
 use std::fs::{self, File};
+use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::sync::OnceLock;
@@ -38,6 +39,16 @@ const TEST_PARAMETERS: [(&str, &str); 5] = [
     ("SliceSeconds", "4"),
     ("WorkerTimeoutSeconds", "10"),
 ];
+
+/// Where messages are delivered to in tests. Below the ports that outgoing connections get, and chosen before the stack is
+/// deployed, so that it is still free when a test listens there.
+fn delivery_url() -> Result<String> {
+    let first = 20_000 + u16::try_from(std::process::id() % 10_000)?;
+    let is_free = |port: &u16| TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok();
+    let port = (first..first + 1000).find(is_free);
+    let port = port.context("no port is free for the endpoint of the tests")?;
+    Ok(format!("http://127.0.0.1:{port}/messages"))
+}
 
 type Check = schedule::Check<Run>;
 
@@ -245,8 +256,10 @@ impl Run {
         if self.stack.get().is_none() {
             // A run that was killed may have left one behind.
             commands::stop_quietly(&self.stack_places)?;
-            let (stack, _) =
-                commands::up(&self.stack_places, &UpOptions::for_tests(&TEST_PARAMETERS))?;
+            let delivery_url = delivery_url()?;
+            let mut parameters = TEST_PARAMETERS.to_vec();
+            parameters.push(("DeliveryUrl", &delivery_url));
+            let (stack, _) = commands::up(&self.stack_places, &UpOptions::for_tests(&parameters))?;
             return Ok(self.stack.get_or_init(|| stack));
         }
         self.stack.get().context("the stack was just looked up")

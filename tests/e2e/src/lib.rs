@@ -4,6 +4,7 @@
 //! shares no code with what it tests. Everything blocks; what must happen at the same time runs in threads.
 
 mod aws;
+pub mod endpoint;
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -26,6 +27,9 @@ const LOOK_AGAIN: Duration = Duration::from_millis(100);
 /// The stack under test, as `stack.json` describes it.
 #[derive(Debug, Clone, Deserialize)]
 pub struct Stack {
+    /// Its name, with which those of its functions begin.
+    #[serde(rename = "stack_name")]
+    pub name: String,
     /// The emulator's URL.
     pub endpoint_url: String,
     /// The AWS region that it stands for.

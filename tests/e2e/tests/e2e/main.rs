@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod cancel;
+mod deliver;
 mod idempotency;
 mod import;
 mod one_task_per_user;
