@@ -155,14 +155,14 @@ export function downloading(fetched, total) {
   return `${number(Math.min(fetched, total))} of ${number(total)} …`;
 }
 
-/** What has come of a task and what to do next, in a sentence or two. @param {Task} task @returns {string} */
+/** What has come of a task and what to do next, in a sentence or two. A pause is over within the hour, so its day goes without saying. @param {Task} task @returns {string} */
 export function outcome(task) {
   const { task_status: status, count_done_items: done, count_failed_items: failed, number_of_items: total } = task;
   switch (status) {
     case 'QUEUED':
       return 'Your task is in the queue and starts by itself. You can close this page and come back.';
     case 'PROCESSING':
-      if (task.resumes_at) return `It waits for what it needs, and goes on at ${moment(task.resumes_at)}. You can close this page and come back.`;
+      if (task.resumes_at) return `It waits for what it needs, and goes on at ${timeOfDay.format(new Date(task.resumes_at))}. You can close this page and come back.`;
       return 'You can close this page. The work goes on, and you can come back to watch.';
     case 'SUCCESS':
       return `${total === 1 ? 'The item is' : `All ${items(total)} are`} done. Have a look, or start another task.`;

@@ -74,7 +74,7 @@ test('a task that pauses says until when', () => {
   const pausing = { ...running, resumes_at: new Date(2026, 10, 20, 15, 5).toISOString() };
   assert.equal(words.state(running), 'Running');
   assert.equal(words.state(pausing), 'Pausing');
-  assert.match(words.outcome(pausing), /^It waits for what it needs, and goes on at .*15:05\. /);
+  assert.equal(words.outcome(pausing), 'It waits for what it needs, and goes on at 15:05. You can close this page and come back.');
   assert.doesNotMatch(words.outcome(running), /goes on at/);
   assert.equal(words.state({ ...pausing, task_status: 'CANCELLED' }), 'Cancelled');
 });
