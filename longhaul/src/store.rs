@@ -643,6 +643,11 @@ impl Store {
             write = write
                 .set(&format!("#chunks[{chunk}].#attempts = :zero"))
                 .set("#dispatches = :zero");
+            let is_released = matches!(hold, Hold::Released { .. });
+            if !is_released && task.chunks[chunk].paused_milliseconds > 0 {
+                // Something got through; who lets go knows better.
+                write = write.set(&format!("#chunks[{chunk}].#paused_milliseconds = :zero"));
+            }
             if task.dispatches > 0 {
                 // The sweeper meant to give it longer with every dispatch; now a lease will do.
                 write = write.set("#check_at = :alive");

@@ -187,7 +187,7 @@ async fn settle(batch: Arc<dyn AnyBatch>, item: StoredItem) -> SettledItem {
             Ok(output) => (serde_json::from_str(output.get()).ok(), None),
             Err(failure) => match failure.retry {
                 Retry::Soon if attempts < ITEM_ATTEMPTS_MAX => continue,
-                Retry::Later(wait) if paused + wait <= PAUSED_MAX => {
+                Retry::Later(wait) if paused.saturating_add(wait) <= PAUSED_MAX => {
                     let wait = wait.max(PAUSE_MIN);
                     tokio::time::sleep(wait).await;
                     paused += wait;

@@ -20,7 +20,7 @@ use super::{Invocation, Worker};
 use crate::aws::CALL_SECONDS_MAX;
 use crate::chunk::{ChunkIndex, ItemIndex, Owner, Position};
 use crate::forecast::{Forecast, Reckoning};
-use crate::host::Host;
+use crate::host::{Host, milliseconds};
 use crate::item::{PAUSE_MIN, PAUSED_MAX};
 use crate::runner::{AnyBatch, AnyJob, Attempt, Failure, Phase, Retry, StoredItem};
 use crate::store::{Advance, Given, Hold, ItemOutcome, ItemRow, Pause, Step, StoreError};
@@ -95,8 +95,9 @@ pub(crate) struct Slice<'a> {
     in_flight: JoinSet<Settled>,
     running: HashMap<Id, (Which, Running, Arc<OnceLock<Instant>>)>,
     meter: Meter,
-    /// What is being done, as the items say.
+    /// What is being done, as the items say, and what of that is stored.
     phase: Phase,
+    told: Option<String>,
     /// Items that are settled, and not counted yet.
     settled: BTreeMap<Position, Outcome>,
     /// How many of them are not saved.
@@ -202,6 +203,7 @@ impl<'a> Slice<'a> {
             running: HashMap::new(),
             meter: Meter::new(items_in_flight_max, known),
             phase: Phase::default(),
+            told: None,
             settled: BTreeMap::new(),
             unsaved: 0,
             items_in_flight_max,
@@ -377,7 +379,7 @@ impl<'a> Slice<'a> {
         let pause = self.pause(now);
         let wait = wait.max(PAUSE_MIN);
         let more = wait.saturating_sub(pause);
-        if self.paused + more > PAUSED_MAX {
+        if self.paused.saturating_add(more) > PAUSED_MAX {
             self.keep_row(failed);
             return;
         }
@@ -470,11 +472,16 @@ impl<'a> Slice<'a> {
             alive_until,
             waited: self.waited,
             paused: self.paused,
-            pause: (!pause.is_zero()).then(|| Pause {
+            pause: (!pause.is_zero() || self.pauses_are_news()).then(|| Pause {
                 resumes_at,
                 attempts: self.attempts_if_nothing_moves(),
             }),
         }
+    }
+
+    /// Whether it is not stored yet for how long the chunk has paused.
+    fn pauses_are_news(&self) -> bool {
+        milliseconds(self.paused) != self.task.chunks[self.chunk].paused_milliseconds
     }
 
     /// How many attempts there have been at the item at the cursor, if the chunk is left now with it still there. This
@@ -556,7 +563,9 @@ impl<'a> Slice<'a> {
         let pause = self.pause(Instant::now());
         let attempts = self.task.chunks[self.chunk].attempts;
         let is_no_attempt = self.attempts_if_nothing_moves() < attempts;
-        let is_ours = if is_no_attempt && self.ready() == 0 && !complete && pause.is_zero() {
+        // A pause that is over has to be remembered, too.
+        let says_nothing = pause.is_zero() && !self.pauses_are_news();
+        let is_ours = if is_no_attempt && self.ready() == 0 && !complete && says_nothing {
             self.let_go_untouched().await?
         } else {
             self.step(self.let_go(complete, pause)).await?
@@ -622,8 +631,11 @@ impl<'a> Slice<'a> {
         let passed: Vec<_> = saved.collect();
         let is_failed = |outcome: &&ItemOutcome| **outcome == ItemOutcome::Failed;
         let is_pause = matches!(hold, Hold::Released { pause: Some(_), .. });
-        let phase = self.phase.get();
-        let phase = phase.filter(|phase| self.task.phase.as_ref() != Some(phase));
+        // Others may have said something since, and are heard.
+        let phase = self
+            .phase
+            .get()
+            .filter(|phase| self.told != Some(phase.clone()));
         let step = Step {
             from: self.cursor,
             to: self.cursor + passed.len() as u64,
@@ -644,6 +656,7 @@ impl<'a> Slice<'a> {
                 self.task = task;
                 self.cursor = step.to;
                 self.failed = step.failed;
+                self.told = phase.or(self.told.take());
                 self.settled = self.settled.split_off(&(self.start + self.cursor));
                 self.saved_at = Instant::now();
                 // More may have become ready while this was saved; it counts from now.

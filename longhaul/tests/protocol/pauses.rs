@@ -403,3 +403,125 @@ async fn what_failed_behind_the_cursor_counts_as_failed() {
     let ended = bench.stored(&task).await;
     assert_eq!(ended.error.as_deref(), Some("1 of 4 items failed."));
 }
+
+#[tokio::test(start_paused = true)]
+async fn who_asks_for_all_the_time_there_is_fails_and_harms_nobody() {
+    let bench = Bench::new();
+    let task = bench.submitted(2, 100).await;
+    let (process, _) = process(|index, times| match (index, times) {
+        (0, 1) => Err(ItemError::later(5 * MINUTE)),
+        (0, _) => Err(ItemError::later(Duration::MAX)),
+        _ => Ok(()),
+    });
+    let worker = bench.worker(5, SLICE, process);
+    assert_eq!(work_to_the_end(&bench, &worker, &task).await, 2);
+    let ended = bench.stored(&task).await;
+    assert_eq!(ended.error.as_deref(), Some("1 of 2 items failed."));
+}
+
+#[tokio::test(start_paused = true)]
+async fn pauses_that_are_over_when_the_chunk_is_left_count_as_well() {
+    let bench = Bench::new();
+    let task = bench.submitted(2, 100).await;
+    let process: Process = Arc::new(|item| {
+        Box::pin(async move {
+            if item.index == 1 {
+                std::future::pending::<()>().await;
+            }
+            Err(ItemError::later(5 * SECOND))
+        })
+    });
+    let worker = bench.worker(5, SLICE, process);
+    let in_time = tokio::time::timeout(24 * 60 * MINUTE, work_to_the_end(&bench, &worker, &task));
+    in_time.await.unwrap();
+    // The first fails after an hour of pauses, and then it is the other's turn to be blamed.
+    let ended = bench.stored(&task).await;
+    let reason = "Item 1 could not be processed: 3 workers in a row did not get past it.";
+    assert_eq!(ended.error.as_deref(), Some(reason));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_got_through_begins_the_hour_anew_also_if_the_worker_dies_then() {
+    let bench = Bench::new();
+    let task = bench.submitted(3, 100).await;
+    let (process, _) = process(|index, times| match (index, times) {
+        (0, 1) => Err(ItemError::later(55 * MINUTE)),
+        (1, 2) => Err(ItemError::later(10 * MINUTE)),
+        _ => Ok(()),
+    });
+    let worker = bench.worker(1, SLICE, process);
+    work(&worker, &body(&task, &[0]), AMPLE).await;
+    tokio::time::sleep(56 * MINUTE).await;
+    let at_present = |task: &Task| serde_json::to_string(&Message::to(task, 0)).unwrap();
+    let next = at_present(&bench.stored(&task).await);
+    let dies = tokio::time::timeout(3 * SECOND, work(&worker, &next, AMPLE));
+    dies.await.unwrap_err();
+    let left = bench.stored(&task).await;
+    assert_eq!(chunk(&left).cursor, 1);
+    tokio::time::sleep(2 * LEASE).await;
+    let _ = bench.aws.take_sent();
+    work(&worker, &at_present(&left), AMPLE).await;
+    let paused = bench.stored(&task).await;
+    assert!(
+        chunk(&paused)
+            .pauses_until(bench.store.host().now())
+            .is_some()
+    );
+    assert_eq!(paused.progress().failed, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_item_that_could_begin_only_late_for_pauses_is_not_blamed() {
+    let bench = Bench::new();
+    let task = bench.submitted(1, 100).await;
+    let began = Instant::now();
+    // For an hour and a half what it takes is available only after 50 seconds of each turn, and then there is not
+    // enough time for the item.
+    let process: Process = Arc::new(move |item| {
+        Box::pin(async move {
+            let is_busy = began.elapsed() < 90 * MINUTE;
+            if is_busy && item.time_left() + MINUTE > AMPLE {
+                return Err(ItemError::later(SECOND));
+            }
+            tokio::time::sleep(AMPLE.saturating_sub(MINUTE / 2)).await;
+            Ok(String::new())
+        })
+    });
+    let worker = bench.worker(5, SLICE, process);
+    work_to_the_end(&bench, &worker, &task).await;
+    assert_eq!(bench.stored(&task).await.status, Status::Success);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_said_last_is_shown_whoever_saves_last() {
+    let bench = Bench::new();
+    let task = bench.submitted(40, 20).await;
+    let process: Process = Arc::new(|item| {
+        Box::pin(async move {
+            match item.index {
+                0 => item.set_phase("First"),
+                22 => item.set_phase("Second"),
+                _ => {}
+            }
+            tokio::time::sleep(2 * SECOND).await;
+            Ok(String::new())
+        })
+    });
+    let worker = bench.worker(1, SLICE, process);
+    let (one, other) = (body(&task, &[0]), body(&task, &[1]));
+    let watch = async {
+        let mut seen = vec![];
+        for _ in 0..30 {
+            tokio::time::sleep(SECOND).await;
+            let phase = bench.stored(&task).await.phase;
+            if seen.last() != Some(&phase) {
+                seen.push(phase);
+            }
+        }
+        seen
+    };
+    let work = async { worker.handle(delivery([&*one, &*other]), AMPLE).await };
+    let (seen, _) = tokio::join!(watch, work);
+    let said = |words: &str| Some(words.to_owned());
+    assert_eq!(seen, [None, said("First"), said("Second")]);
+}
