@@ -150,9 +150,10 @@ impl Task {
         let is_complete = |chunk| self.is_chunk_complete(chunk);
         let is_beginning = !(0..self.chunks.len()).any(is_complete)
             && waiting.iter().any(|&chunk| self.chunks[chunk].is_claimed());
-        let (started, queued): (Vec<_>, Vec<_>) = waiting
-            .into_iter()
-            .partition(|&chunk| is_beginning || self.chunks[chunk].is_claimed());
+        let (started, queued): (Vec<_>, Vec<_>) = waiting.into_iter().partition(|&chunk| {
+            let stored = &self.chunks[chunk];
+            stored.is_claimed() || (is_beginning && stored.pauses_until(now).is_none())
+        });
         for chunk in started {
             free_at.push(Reverse(now.after(lasts(chunk))));
         }

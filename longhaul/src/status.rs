@@ -169,7 +169,9 @@ impl StatusReader {
     fn status(&self, request: &Request, task: &Task) -> Response<Body> {
         let now = self.store.host().now();
         // Weak: the estimate may differ between two answers, what was counted cannot.
-        let etag = format!("W/\"{}\"", task.version);
+        // And a pause that is over is shown no more, although nobody has written that.
+        let pausing = task.pauses_until(now).map_or("", |_| "-pausing");
+        let etag = format!("W/\"{}{pausing}\"", task.version);
         let mut response = tagged(request, &etag, || api::success(TaskView::new(task, now)));
         api::set_retry_after(&mut response, task, now);
         if api::job(request) != task.job {

@@ -640,8 +640,11 @@ impl Task {
             return Diagnosis::Alive(self.next_look(now, lease));
         }
         if self.dispatches >= dispatches_max {
-            // Somebody who came after all may yet get somewhere.
-            if let Some(until) = self.running_leases(now).min() {
+            // Somebody who came after all, or will after a pause, may yet get somewhere.
+            let pauses = self
+                .open_chunks()
+                .filter_map(|chunk| chunk.pauses_until(now));
+            if let Some(until) = self.running_leases(now).chain(pauses).min() {
                 return Diagnosis::Alive(until);
             }
             return Diagnosis::Hopeless(Outcome::failed(format!(
@@ -880,6 +883,19 @@ mod tests {
         let mut task = at_work(200, &[0, 0]);
         task.dispatches = 10;
         task.chunks[1].lease_until = later(&task, 2000);
+        let alive = Diagnosis::Alive(later(&task, 2000));
+        assert_eq!(task.diagnose(later(&task, 1999), LEASE, 10), alive);
+        let diagnosis = task.diagnose(later(&task, 2001), LEASE, 10);
+        assert!(matches!(diagnosis, Diagnosis::Hopeless(_)));
+    }
+
+    #[test]
+    fn a_task_that_pauses_is_not_given_up() {
+        let mut task = at_work(200, &[0, 0]);
+        task.dispatches = 10;
+        task.chunks[1].lease_until = Timestamp::default();
+        task.chunks[1].released_at = Some(later(&task, 10));
+        task.chunks[1].resumes_at = Some(later(&task, 2000));
         let alive = Diagnosis::Alive(later(&task, 2000));
         assert_eq!(task.diagnose(later(&task, 1999), LEASE, 10), alive);
         let diagnosis = task.diagnose(later(&task, 2001), LEASE, 10);

@@ -341,6 +341,12 @@ impl Worker {
             return Ok(None);
         }
         let turn = |chunk: ChunkIndex| task.chunks[chunk].turn;
+        // One that pauses would lose this message, if it is the one that returned because no other could be sent.
+        for &chunk in &message.chunks {
+            if let Some(pause) = self.pause_of(message, &task, chunk) {
+                self.hand_on(message, &task, chunk, pause).await?;
+            }
+        }
         let mut waiting = task.claimable_chunks(self.store.host().now());
         waiting.retain(|chunk| message.chunks.contains(chunk) && message.is_for(turn(*chunk)));
         let Some((&first, rest)) = waiting.split_first() else {
@@ -414,17 +420,20 @@ impl Worker {
         task: &Task,
         chunk: ChunkIndex,
     ) -> Result<(), WorkError> {
-        let now = self.store.host().now();
-        let paused = task.chunks.get(chunk).filter(|stored| {
-            task.status.is_open() && message.is_for(stored.turn) && !stored.is_claimed()
-        });
-        if let Some(resumes_at) = paused.and_then(|stored| stored.pauses_until(now)) {
-            return self
-                .hand_on(message, task, chunk, resumes_at.since(now))
-                .await;
+        if let Some(pause) = self.pause_of(message, task, chunk) {
+            return self.hand_on(message, task, chunk, pause).await;
         }
         tracing::debug!(chunk, "nothing to do");
         self.finish_if_complete(task).await
+    }
+
+    /// For how long a chunk still pauses that the message is for.
+    fn pause_of(&self, message: &Message, task: &Task, chunk: ChunkIndex) -> Option<Duration> {
+        let now = self.store.host().now();
+        let stored = task.chunks.get(chunk)?;
+        let is_its = task.status.is_open() && message.is_for(stored.turn) && !stored.is_claimed();
+        let resumes_at = stored.pauses_until(now).filter(|_| is_its)?;
+        Some(resumes_at.since(now))
     }
 
     async fn finish_if_complete(&self, task: &Task) -> Result<(), WorkError> {

@@ -7,12 +7,13 @@
 //!
 //! When it leaves, all that is settled is stored, and whoever comes next does not do it again.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use serde_json::value::RawValue;
-use tokio::task::{Id, JoinError, JoinSet};
+use tokio::task::{AbortHandle, Id, JoinError, JoinSet};
 use tokio::time::Instant;
 
 use super::meter::{Meter, Running};
@@ -93,7 +94,7 @@ pub(crate) struct Slice<'a> {
     cursor: u64,
     failed: u64,
     in_flight: JoinSet<Settled>,
-    running: HashMap<Id, (Which, Running, Arc<OnceLock<Instant>>)>,
+    running: HashMap<Id, Started>,
     meter: Meter,
     /// What is being done, as the items say, and what of that is stored.
     phase: Phase,
@@ -125,6 +126,18 @@ struct Waiting {
     /// How often it will have been tried then.
     attempt: u32,
     input: Option<Box<RawValue>>,
+}
+
+/// An item that was started.
+struct Started {
+    which: Which,
+    running: Running,
+    /// Since when it is processed, if it need not wait for others of its job.
+    begun: Arc<OnceLock<Instant>>,
+    /// What it takes to start it again.
+    attempt: u32,
+    input: Option<Box<RawValue>>,
+    stop: AbortHandle,
 }
 
 /// Which item, by where it stands and by what its user calls it.
@@ -320,7 +333,7 @@ impl<'a> Slice<'a> {
                 first_task_id: self.task.first_task_id(),
                 index: which.index,
                 attempt,
-                input,
+                input: input.clone(),
                 phase: self.phase.clone(),
                 begun: Arc::clone(&begun),
                 leave_at: self.leave_at,
@@ -329,8 +342,15 @@ impl<'a> Slice<'a> {
             let handle = self
                 .in_flight
                 .spawn(settle_item(Arc::clone(batch), item, which, host));
-            self.running
-                .insert(handle.id(), (which, self.meter.begin(), begun));
+            let started = Started {
+                which,
+                running: self.meter.begin(),
+                begun,
+                attempt,
+                input,
+                stop: handle.clone(),
+            };
+            self.running.insert(handle.id(), started);
         }
     }
 
@@ -339,10 +359,10 @@ impl<'a> Slice<'a> {
             Ok((id, _)) => *id,
             Err(panic) => panic.id(),
         };
-        let Some((which, running, _)) = self.running.remove(&id) else {
+        let Some(Started { which, running, .. }) = self.running.remove(&id) else {
             return;
         };
-        // Nothing aborts an item but the end of the slice, so an error is a panic. It says nothing about the others.
+        // What is recalled is not among these, so an error is a panic. It says nothing about the others.
         let settled = ended.map_or_else(
             |_| Settled::Row(failed(which, format!("Item {}", which.index), PANICKED)),
             |(_, settled)| settled,
@@ -394,6 +414,27 @@ impl<'a> Slice<'a> {
             self.items_in_flight_max
         };
         self.waiting.insert(others.min(self.waiting.len()), item);
+        self.recall();
+    }
+
+    /// Takes back what was started and waits for others of its job: it would begin in the pause. Whether it has begun is
+    /// noted on this thread, so none begins meanwhile.
+    fn recall(&mut self) {
+        let not_begun = |_: &Id, started: &mut Started| started.begun.get().is_none();
+        let mut recalled: Vec<_> = self
+            .running
+            .extract_if(|id, started| not_begun(id, started))
+            .map(|(_, started)| started)
+            .collect();
+        recalled.sort_by_key(|started| Reverse(started.which.position));
+        for started in recalled {
+            started.stop.abort();
+            self.waiting.push_front(Waiting {
+                which: started.which,
+                attempt: started.attempt,
+                input: started.input,
+            });
+        }
     }
 
     /// Whether it pauses for so long that the chunk is better left.
@@ -489,9 +530,9 @@ impl<'a> Slice<'a> {
     /// nor wait for its turn among others of its job.
     fn attempts_if_nothing_moves(&self) -> u32 {
         let at_cursor = self.start + self.cursor;
-        let was_attempt = self.running.values().any(|(which, _, begun)| {
-            let begun = begun.get();
-            which.position == at_cursor && begun.is_some_and(|&at| at < self.whole_until)
+        let was_attempt = self.running.values().any(|started| {
+            let begun = started.begun.get();
+            started.which.position == at_cursor && begun.is_some_and(|&at| at < self.whole_until)
         });
         let attempts = self.task.chunks[self.chunk].attempts;
         attempts.saturating_sub(u32::from(!was_attempt))
@@ -508,7 +549,7 @@ impl<'a> Slice<'a> {
         let typical = self.task.forecast.map(|forecast| forecast.items(1));
         let item = self.meter.likely(typical.map(|item| item * together));
         let waiting = self.waiting.len();
-        let running = self.running.values().map(|(_, running, _)| *running);
+        let running = self.running.values().map(|started| started.running);
         let (mut left, spread) = self.meter.rest(item, running, waiting);
         let now = Instant::now();
         let here = match hold {

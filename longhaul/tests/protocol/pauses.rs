@@ -5,11 +5,13 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use embedded_aws::{Call, EmbeddedAws, Fault};
-use longhaul::ItemError;
 use longhaul::api::TaskView;
+use longhaul::executor::Executor;
 use longhaul::queue::Message;
+use longhaul::runner::Runners;
 use longhaul::task::{Diagnosis, Status, TAKE_OVER_AFTER, Task};
 use longhaul::worker::Worker;
+use longhaul::{Invalid, ItemError, Items, Job, Limits, Setup, StartError};
 use serde_json::json;
 use tokio::time::Instant;
 
@@ -524,4 +526,82 @@ async fn what_was_said_last_is_shown_whoever_saves_last() {
     let (seen, _) = tokio::join!(watch, work);
     let said = |words: &str| Some(words.to_owned());
     assert_eq!(seen, [None, said("First"), said("Second")]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_message_for_many_chunks_that_returns_is_sent_on_for_those_that_pause() {
+    let bench = Bench::new();
+    let task = bench.submitted(4, 2).await;
+    let (process, starts) = process(|index, times| match (index, times) {
+        (0, 1) => Err(ItemError::later(5 * MINUTE)),
+        _ => Ok(()),
+    });
+    let worker = bench.worker(5, SLICE, process);
+    let first = body(&task, &[0, 1]);
+    work(&worker, &first, AMPLE).await;
+    // The worker died before it could send the message for afterwards; the one that it had comes again.
+    let _ = bench.aws.take_sent();
+    let mut returned = delivery([&*first]);
+    let attributes = &mut returned.records[0].attributes;
+    attributes.insert("ApproximateReceiveCount".into(), "2".into());
+    worker.handle(returned, AMPLE).await;
+    let sent = bench.aws.take_sent();
+    let delayed = sent.iter().find(|sent| sent.delay_seconds > 0).unwrap();
+    assert_eq!(Message::parse(&delayed.body).unwrap().chunks, [0]);
+    tokio::time::sleep(Duration::from_secs(delayed.delay_seconds)).await;
+    work(&worker, &delayed.body, AMPLE).await;
+    assert_eq!(counts(&starts), [2, 1, 1, 1]);
+    assert_eq!(bench.stored(&task).await.status, Status::Success);
+}
+
+/// Two items of it at a time, in a process; those of the second chunk ask for a pause.
+struct TwoAtATime(Arc<Mutex<Vec<u64>>>);
+
+impl Job for TwoAtATime {
+    const NAME: &'static str = "tuned-long-running-task";
+    const ITEMS_IN_FLIGHT: Option<u16> = Some(2);
+    type Request = u64;
+    type Shared = ();
+    type Input = ();
+    type Output = ();
+
+    fn items(number: u64, _: &Limits) -> Result<Items<()>, Invalid> {
+        Ok(Items::numbered(number))
+    }
+}
+
+impl longhaul::Process for TwoAtATime {
+    async fn start(_: &Setup) -> Result<Self, StartError> {
+        Err(StartError::new("a test starts it"))
+    }
+
+    async fn process(&self, item: longhaul::Item<()>) -> Result<(), ItemError> {
+        self.0.lock().unwrap().push(item.index);
+        if item.index >= 10 {
+            return Err(ItemError::later(5 * MINUTE));
+        }
+        tokio::time::sleep(2 * SECOND).await;
+        Ok(())
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_waits_for_others_of_its_job_does_not_begin_in_the_pause() {
+    let bench = Bench::new();
+    let task = bench.submitted(20, 10).await;
+    let begun = Arc::new(Mutex::new(vec![]));
+    let job = TwoAtATime(Arc::clone(&begun));
+    let runners = Runners::default().with(job, &Executor::here());
+    let worker = bench.worker_of(runners, 10, SLICE);
+    let batch = delivery([&*body(&task, &[0]), &*body(&task, &[1])]);
+    worker.handle(batch, AMPLE).await;
+    let begun = begun.lock().unwrap().clone();
+    let of_the_second = begun.iter().filter(|index| **index >= 10).count();
+    // Two begin side by side, and eight wait.
+    assert_eq!((begun.len() - of_the_second, of_the_second), (10, 2));
+    let paused = bench.stored(&task).await;
+    assert_eq!(
+        (paused.chunks[0].cursor, paused.chunks[1].attempts),
+        (10, 0)
+    );
 }
