@@ -159,10 +159,8 @@ impl Task {
         }
         for chunk in queued {
             let Reverse(free) = free_at.pop()?;
-            let begins_at = self.chunks[chunk]
-                .resumes_at
-                .max(Some(free))
-                .unwrap_or(free);
+            let resumes_at = self.chunks[chunk].resumes_at;
+            let begins_at = resumes_at.map_or(free, |resumes_at| resumes_at.max(free));
             free_at.push(Reverse(begins_at.after(lasts(chunk))));
         }
         // Where nothing is left to be done, only somebody has to say so.

@@ -128,7 +128,7 @@ pub struct StoredItem {
     /// How often it is tried, from 1.
     pub attempt: u32,
     /// Its input, if it has one.
-    pub input: Option<Box<RawValue>>,
+    pub input: Option<Arc<RawValue>>,
     /// Where it says what is being done.
     pub phase: Phase,
     /// Since when it is processed: it may have to wait until others of its job are through.

@@ -141,7 +141,7 @@ impl<J: Process> TestKit<J> {
                     first_task_id: self.task_id,
                     index,
                     attempt: 1,
-                    input: input.cloned(),
+                    input: input.cloned().map(Arc::from),
                     phase: Phase::default(),
                     begun: Arc::default(),
                     leave_at: Instant::now() + ITEM_TIME,

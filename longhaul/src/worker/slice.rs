@@ -120,23 +120,20 @@ pub(crate) struct Slice<'a> {
     paused: Duration,
 }
 
-/// An item that is to be started.
+/// An item that is to be started, or was.
 struct Waiting {
     which: Which,
     /// How often it will have been tried then.
     attempt: u32,
-    input: Option<Box<RawValue>>,
+    input: Option<Arc<RawValue>>,
 }
 
 /// An item that was started.
 struct Started {
-    which: Which,
+    item: Waiting,
     running: Running,
     /// Since when it is processed, if it need not wait for others of its job.
     begun: Arc<OnceLock<Instant>>,
-    /// What it takes to start it again.
-    attempt: u32,
-    input: Option<Box<RawValue>>,
     stop: AbortHandle,
 }
 
@@ -153,8 +150,12 @@ enum Settled {
     Row(ItemRow),
     /// Its job could not start, which says nothing about the item.
     NotStarted(Duration),
-    /// It has asked for a pause of so long, to be tried again after that; or else it has failed like this.
-    NotNow(Waiting, Duration, ItemRow),
+    /// It has asked for a pause of so long, to be tried for this time after that; or else it has failed like this.
+    NotNow {
+        attempt: u32,
+        wait: Duration,
+        failed: ItemRow,
+    },
 }
 
 /// What is known of a settled item.
@@ -302,7 +303,7 @@ impl<'a> Slice<'a> {
             .map(|(position, Given { index, input })| Waiting {
                 which: Which { position, index },
                 attempt: 1,
-                input,
+                input: input.map(Arc::from),
             })
             .collect();
         let job = Arc::clone(&self.job);
@@ -319,35 +320,28 @@ impl<'a> Slice<'a> {
         while may_start
             && self.in_flight.len() < self.items_in_flight_max
             && self.unsaved < self.unsaved_max
-            && let Some(next) = self.waiting.pop_front()
+            && let Some(item) = self.waiting.pop_front()
         {
-            let Waiting {
-                which,
-                attempt,
-                input,
-            } = next;
             let begun = Arc::default();
-            let item = StoredItem {
+            let stored = StoredItem {
                 user: self.task.user.clone(),
                 task_id: self.task.task_id,
                 first_task_id: self.task.first_task_id(),
-                index: which.index,
-                attempt,
-                input: input.clone(),
+                index: item.which.index,
+                attempt: item.attempt,
+                input: item.input.clone(),
                 phase: self.phase.clone(),
                 begun: Arc::clone(&begun),
                 leave_at: self.leave_at,
             };
             let host = self.worker.store.host().clone();
-            let handle = self
-                .in_flight
-                .spawn(settle_item(Arc::clone(batch), item, which, host));
+            let handle =
+                self.in_flight
+                    .spawn(settle_item(Arc::clone(batch), stored, item.which, host));
             let started = Started {
-                which,
+                item,
                 running: self.meter.begin(),
                 begun,
-                attempt,
-                input,
                 stop: handle.clone(),
             };
             self.running.insert(handle.id(), started);
@@ -359,9 +353,10 @@ impl<'a> Slice<'a> {
             Ok((id, _)) => *id,
             Err(panic) => panic.id(),
         };
-        let Some(Started { which, running, .. }) = self.running.remove(&id) else {
+        let Some(Started { item, running, .. }) = self.running.remove(&id) else {
             return;
         };
+        let which = item.which;
         // What is recalled is not among these, so an error is a panic. It says nothing about the others.
         let settled = ended.map_or_else(
             |_| Settled::Row(failed(which, format!("Item {}", which.index), PANICKED)),
@@ -377,7 +372,11 @@ impl<'a> Slice<'a> {
                 self.resume_at = Some(Instant::now() + pause);
                 self.stop_at = Instant::now();
             }
-            Settled::NotNow(item, wait, failed) => self.not_now(item, wait, failed),
+            Settled::NotNow {
+                attempt,
+                wait,
+                failed,
+            } => self.not_now(Waiting { attempt, ..item }, wait, failed),
         }
     }
 
@@ -420,20 +419,14 @@ impl<'a> Slice<'a> {
     /// Takes back what was started and waits for others of its job: it would begin in the pause. Whether it has begun is
     /// noted on this thread, so none begins meanwhile.
     fn recall(&mut self) {
-        let not_begun = |_: &Id, started: &mut Started| started.begun.get().is_none();
-        let mut recalled: Vec<_> = self
+        let not_begun = self
             .running
-            .extract_if(|id, started| not_begun(id, started))
-            .map(|(_, started)| started)
-            .collect();
-        recalled.sort_by_key(|started| Reverse(started.which.position));
+            .extract_if(|_, started| started.begun.get().is_none());
+        let mut recalled: Vec<_> = not_begun.map(|(_, started)| started).collect();
+        recalled.sort_by_key(|started| Reverse(started.item.which.position));
         for started in recalled {
             started.stop.abort();
-            self.waiting.push_front(Waiting {
-                which: started.which,
-                attempt: started.attempt,
-                input: started.input,
-            });
+            self.waiting.push_front(started.item);
         }
     }
 
@@ -532,7 +525,8 @@ impl<'a> Slice<'a> {
         let at_cursor = self.start + self.cursor;
         let was_attempt = self.running.values().any(|started| {
             let begun = started.begun.get();
-            started.which.position == at_cursor && begun.is_some_and(|&at| at < self.whole_until)
+            started.item.which.position == at_cursor
+                && begun.is_some_and(|&at| at < self.whole_until)
         });
         let attempts = self.task.chunks[self.chunk].attempts;
         attempts.saturating_sub(u32::from(!was_attempt))
@@ -676,7 +670,7 @@ impl<'a> Slice<'a> {
         let phase = self
             .phase
             .get()
-            .filter(|phase| self.told != Some(phase.clone()));
+            .filter(|phase| self.told.as_ref() != Some(phase));
         let step = Step {
             from: self.cursor,
             to: self.cursor + passed.len() as u64,
@@ -757,12 +751,11 @@ async fn settle_item(
         };
         let failed = failed(which, name, message);
         if let Retry::Later(wait) = retry {
-            let waiting = Waiting {
-                which,
+            return Settled::NotNow {
                 attempt: item.attempt,
-                input: item.input,
+                wait,
+                failed,
             };
-            return Settled::NotNow(waiting, wait, failed);
         }
         let pause = host.jitter(wait);
         let is_in_time = Instant::now() + pause + began.elapsed() < item.leave_at;

@@ -65,7 +65,7 @@ fn stored(index: u64, input: Option<&str>) -> StoredItem {
         index,
         attempt: 1,
         phase: Phase::default(),
-        input: input.map(|json| RawValue::from_string(json.to_owned()).unwrap()),
+        input: input.map(|json| Arc::from(RawValue::from_string(json.to_owned()).unwrap())),
         begun: Arc::default(),
         leave_at: Instant::now() + Duration::from_secs(60),
     }
