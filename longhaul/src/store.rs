@@ -24,6 +24,7 @@
 //!
 //! In expressions `#name` stands for the attribute `name`: many of the names are reserved words.
 
+mod between;
 mod error;
 mod inputs;
 mod outcomes;
@@ -49,6 +50,7 @@ use crate::task::{
     IdempotencyKey, Outcome, RequestDigest, Status, Task, TaskId, UserId, job_of_old,
 };
 
+use between::Between;
 pub use error::StoreError;
 pub use inputs::Given;
 #[cfg(feature = "drop-guards")]
@@ -1046,36 +1048,17 @@ impl Store {
     ) -> Result<(Vec<ItemRow>, Option<Position>), StoreError> {
         let Listing { task, outcome } = *listing;
         let rest = listing.rest(cursor);
-        let (condition, ..) = expressions("#pk = :pk AND #sk BETWEEN :first AND :last", vec![]);
-        let filter = outcome.map(|_| "#outcome = :outcome");
-        let (pk, first) = item_key(task, rest.start);
-        let (_, last) = item_key(task, rest.end.saturating_sub(1));
-        let (_, names, values) = expressions(
-            &format!("{condition} {}", filter.unwrap_or_default()),
-            vec![
-                (":pk", text(pk)),
-                (":first", text(first)),
-                (":last", text(last)),
-                (":outcome", text(outcome.map_or("", ItemOutcome::as_str))),
-            ],
-        );
-        let answer = self
-            .client
-            .query()
-            .table_name(&self.table)
-            .key_condition_expression(condition)
-            .set_filter_expression(filter.map(Into::into))
-            // What is counted must be listed, also in the moment after.
-            .consistent_read(true)
-            .set_expression_attribute_names(names)
-            .set_expression_attribute_values(values)
+        let rows = Between {
+            first: item_key(task, rest.start),
+            last: item_key(task, rest.end.saturating_sub(1)),
+            outcome,
             // A filter applies after the limit: with one, read whole pages of 1 MB.
-            .set_limit(outcome.is_none().then(|| at_most(limit)))
-            .send()
-            .await?;
-        let rows = answer.items().iter().cloned().map(ItemRow::read);
-        let last = answer.last_evaluated_key();
-        let last = last.map(|key| position_of(key, "ITEM#")).transpose()?;
+            limit: outcome.is_none().then(|| at_most(limit)),
+            ..Between::default()
+        };
+        let (rows, last) = self.page_between(&rows, None).await?;
+        let rows = rows.into_iter().map(ItemRow::read);
+        let last = last.map(|key| position_of(&key, "ITEM#")).transpose()?;
         Ok((rows.collect::<Result<_, _>>()?, last))
     }
 

@@ -12,7 +12,8 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use tokio::time::{Instant, sleep_until};
 
-use super::write::{Row, address, expressions, number, rejected, text};
+use super::between::Between;
+use super::write::{Row, address, number, rejected, text};
 use super::{
     Key, KeyRow, LockRow, Store, StoreError, Submission, key_key, lock_key, part_pk, position_of,
 };
@@ -172,30 +173,18 @@ impl Store {
             let nothing = |index| Given { index, input: None };
             return Ok(Some((first..end).map(nothing).collect()));
         }
-        let (pk, first_sk) = given_key(task.task_id, chunk, first);
-        let (_, last_sk) = given_key(task.task_id, chunk, task.plan().range(chunk).end);
-        let (condition, names, values) = expressions(
-            "#pk = :pk AND #sk BETWEEN :first AND :last",
-            vec![
-                (":pk", text(pk)),
-                (":first", text(first_sk)),
-                (":last", text(last_sk)),
-            ],
-        );
+        let rows = Between {
+            first: given_key(task.task_id, chunk, first),
+            last: given_key(task.task_id, chunk, task.plan().range(chunk).end),
+            ..Between::default()
+        };
         let mut given = vec![];
         let mut start = None;
         let wanted = usize::try_from(end.saturating_sub(first)).unwrap_or(usize::MAX);
         while given.len() < wanted {
-            let call = self.client.query().table_name(&self.table);
-            let answer = call
-                .key_condition_expression(condition.clone())
-                .set_expression_attribute_names(names.clone())
-                .set_expression_attribute_values(values.clone())
-                .consistent_read(true)
-                .set_exclusive_start_key(start)
-                .send()
-                .await?;
-            for row in answer.items() {
+            let page;
+            (page, start) = self.page_between(&rows, start).await?;
+            for row in &page {
                 let (begins, part) = read_part(task, row)?;
                 let expected = first + given.len() as u64;
                 if begins > expected {
@@ -204,7 +193,6 @@ impl Store {
                 let known = usize::try_from(expected - begins).unwrap_or(usize::MAX);
                 given.extend(part.into_iter().skip(known));
             }
-            start = answer.last_evaluated_key;
             if start.is_none() {
                 break;
             }

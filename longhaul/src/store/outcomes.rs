@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::write::{expressions, text};
+use super::between::Between;
 use super::{ItemOutcome, Store, StoreError, item_key, position_of};
 use crate::chunk::Position;
 use crate::task::Task;
@@ -25,39 +25,23 @@ impl Store {
         if positions.is_empty() {
             return Ok(vec![]);
         }
-        let (pk, first) = item_key(task, positions.start);
-        let (_, last) = item_key(task, positions.end - 1);
-        let condition = "#pk = :pk AND #sk BETWEEN :first AND :last";
-        let filter = outcome.map(|_| "#outcome = :outcome");
-        let projection = "#sk, #outcome";
-        let (_, names, values) = expressions(
-            &format!("{condition} {} {projection}", filter.unwrap_or_default()),
-            vec![
-                (":pk", text(pk)),
-                (":first", text(first)),
-                (":last", text(last)),
-                (":outcome", text(outcome.map_or("", ItemOutcome::as_str))),
-            ],
-        );
+        let rows = Between {
+            first: item_key(task, positions.start),
+            last: item_key(task, positions.end - 1),
+            outcome,
+            projection: Some("#sk, #outcome"),
+            ..Between::default()
+        };
         let mut outcomes = vec![];
         let mut start = None;
         loop {
-            let call = self.client.query().table_name(&self.table);
-            let answer = call
-                .key_condition_expression(condition)
-                .set_filter_expression(filter.map(Into::into))
-                .projection_expression(projection)
-                .set_expression_attribute_names(names.clone())
-                .set_expression_attribute_values(values.clone())
-                .consistent_read(true)
-                .set_exclusive_start_key(start)
-                .send()
-                .await?;
-            for row in answer.items() {
-                let outcome: OutcomeRow = serde_dynamo::from_item(row.clone())?;
-                outcomes.push((position_of(row, "ITEM#")?, outcome.outcome));
+            let page;
+            (page, start) = self.page_between(&rows, start).await?;
+            for row in page {
+                let position = position_of(&row, "ITEM#")?;
+                let row: OutcomeRow = serde_dynamo::from_item(row)?;
+                outcomes.push((position, row.outcome));
             }
-            start = answer.last_evaluated_key;
             if start.is_none() {
                 return Ok(outcomes);
             }
