@@ -554,12 +554,12 @@ async fn a_message_for_many_chunks_that_returns_is_sent_on_for_those_that_pause(
     assert_eq!(bench.stored(&task).await.status, Status::Success);
 }
 
-/// Two items of it at a time, in a process; those of the second chunk ask for a pause.
-struct TwoAtATime(Arc<Mutex<Vec<u64>>>);
+/// Three items of it at a time, in a process, two of which take long; those of the second chunk ask for a pause.
+struct ThreeAtATime(Arc<Mutex<Vec<u64>>>);
 
-impl Job for TwoAtATime {
+impl Job for ThreeAtATime {
     const NAME: &'static str = "tuned-long-running-task";
-    const ITEMS_IN_FLIGHT: Option<u16> = Some(2);
+    const ITEMS_IN_FLIGHT: Option<u16> = Some(3);
     type Request = u64;
     type Shared = ();
     type Input = ();
@@ -570,18 +570,23 @@ impl Job for TwoAtATime {
     }
 }
 
-impl longhaul::Process for TwoAtATime {
+impl longhaul::Process for ThreeAtATime {
     async fn start(_: &Setup) -> Result<Self, StartError> {
         Err(StartError::new("a test starts it"))
     }
 
     async fn process(&self, item: longhaul::Item<()>) -> Result<(), ItemError> {
         self.0.lock().unwrap().push(item.index);
-        if item.index >= 10 {
-            return Err(ItemError::later(5 * MINUTE));
+        let seconds = match item.index {
+            1 | 2 => 30,
+            10.. => 1,
+            _ => 2,
+        };
+        tokio::time::sleep(seconds * SECOND).await;
+        match item.index {
+            10.. => Err(ItemError::later(5 * MINUTE)),
+            _ => Ok(()),
         }
-        tokio::time::sleep(2 * SECOND).await;
-        Ok(())
     }
 }
 
@@ -590,14 +595,14 @@ async fn what_waits_for_others_of_its_job_does_not_begin_in_the_pause() {
     let bench = Bench::new();
     let task = bench.submitted(20, 10).await;
     let begun = Arc::new(Mutex::new(vec![]));
-    let job = TwoAtATime(Arc::clone(&begun));
+    let job = ThreeAtATime(Arc::clone(&begun));
     let runners = Runners::default().with(job, &Executor::here());
     let worker = bench.worker_of(runners, 10, SLICE);
     let batch = delivery([&*body(&task, &[0]), &*body(&task, &[1])]);
     worker.handle(batch, AMPLE).await;
     let begun = begun.lock().unwrap().clone();
     let of_the_second = begun.iter().filter(|index| **index >= 10).count();
-    // Two begin side by side, and eight wait.
+    // The first asks, its place is the second's in the same moment, and the third would have that one's a second later.
     assert_eq!((begun.len() - of_the_second, of_the_second), (10, 2));
     let paused = bench.stored(&task).await;
     assert_eq!(
