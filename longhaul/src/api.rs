@@ -286,6 +286,7 @@ pub struct TaskView {
     phase: Option<String>,
     resumes_at: Option<String>,
     error: Option<String>,
+    version: u64,
 }
 
 impl TaskView {
@@ -310,6 +311,7 @@ impl TaskView {
             phase: task.phase.clone().filter(|_| task.status.is_open()),
             resumes_at: task.pauses_until(now).map(|time| time.to_string()),
             error: task.error.clone(),
+            version: task.version,
         }
     }
 }

@@ -79,6 +79,8 @@ mod shape;
 #[doc(hidden)]
 pub mod chunk;
 #[doc(hidden)]
+pub mod connection;
+#[doc(hidden)]
 pub mod forecast;
 #[doc(hidden)]
 pub mod listing;
@@ -91,6 +93,9 @@ pub mod task;
 
 // The functions.
 pub mod cancel;
+pub mod ended;
+pub mod live;
+pub mod notify;
 pub mod status;
 pub mod submit;
 pub mod sweeper;
@@ -111,6 +116,10 @@ pub mod exit;
 pub mod host;
 #[doc(hidden)]
 pub mod serve;
+#[doc(hidden)]
+pub mod sockets;
+#[doc(hidden)]
+pub mod stream;
 #[doc(hidden)]
 pub mod telemetry;
 

@@ -16,6 +16,8 @@
 //! | inputs | `TASK#<task id>#<chunk>` | `INPUT#<position>` | the inputs up to this position: `inputs`, a list of JSON; `expires_at` |
 //! | item | `TASK#<task id>#<chunk>` | `ITEM#<position>` | [`ItemRow`], `expires_at` |
 //!
+//! Who is told of changes is in rows of its own, in `store/connections.rs`.
+//!
 //! What belongs to items has a partition for each chunk: a task is not held up by what one partition can take.
 //!
 //! The sparse index `open-tasks` (`open_shard`, `check_at`) lists the open tasks by when the sweeper
@@ -25,6 +27,7 @@
 //! In expressions `#name` stands for the attribute `name`: many of the names are reserved words.
 
 mod between;
+mod connections;
 mod error;
 mod inputs;
 mod outcomes;

@@ -9,8 +9,9 @@ use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
 use tracing_subscriber::util::SubscriberInitExt as _;
 
 /// The crates whose lines say what this module promises.
-const OURS: [&str; 7] = [
-    "cancel", "jobs", "longhaul", "status", "submit", "sweeper", "worker",
+const OURS: [&str; 10] = [
+    "cancel", "ended", "jobs", "live", "longhaul", "notify", "status", "submit", "sweeper",
+    "worker",
 ];
 
 /// Starts logging at the level that `LOG_LEVEL` names, `info` when it names none.

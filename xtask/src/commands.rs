@@ -355,6 +355,7 @@ fn fill(
     let page = steps.run("make the user, upload the page", |step| {
         std::thread::scope(|scope| {
             let cors = scope.spawn(|| deploy::apply_cors(places, &aws, &outputs, parameters));
+            let answers = scope.spawn(|| deploy::apply_answers(places, &aws, &outputs));
             let user = scope.spawn(|| {
                 if kept.is_some() {
                     Ok(())
@@ -363,7 +364,7 @@ fn fill(
                 }
             });
             let page = page::upload(places, &aws, &outputs, &settings.region)?;
-            for work in [cors, user] {
+            for work in [cors, answers, user] {
                 work.join()
                     .unwrap_or_else(|_| bail!("a set-up step panicked"))?;
             }

@@ -231,6 +231,45 @@ pub(crate) fn apply_cors(
     Ok(())
 }
 
+/// Gives the WebSocket API the answers that it gives by itself, which the emulator does not take from a template (AWS
+/// does).
+pub(crate) fn apply_answers(places: &Places, aws: &Aws, outputs: &Outputs) -> Result<()> {
+    let Some(api) = &outputs.socket_api_id else {
+        return Ok(());
+    };
+    let template = Template::read(places)?;
+    let call = |operation: &str, more: &[&str]| {
+        let call = ["apigatewayv2", operation, "--api-id", api];
+        aws.call(&[&call, more].concat())
+    };
+    let routes = call("get-routes", &[])?;
+    for (route, resource) in [("ping", "PingAnswer"), ("$default", "RefusalAnswer")] {
+        let routes = routes["Items"].as_array().into_iter().flatten();
+        let target = routes
+            .filter(|it| it["RouteKey"] == route)
+            .find_map(|it| it["Target"].as_str()?.strip_prefix("integrations/"));
+        let integration = ["--integration-id", target.context("no such route")?];
+        let known = call("get-integration-responses", &integration)?;
+        let known = known["Items"][0]["IntegrationResponseId"].as_str();
+        let (operation, known) = match known {
+            Some(known) => (
+                "update-integration-response",
+                vec!["--integration-response-id", known],
+            ),
+            None => ("create-integration-response", vec![]),
+        };
+        let answer = json!({"$default": template.answer(resource)?}).to_string();
+        let answer = [
+            "--integration-response-key",
+            "$default",
+            "--response-templates",
+            &answer,
+        ];
+        call(operation, &[&integration, &known[..], &answer].concat())?;
+    }
+    Ok(())
+}
+
 /// What the template says, so that the page meets the same rules here as on AWS.
 fn cors(rules: &Cors, page: &str, others: &str) -> Value {
     let others = others.split(',').filter(|origin| !origin.is_empty());

@@ -1,4 +1,4 @@
-//! Builds the five functions for this machine and puts them where the template's `CodeUri`s point.
+//! Builds the functions for this machine and puts them where the template's `CodeUri`s point.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -14,7 +14,9 @@ use crate::steps::{Step, Steps, seconds};
 use crate::template::Template;
 
 /// The packages that are deployed; each has a binary of its own name.
-pub(crate) const FUNCTIONS: [&str; 5] = ["submit", "status", "cancel", "worker", "sweeper"];
+pub(crate) const FUNCTIONS: [&str; 8] = [
+    "submit", "status", "cancel", "worker", "sweeper", "live", "notify", "ended",
+];
 
 /// How the functions are built.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -88,6 +88,7 @@ pub(crate) fn upload(
         "user_pool_id": outputs.user_pool_id,
         "client_id": outputs.client_id,
         "cognito_url": cognito_url,
+        "live_updates": outputs.socket_api_id.is_some(),
     });
     let frontend = places.root.join("frontend");
     let page = prepare(&frontend, &places.page(), &format!("{config:#}\n"))?;

@@ -23,6 +23,14 @@ pub(crate) struct Outputs {
     pub(crate) contacts_table_name: String,
     pub(crate) queue_url: String,
     pub(crate) dlq_url: String,
+    /// Where there are live updates.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) socket_api_id: Option<String>,
+    /// Where there are events of ended tasks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) event_source: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) ended_failures_url: Option<String>,
 }
 
 /// `stack.json`: everything that a test, a script or another command needs to use the local stack.
@@ -56,12 +64,14 @@ impl Outputs {
         let outputs = description["Outputs"]
             .as_array()
             .with_context(|| format!("stack {stack_name} has no outputs"))?;
-        let get = |key: &str| {
-            outputs
-                .iter()
-                .find(|output| output["OutputKey"] == key)
+        let find = |key: &str| {
+            let output = outputs.iter().find(|output| output["OutputKey"] == key);
+            output
                 .and_then(|output| output["OutputValue"].as_str())
                 .map(str::to_owned)
+        };
+        let get = |key: &str| {
+            find(key)
                 .ok_or_else(|| anyhow!("stack {stack_name} has no output {key}: it is not a Longhaul stack, or an older one"))
         };
         Ok(Self {
@@ -75,6 +85,9 @@ impl Outputs {
             contacts_table_name: get("ContactsTableName")?,
             queue_url: get("QueueUrl")?,
             dlq_url: get("DeadLetterQueueUrl")?,
+            socket_api_id: find("SocketApiId"),
+            event_source: find("EventSource"),
+            ended_failures_url: find("EndedFailuresUrl"),
         })
     }
 }
@@ -174,6 +187,9 @@ mod tests {
                 contacts_table_name: text(),
                 queue_url: text(),
                 dlq_url: text(),
+                socket_api_id: None,
+                event_source: Some(text()),
+                ended_failures_url: Some(text()),
             },
             page_version: text(),
             username: text(),

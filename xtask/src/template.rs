@@ -43,6 +43,7 @@ struct Resource {
 struct Properties {
     code_uri: Option<String>,
     cors_configuration: Option<Cors>,
+    response_templates: Option<BTreeMap<String, String>>,
     #[cfg(test)]
     environment: Option<tests::FunctionEnvironment>,
 }
@@ -94,6 +95,15 @@ impl Template {
             .filter_map(|resource| resource.properties.code_uri.as_deref())
             .find(|uri| uri.trim_end_matches('/').rsplit('/').next() == Some(function))
             .with_context(|| format!("template.yaml has no CodeUri that ends in /{function}"))
+    }
+
+    /// What the integration of this response answers.
+    pub(crate) fn answer(&self, resource: &str) -> Result<&str> {
+        let resource_found = self.resources.get(resource);
+        let answers = resource_found.and_then(|it| it.properties.response_templates.as_ref());
+        let answer = answers.and_then(|answers| answers.values().next());
+        let answer = answer.with_context(|| format!("template.yaml has no answer {resource}"))?;
+        Ok(answer)
     }
 
     /// The API's rules for other origins.
@@ -157,7 +167,24 @@ pub(crate) mod tests {
     #[derive(Debug, Deserialize)]
     #[serde(rename_all = "PascalCase")]
     pub(crate) struct FunctionEnvironment {
-        variables: BTreeMap<String, String>,
+        variables: BTreeMap<String, Variable>,
+    }
+
+    /// A text, or a choice between several, of which any may be taken.
+    #[derive(Debug, Deserialize)]
+    #[serde(untagged)]
+    enum Variable {
+        Text(String),
+        Choice(Vec<String>),
+    }
+
+    impl Variable {
+        fn text(&self) -> &str {
+            match self {
+                Self::Text(text) => text,
+                Self::Choice(choices) => choices.last().map_or("", String::as_str),
+            }
+        }
     }
 
     /// Given to a deployment that delivers messages.
@@ -188,7 +215,8 @@ pub(crate) mod tests {
                 continue;
             };
             let own = environment.variables.iter().map(|(variable, text)| {
-                let value = values.get(text.as_str()).copied().unwrap_or(text);
+                let text = text.text();
+                let value = values.get(text).copied().unwrap_or(text);
                 (variable.as_str(), value)
             });
             let variables: BTreeMap<_, _> = of_all.into_iter().chain(own).collect();
@@ -208,6 +236,9 @@ pub(crate) mod tests {
             "SubmitFunction" => drop(longhaul::submit::Config::read::<jobs::Jobs>(environment)),
             "StatusFunction" => drop(longhaul::status::Config::read::<jobs::Jobs>(environment)),
             "SweeperFunction" => drop(longhaul::sweeper::Config::read(environment)),
+            "LiveFunction" => drop(longhaul::live::Config::read(environment)),
+            "NotifyFunction" => drop(longhaul::notify::Config::read(environment)),
+            "EndedFunction" => drop(longhaul::ended::Config::read(environment)),
             _ => {
                 assert!(is_worker, "a function of which nobody knows what it reads");
                 drop(longhaul::worker::Config::read::<jobs::Jobs>(environment));

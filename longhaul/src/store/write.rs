@@ -66,7 +66,7 @@ pub mod dropped {
     }
 
     /// The name of every guard: the write, or the work, that it guards, and what it asks.
-    pub const GUARDS: [&str; 23] = [
+    pub const GUARDS: [&str; 27] = [
         "submit: lock is free",
         "submit: lock is as seen",
         "submit: task is new",
@@ -90,6 +90,10 @@ pub mod dropped {
         "look again: seen",
         "dispatch: seen",
         "work: own worker",
+        "ticket: is good",
+        "connect: owner is as seen",
+        "forget: as seen",
+        "disconnect: no later one",
     ];
 
     /// From now on, on this thread, conditions are made without the guard of this name.
@@ -103,7 +107,7 @@ pub mod dropped {
     }
 }
 
-fn condition(guards: &[Guard]) -> Option<String> {
+pub(super) fn condition(guards: &[Guard]) -> Option<String> {
     let conditions: Vec<_> = guards.iter().map(in_force).collect();
     (!conditions.is_empty()).then(|| conditions.join(" AND "))
 }
