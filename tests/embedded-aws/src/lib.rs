@@ -1,4 +1,4 @@
-//! `DynamoDB` and SQS in process, behind the AWS SDK's own HTTP connector. For tests only.
+//! `DynamoDB`, SQS, `EventBridge` and API Gateway's connections in process, behind the AWS SDK's own HTTP connector. For tests only.
 //!
 //! The clients under test are the real `aws_sdk_*` clients: they serialise real requests, sign
 //! them, retry them and parse real answers. Only the wire is replaced. `DynamoDB` is dynoxide, which
@@ -8,8 +8,10 @@
 //! Between the two sits [`Faults`]: it sees every call before it is made and may have it crash its
 //! caller, fail, time out, or take effect without the caller ever learning of it.
 
+mod bus;
 mod cost;
 mod dynamodb;
+mod gateway;
 mod lambda;
 mod server;
 mod sqs;
@@ -28,10 +30,12 @@ use aws_smithy_runtime_api::client::http::{
 use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_types::body::SdkBody;
+use gateway::Gateway;
 use serde_json::{Value, json};
 
 pub use cost::Cost;
 pub use dynamodb::{ENDPOINT_VARIABLE, Table, plain};
+pub use gateway::Posted;
 pub use lambda::{
     Ended, Program, WORDS_OF_PROCESSING, assert_unconfigured_start_is_reported, program_contains,
 };
@@ -136,6 +140,8 @@ impl<F: Fn(&Call) -> Fault + Send + Sync> Faults for F {
 pub struct EmbeddedAws {
     table: Table,
     sent: Arc<Mutex<Vec<Sent>>>,
+    gateway: Arc<Mutex<Gateway>>,
+    events: Arc<Mutex<Vec<Value>>>,
     calls: Arc<Mutex<Vec<String>>>,
     cost: Arc<Mutex<Cost>>,
     faults: Arc<dyn Faults>,
@@ -159,6 +165,8 @@ impl EmbeddedAws {
         Self {
             table: Table::new(),
             sent: Arc::default(),
+            gateway: Arc::default(),
+            events: Arc::default(),
             calls: Arc::default(),
             cost: Arc::default(),
             faults: Arc::new(faults),
@@ -194,6 +202,34 @@ impl EmbeddedAws {
         aws_sdk_sqs::Client::new(&self.config(caller))
     }
 
+    /// Opens a connection.
+    pub fn open_connection(&self, id: &str) {
+        lock(&self.gateway).open.insert(id.to_owned());
+    }
+
+    /// Closes one, of which nobody is told.
+    pub fn break_connection(&self, id: &str) {
+        lock(&self.gateway).open.remove(id);
+    }
+
+    /// Whether one is open.
+    #[must_use]
+    pub fn is_open(&self, connection: &str) -> bool {
+        lock(&self.gateway).open.contains(connection)
+    }
+
+    /// Takes what was sent over connections since the last time.
+    #[must_use]
+    pub fn take_posted(&self) -> Vec<Posted> {
+        std::mem::take(&mut lock(&self.gateway).posted)
+    }
+
+    /// Takes what was put on the event bus since the last time.
+    #[must_use]
+    pub fn take_events(&self) -> Vec<Value> {
+        std::mem::take(&mut *lock(&self.events))
+    }
+
     /// The table, for looking at it and for preparing it.
     #[must_use]
     pub fn table(&self) -> &Table {
@@ -227,6 +263,8 @@ impl EmbeddedAws {
                 lock(&self.sent).extend(sent);
                 answer
             }
+            "PostToConnection" | "DeleteConnection" => lock(&self.gateway).carry_out(call),
+            "PutEvents" => self.put_events(call, |_| false),
             _ => match self.faults.stale_answer(call) {
                 Some(body) => Answer::ok(body),
                 None => self.table.call(&call.operation, &Cost::ask(&call.body)),
@@ -241,6 +279,12 @@ impl EmbeddedAws {
             cost,
             table: &self.table,
         });
+        answer
+    }
+
+    fn put_events(&self, call: &Call, is_refused: impl Fn(usize) -> bool) -> Answer {
+        let (answer, put) = bus::put(call, is_refused);
+        lock(&self.events).extend(put);
         answer
     }
 
@@ -271,6 +315,7 @@ impl EmbeddedAws {
             "BatchExecuteStatement" => ("Statements", "Responses"),
             "TransactWriteItems" => return cancelled(call, "ThrottlingError"),
             "BatchWriteItem" => return self.write_half(call),
+            "PutEvents" => return self.put_events(call, |n| n % 2 == 0),
             _ => return throttled(call),
         };
         let parts = call.body[list].as_array().cloned().unwrap_or_default();
@@ -342,20 +387,19 @@ struct Connector {
 
 impl HttpConnector for Connector {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        let bytes = request.body().bytes().unwrap_or_default();
+        let path = request.uri().split('?').next().unwrap_or_default();
+        let (operation, body) = gateway::read(request.method(), path, bytes).unwrap_or_else(|| {
+            // `DynamoDB_20120810.GetItem`, `AmazonSQS.SendMessage`, `AWSEvents.PutEvents`
+            let target = request.headers().get("x-amz-target");
+            let operation = target.and_then(|target| target.split('.').next_back());
+            let body = serde_json::from_slice(bytes).unwrap_or_default();
+            (operation.unwrap_or_default(), body)
+        });
         let call = Call {
             caller: self.caller.clone(),
-            // `DynamoDB_20120810.GetItem`, `AmazonSQS.SendMessage`
-            operation: request
-                .headers()
-                .get("x-amz-target")
-                .and_then(|target| target.split('.').next_back())
-                .unwrap_or_default()
-                .to_owned(),
-            body: request
-                .body()
-                .bytes()
-                .and_then(|bytes| serde_json::from_slice(bytes).ok())
-                .unwrap_or_default(),
+            operation: operation.to_owned(),
+            body,
         };
         let aws = self.aws.clone();
         HttpConnectorFuture::new(async move { suffer(&aws, call).await })
@@ -443,6 +487,8 @@ fn leave_out_rows(body: &mut Value) {
 fn throttled(call: &Call) -> Answer {
     let kind = match call.operation.as_str() {
         "SendMessage" | "SendMessageBatch" => "com.amazonaws.sqs#RequestThrottled",
+        "PutEvents" => "com.amazonaws.events#ThrottlingException",
+        "PostToConnection" | "DeleteConnection" => return gateway::limited(),
         _ => "com.amazonaws.dynamodb.v20120810#ProvisionedThroughputExceededException",
     };
     Answer::error(kind, "over the limit")
