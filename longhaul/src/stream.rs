@@ -8,7 +8,6 @@ use serde_dynamo::Item;
 use serde_json::value::RawValue;
 
 use crate::task::{Task, TaskId};
-use crate::telemetry;
 
 /// What Lambda hands over. Each record is read for itself: an odd one must not keep the others from being read.
 #[derive(Deserialize)]
@@ -54,7 +53,7 @@ pub struct Unreadable {
     /// Its place in the stream, if that much can be read.
     pub sequence_number: String,
     /// What is wrong. For logs and operators.
-    pub reason: String,
+    pub reason: &'static str,
 }
 
 /// The whole batch is not one of a stream.
@@ -101,12 +100,13 @@ pub fn last_of_each(tasks: Vec<Task>) -> Vec<Task> {
     last
 }
 
-fn task(record: &str) -> Result<Option<Task>, String> {
-    let record: Record = serde_json::from_str(record).map_err(|error| telemetry::chain(&error))?;
+/// Why it is none is said without what it holds, which may be somebody's.
+fn task(record: &str) -> Result<Option<Task>, &'static str> {
+    let record: Record = serde_json::from_str(record).map_err(|_| "it is no record")?;
     if record.event_name == "REMOVE" {
         return Ok(None);
     }
-    let image = record.dynamodb.new_image.ok_or("there is no image")?;
-    let task = serde_dynamo::from_item(image).map_err(|error| telemetry::chain(&error))?;
+    let image = record.dynamodb.new_image.ok_or("it has no image")?;
+    let task = serde_dynamo::from_item(image).map_err(|_| "its image is no task")?;
     Ok(Some(task))
 }

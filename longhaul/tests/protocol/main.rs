@@ -3,8 +3,12 @@
 #![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
 mod cancel;
+mod ended;
 mod formats;
 mod jobs;
+mod listeners;
+mod live;
+mod notify;
 mod own_worker;
 mod pauses;
 mod retry;
