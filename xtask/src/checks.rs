@@ -314,7 +314,7 @@ fn install_tools(run: &Run, _: &mut Output) -> Result<()> {
     tools::install(&run.places, &Steps::new()).map(drop)
 }
 
-/// Our own reading of the template, then that of cfn-lint.
+/// What cfn-lint says of the template, and of the one that is an example.
 fn template(run: &Run, output: &mut Output) -> Result<()> {
     tools::install(&run.places, &Steps::new())?;
     let settings = Settings::read(&run.places)?;
@@ -324,9 +324,12 @@ fn template(run: &Run, output: &mut Output) -> Result<()> {
         endpoint: "http://127.0.0.1:9".to_owned(),
         region: settings.region,
     };
-    let mut sam = nowhere.sam();
-    sam.args(["validate", "--lint", "--template-file"]);
-    output.succeed(sam.arg(run.places.template()))
+    for template in [run.places.template(), run.places.on_end()] {
+        let mut sam = nowhere.sam();
+        sam.args(["validate", "--lint", "--template-file"]);
+        output.succeed(sam.arg(template))?;
+    }
+    Ok(())
 }
 
 /// Those of the store and of all handlers, and the simulator's runs to which nothing happens: what they show must not be

@@ -87,6 +87,11 @@ impl Places {
         self.root.join("template.yaml")
     }
 
+    /// An example of what may follow when a task has ended.
+    pub(crate) fn on_end(&self) -> PathBuf {
+        self.root.join("docs/on-end.yaml")
+    }
+
     /// The settings of `sam deploy`.
     pub(crate) fn sam_config(&self) -> PathBuf {
         self.root.join("samconfig.toml")

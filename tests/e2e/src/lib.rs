@@ -5,6 +5,7 @@
 
 mod aws;
 pub mod endpoint;
+pub mod live;
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -50,6 +51,12 @@ pub struct Stack {
     pub queue_url: String,
     /// The queue of the messages that could not be processed.
     pub dlq_url: String,
+    /// The WebSocket API.
+    pub socket_api_id: String,
+    /// As whose events it is told that tasks have ended.
+    pub event_source: String,
+    /// The queue of the ends that could not be told.
+    pub ended_failures_url: String,
 }
 
 /// A signed-in user.
@@ -240,6 +247,34 @@ impl Stack {
     pub fn lambda(&self, method: &str, path: &str, request: &Value) -> Result<Value> {
         let headers = vec![("content-type".to_owned(), "application/json".to_owned())];
         self.signed_call(method, "lambda", path, headers, request)
+    }
+
+    /// A call of SNS, which speaks forms and answers in XML.
+    ///
+    /// # Errors
+    ///
+    /// When the call fails.
+    pub fn sns(&self, parameters: &[(&str, &str)]) -> Result<String> {
+        let url = format!("{}/", self.endpoint_url);
+        let body = url::form_urlencoded::Serializer::new(String::new())
+            .extend_pairs(parameters)
+            .append_pair("Version", "2010-03-31")
+            .finish();
+        let form = "application/x-www-form-urlencoded".to_owned();
+        let headers = vec![("content-type".to_owned(), form)];
+        let headers = aws::sign("POST", &url, &self.region, "sns", headers, body.as_bytes())?;
+        let headers: Vec<_> = headers
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str()))
+            .collect();
+        let answer = send("POST", &url, &headers, body.as_bytes())?;
+        ensure!(
+            answer.status == 200,
+            "sns: {} {}",
+            answer.status,
+            answer.text()
+        );
+        Ok(answer.text())
     }
 
     fn signed_call(

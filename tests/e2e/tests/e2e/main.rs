@@ -3,8 +3,10 @@
 mod bad_input;
 mod cancel;
 mod deliver;
+mod ended;
 mod idempotency;
 mod import;
+mod live;
 mod one_task_per_user;
 mod page;
 mod privacy;
