@@ -1,5 +1,5 @@
 //! A check: `up --endpoint` to an emulator that this command did not start, typed in a shell that is full of settings for
-//! other purposes, with the state under a path that has a blank.
+//! other purposes, with the state under a path that has a blank, of a stack that tells nobody of tasks.
 
 use std::path::Path;
 use std::process::Command;
@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 
+use crate::aws::Aws;
 use crate::commands::DEMO_USER;
 use crate::interrupt;
 use crate::places::Places;
@@ -31,8 +32,13 @@ const SHELL: [(&str, &str); 12] = [
     ("CARGO_BUILD_TARGET", "no-such-target"),
 ];
 
-/// Values that do not survive a command line of SAM's.
-const SET: [&str; 2] = ["AlarmEmail=", "AllowedOrigins=http://localhost:5173"];
+/// Values that do not survive a command line of SAM's, and the switches of what tasks are told to.
+const SET: [&str; 4] = [
+    "AlarmEmail=",
+    "AllowedOrigins=http://localhost:5173",
+    "LiveUpdates=false",
+    "EndEvents=false",
+];
 
 /// A task of three items, and a slow machine.
 const TASK_SECONDS_MAX: Duration = Duration::from_mins(2);
@@ -46,8 +52,9 @@ pub(crate) fn check(places: &Places, xtask: &Path, url: &str, output: &mut Outpu
     up.envs(SHELL);
     output.succeed(&mut up)?;
     let stack = Stack::load(places)?;
-    let tasks = format!("{}/api/tuned-long-running-task/", stack.outputs.api_url);
     let token = users::token(&stack, DEMO_USER)?;
+    expect_no_listeners(places, &stack, &token)?;
+    let tasks = format!("{}/api/tuned-long-running-task/", stack.outputs.api_url);
     let accepted = call(&token, &tasks, Some(json!({"number_of_items": 3})))?;
     let task_id = accepted.pointer("/data/task_id").and_then(Value::as_str);
     let task_id = task_id.with_context(|| format!("no task was accepted: {accepted}"))?;
@@ -61,6 +68,55 @@ pub(crate) fn check(places: &Places, xtask: &Path, url: &str, output: &mut Outpu
         }
         interrupt::sleep(Duration::from_millis(100))?;
     }
+}
+
+/// What is switched off is not there: no function, no stream, no route, and the page does not look for it.
+fn expect_no_listeners(places: &Places, stack: &Stack, token: &str) -> Result<()> {
+    let aws = Aws::Local {
+        places: places.clone(),
+        endpoint: stack.endpoint_url.clone(),
+        region: stack.region.clone(),
+    };
+    let resources = aws.call(&[
+        "cloudformation",
+        "describe-stack-resources",
+        "--stack-name",
+        &stack.name,
+    ])?;
+    let resources = resources["StackResources"].as_array();
+    let resources = resources.context("the stack has no resources")?;
+    let names = resources
+        .iter()
+        .filter_map(|it| it["LogicalResourceId"].as_str());
+    let listeners = [
+        "Live",
+        "Notify",
+        "Ended",
+        "Socket",
+        "Connect",
+        "Disconnect",
+        "Ping",
+        "Refusal",
+        "Ticket",
+    ];
+    let left: Vec<_> = names
+        .filter(|name| listeners.iter().any(|listener| name.starts_with(listener)))
+        .collect();
+    let table = &stack.outputs.table_name;
+    let table = aws.call(&["dynamodb", "describe-table", "--table-name", table])?;
+    let is_streamed = !table["Table"]["LatestStreamArn"].is_null();
+    if !left.is_empty() || is_streamed {
+        bail!("switched off, and there: {left:?}, a stream: {is_streamed}");
+    }
+    let ticket = format!("{}/api/live/", stack.outputs.api_url);
+    let refused = call(token, &ticket, Some(json!({})))?;
+    let expected = json!({"success": false, "message": "Job not found"});
+    let config = places.page().join(&stack.page_version).join("config.json");
+    let config: Value = serde_json::from_slice(&std::fs::read(config)?)?;
+    if refused != expected || config["live_updates"] != false {
+        bail!("without live updates: {refused}, {config}");
+    }
+    Ok(())
 }
 
 /// What the API answers, whatever the status.

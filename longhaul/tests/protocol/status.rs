@@ -162,6 +162,7 @@ async fn the_status_shows_what_is_counted() {
         "phase": null,
         "resumes_at": null,
         "error": null,
+        "version": 2,
     }});
     assert_eq!(body, expected);
     // 5.7 % of four items of ten seconds.

@@ -1,9 +1,11 @@
 //! A client of the live updates.
 
 use std::net::{Ipv4Addr, TcpStream};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::{Context, Result, bail};
+use aws_smithy_types::DateTime;
+use aws_smithy_types::date_time::Format;
 use serde_json::Value;
 use tungstenite::{Error, HandshakeError, Message, WebSocket, client};
 use url::Url;
@@ -12,6 +14,29 @@ use crate::{User, wait_until};
 
 /// How long opening a connection may take, with a hundred cold functions on two cores.
 const OPENING: Duration = Duration::from_mins(1);
+
+/// How long after a task had ended a message tells of it that comes now.
+///
+/// # Errors
+///
+/// When it tells of no end.
+pub fn latency(message: &Value) -> Result<Duration> {
+    let ended = message["data"]["finished_at"].as_str().context("no end")?;
+    let ended = SystemTime::try_from(DateTime::from_str(ended, Format::DateTime)?)?;
+    // One machine, one clock.
+    Ok(SystemTime::now().duration_since(ended)?)
+}
+
+/// The median of some durations, and what 19 of 20 are not above.
+#[must_use]
+pub fn percentiles(mut durations: Vec<Duration>) -> (Duration, Duration) {
+    durations.sort();
+    let at = |percent: usize| {
+        let at = (durations.len() * percent).div_ceil(100).saturating_sub(1);
+        durations.get(at).copied().unwrap_or_default()
+    };
+    (at(50), at(95))
+}
 
 /// An open connection.
 #[derive(Debug)]
