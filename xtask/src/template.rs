@@ -156,10 +156,14 @@ fn number(text: &str) -> Option<f64> {
 
 #[cfg(test)]
 pub(crate) mod tests {
+    use std::fmt;
+
     use anyhow::anyhow;
     use jobs::{DeliverMessages, ImportContacts, Sample};
     use longhaul::config::Environment;
     use longhaul::{Process as _, Setup};
+    use serde::Deserializer;
+    use serde::de::{EnumAccess, IgnoredAny, SeqAccess, VariantAccess as _, Visitor};
 
     use super::*;
 
@@ -170,20 +174,51 @@ pub(crate) mod tests {
         variables: BTreeMap<String, Variable>,
     }
 
-    /// A text, or a choice between several, of which any may be taken.
-    #[derive(Debug, Deserialize)]
-    #[serde(untagged)]
-    enum Variable {
-        Text(String),
-        Choice(Vec<String>),
-    }
+    /// A text; of a choice between several (`!If`) the last.
+    #[derive(Debug)]
+    struct Variable(String);
 
-    impl Variable {
-        fn text(&self) -> &str {
-            match self {
-                Self::Text(text) => text,
-                Self::Choice(choices) => choices.last().map_or("", String::as_str),
+    impl<'de> Deserialize<'de> for Variable {
+        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+            struct Text;
+
+            impl<'de> Visitor<'de> for Text {
+                type Value = Variable;
+
+                fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                    f.write_str("a text or a choice")
+                }
+
+                fn visit_str<E>(self, text: &str) -> Result<Variable, E> {
+                    Ok(Variable(text.to_owned()))
+                }
+
+                fn visit_i64<E>(self, number: i64) -> Result<Variable, E> {
+                    Ok(Variable(number.to_string()))
+                }
+
+                fn visit_u64<E>(self, number: u64) -> Result<Variable, E> {
+                    Ok(Variable(number.to_string()))
+                }
+
+                fn visit_seq<A: SeqAccess<'de>>(
+                    self,
+                    mut choices: A,
+                ) -> Result<Variable, A::Error> {
+                    let mut last = Variable(String::new());
+                    while let Some(choice) = choices.next_element()? {
+                        last = choice;
+                    }
+                    Ok(last)
+                }
+
+                /// What has a tag.
+                fn visit_enum<A: EnumAccess<'de>>(self, tagged: A) -> Result<Variable, A::Error> {
+                    let (_, content) = tagged.variant::<IgnoredAny>()?;
+                    content.newtype_variant()
+                }
             }
+            deserializer.deserialize_any(Text)
         }
     }
 
@@ -215,7 +250,7 @@ pub(crate) mod tests {
                 continue;
             };
             let own = environment.variables.iter().map(|(variable, text)| {
-                let text = text.text();
+                let text = text.0.as_str();
                 let value = values.get(text).copied().unwrap_or(text);
                 (variable.as_str(), value)
             });
