@@ -15,6 +15,7 @@
  * @property {() => boolean} isHidden
  * @property {(callback: () => void) => () => void} onVisibilityChange
  * @property {(callback: () => void) => () => void} onOnline
+ * @property {(callback: () => void) => () => void} onOffline
  * @property {(callback: () => void) => () => void} onWakeUp the machine has slept
  */
 

@@ -47,6 +47,7 @@ import { CognitoError, SessionEnded } from './session.js';
  * @property {string | null} phase what is being done, in its job's words
  * @property {string | null} resumes_at until when all that is left of it pauses
  * @property {string | null} error
+ * @property {number} version grows whenever anything of it changes
  */
 
 /**
@@ -153,6 +154,11 @@ export class Api {
   async retry({ job, task_id: id }, idempotencyKey) {
     const { response, body } = await this.#request('POST', `${job}/${id}/retry/`, { headers: { 'Idempotency-Key': idempotencyKey } });
     return submitted(response, body, job);
+  }
+
+  /** Where to hear of changes as they happen, once and soon. @param {AbortSignal} signal @returns {Promise<string>} */
+  async liveUrl(signal) {
+    return (await this.#request('POST', 'live/', { signal })).body.data.url;
   }
 
   /** Those of all jobs, newest first. @param {string | null} cursor @param {number} limit @returns {Promise<Page<Task>>} */

@@ -544,5 +544,6 @@ function queuedTask(taskId, { job, size }) {
     phase: null,
     resumes_at: null,
     error: null,
+    version: 0,
   };
 }

@@ -17,10 +17,11 @@ const RETRY_AFTER_MS_MAX = 60_000;
  * @param {number} failures how many tries have failed in a row, from 1
  * @param {() => number} random yields 0 ≤ x < 1
  * @param {number | null} [retryAfterMs] what the server asked for; not undercut, up to a minute
+ * @param {number} [waitMsMax]
  * @returns {number} milliseconds
  */
-export function backoffMs(failures, random, retryAfterMs = null) {
-  const ceiling = Math.min(WAIT_MS_MAX, FIRST_WAIT_MS * 2 ** (failures - 1));
+export function backoffMs(failures, random, retryAfterMs = null, waitMsMax = WAIT_MS_MAX) {
+  const ceiling = Math.min(waitMsMax, FIRST_WAIT_MS * 2 ** (failures - 1));
   return Math.max(ceiling / 2 + (ceiling / 2) * random(), Math.min(retryAfterMs ?? 0, RETRY_AFTER_MS_MAX));
 }
 

@@ -22,6 +22,7 @@ export const surroundings = {
   isHidden,
   onVisibilityChange,
   onOnline: (callback) => subscribe(window, 'online', callback),
+  onOffline: (callback) => subscribe(window, 'offline', callback),
   onWakeUp: (callback) => wakeUp.on(callback),
 };
 

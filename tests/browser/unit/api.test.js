@@ -30,7 +30,7 @@ function api(script, { isOnline = () => true, renew = () => {} } = {}) {
     end: (token) => log.ended.push(token),
   };
   const made = new Api('https://api.test', session, isOnline);
-  return { log, list: () => made.tasks(null, 10), fail: () => assert.rejects(made.tasks(null, 10), ApiError) };
+  return { log, live: (signal) => made.liveUrl(signal), list: () => made.tasks(null, 10), fail: () => assert.rejects(made.tasks(null, 10), ApiError) };
 }
 
 test('a refused token is renewed once, and the request repeated', async () => {
@@ -85,4 +85,19 @@ test('when Cognito ends the session that was in doubt, it has ended', async () =
   const { list, fail } = api([unreadable], { renew: () => { throw new SessionEnded(); } });
   await fail();
   await assert.rejects(list(), SessionEnded);
+});
+
+test('where to hear of changes is asked for anew each time, with the usual token', async () => {
+  const asked = [];
+  const { live } = api([]);
+  globalThis.fetch = async (url, { method, headers, signal }) => {
+    asked.push([method, url, headers.Authorization, signal.aborted]);
+    return Response.json({ success: true, data: { url: `wss://test/?ticket=${asked.length}`, expires_at: '2026-01-01T00:00:30Z' } });
+  };
+  assert.equal(await live(new AbortController().signal), 'wss://test/?ticket=1');
+  assert.equal(await live(new AbortController().signal), 'wss://test/?ticket=2');
+  const aborted = new AbortController();
+  aborted.abort();
+  await live(aborted.signal);
+  assert.deepEqual(asked, [false, false, true].map((isAborted) => ['POST', 'https://api.test/api/live/', 'Bearer token-1', isAborted]));
 });
