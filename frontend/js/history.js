@@ -65,9 +65,16 @@ export class History {
     first?.row.button.focus();
   }
 
-  /** Takes over what is newly known about one task. @param {Task} task */
+  /** Takes over what is newly known about one task. @param {Task} task @returns {boolean} whether it is newer than what was known */
   update(task) {
+    const known = this.find(task.task_id);
     this.#add([task]);
+    return !known || task.version > known.version;
+  }
+
+  /** @param {string} taskId @returns {Task | undefined} as it is known */
+  find(taskId) {
+    return this.#entries.get(taskId)?.task;
   }
 
   /** Names the tasks anew, now that it is known which jobs there are. */
@@ -104,8 +111,8 @@ export class History {
   #add(tasks) {
     for (const task of tasks) {
       const known = this.#entries.get(task.task_id);
-      // The list may lag behind the status that the follower has just seen; what has ended stays ended.
-      if (known && isTerminal(known.task) && !isTerminal(task)) continue;
+      // The list may lag behind what the follower or a live update has just brought; what has ended stays ended.
+      if (known && (task.version < known.task.version || (isTerminal(known.task) && !isTerminal(task)))) continue;
       const row = known?.row ?? new Row(() => this.#onOpen(this.#entries.get(task.task_id)?.task ?? task));
       row.show(task, this.#jobs.titleOf(task.job));
       this.#entries.set(task.task_id, { task, row });

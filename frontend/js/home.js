@@ -8,6 +8,7 @@ import { announce, byId, hush, isBusy, setBusy, setText } from './dom.js';
 import { Follower, isTerminal, pollDelayMs } from './follower.js';
 import { History } from './history.js';
 import { Jobs } from './jobs.js';
+import { Live } from './live.js';
 import { RequestForm } from './request-form.js';
 import { backoffMs, withRetries } from './retry.js';
 import { Retrying } from './retrying.js';
@@ -29,6 +30,7 @@ const RECOVERED_NOTE_MS = 5_000;
 const TRIES_MAX = 4;
 const LOADING = 'Looking for your tasks …';
 const BUSY_NOTE = 'You already have a task running, so no second one was started.';
+const FOUND_NOTE = `${BUSY_NOTE} This is the one.`;
 /** Coming back to the tab more often than this does not look for new tasks again. */
 const LOOK_AGAIN_MS = 10_000;
 
@@ -66,6 +68,10 @@ export class Home {
 
   /** The task in the card. @type {Task | null} */ #task = null;
   /** @type {Follower | null} */ #follower = null;
+  /** Which task it follows. */
+  #followedId = '';
+  /** One for every visit, as it is of one person; none where the stack has no live updates. @type {Live | null} */
+  #live = null;
   /** Counts sign-ins, so that an answer that comes after a sign-out is not shown to whoever is next. */
   #visit = 0;
   #isHere = false;
@@ -77,6 +83,7 @@ export class Home {
   #api;
   #jobs;
   #tabs;
+  #hasLiveUpdates;
   #onSessionEnded;
   #view;
   #details;
@@ -84,10 +91,11 @@ export class Home {
   #history;
   #submitter = this.#newSubmitter();
 
-  /** @param {{ api: Api, session: Session, tabs: Tabs, onSessionEnded: () => void }} parts */
-  constructor({ api, session, tabs, onSessionEnded }) {
+  /** @param {{ api: Api, session: Session, tabs: Tabs, hasLiveUpdates: boolean, onSessionEnded: () => void }} parts */
+  constructor({ api, session, tabs, hasLiveUpdates, onSessionEnded }) {
     this.#api = api;
     this.#tabs = tabs;
+    this.#hasLiveUpdates = hasLiveUpdates;
     this.#onSessionEnded = onSessionEnded;
     this.#jobs = new Jobs(api);
     this.#view = new TaskView(this.#jobs, () => session.serverNow());
@@ -118,6 +126,8 @@ export class Home {
     const visit = ++this.#visit;
     this.#isHere = true;
     this.#submitter = this.#newSubmitter();
+    this.#live = this.#hasLiveUpdates ? this.#newLive() : null;
+    this.#wantLive();
     this.#section.hidden = this.#loading.hidden = false;
     setText(this.#loading, LOADING);
     this.#work.setAttribute('aria-busy', 'true');
@@ -140,6 +150,7 @@ export class Home {
     this.#visit += 1;
     this.#isHere = false;
     this.#section.hidden = true;
+    this.#stopLive();
     this.#stopFollowing();
     this.#taskCard.hidden = this.#form.hidden = true;
     this.#request.clear();
@@ -177,6 +188,9 @@ export class Home {
       if (!surroundings.isHidden() && clock.now() - this.#lookedAt > LOOK_AGAIN_MS) void this.#lookAgain();
     };
     surroundings.onVisibilityChange(lookAfterAWhile);
+    surroundings.onVisibilityChange(() => this.#wantLive());
+    // A page that the browser keeps has no connection meanwhile. When it comes back it is entered anew.
+    window.addEventListener('pagehide', () => this.#stopLive());
     surroundings.onWakeUp(() => {
       this.#view.doubt();
       lookAfterAWhile();
@@ -246,13 +260,16 @@ export class Home {
    */
   #begin(request, taskId, wasBusy, retryAfterMs) {
     this.#tabs.post('task-started', { taskId });
-    if (wasBusy) {
+    // Live updates may have been faster than the answer.
+    const isFollowed = taskId === this.#followedId;
+    if (wasBusy && !isFollowed) {
       this.#note(BUSY_NOTE);
       this.#follow({ task_id: taskId, job: request.job }, null, 0);
       return;
     }
-    const task = queuedTask(taskId, request);
-    this.#follow(task, task, pollDelayMs(retryAfterMs));
+    const task = this.#history.find(taskId) ?? queuedTask(taskId, request);
+    if (!isFollowed) this.#follow(task, task, pollDelayMs(retryAfterMs));
+    if (wasBusy) this.#view.note(FOUND_NOTE);
     // Not every browser gives the focus to a button that is clicked.
     this.#taskTitle.focus();
   }
@@ -308,52 +325,63 @@ export class Home {
     // Whatever was being started, it became this task, or this task rules it out.
     this.#submitter.settle();
     if (known) this.#showCard(known, firstPollAfterMs);
+    const live = this.#live;
+    this.#followedId = which.task_id;
     this.#follower = new Follower({
       fetchStatus: (etag, signal) => this.#api.status(which.job, which.task_id, etag, signal),
-      onTask: (task, pollAfterMs) => {
+      onTask: (task, nextAfterMs) => {
         if (this.#task) {
-          this.#showTask(task, pollAfterMs);
+          this.#showTask(task, nextAfterMs);
         } else {
-          this.#showCard(task, pollAfterMs);
-          this.#view.note(`${BUSY_NOTE} This is the one.`);
+          this.#showCard(task, nextAfterMs);
+          this.#view.note(FOUND_NOTE);
         }
       },
       onTrouble: ({ error }) => this.#showTrouble(words.apiProblem(error)),
       onRecovered: () => this.#showRecovered(),
       onLost: (error) => this.#showLost(error),
+      updates: live && {
+        areLive: () => live.isLive,
+        polled: (version, askedAt) => live.polled(which.task_id, version, askedAt),
+      },
+      knownVersion: known?.version ?? 0,
       errors,
       clock,
       random: Math.random,
       surroundings,
     }, firstPollAfterMs);
+    this.#wantLive();
   }
 
   #stopFollowing() {
     this.#follower?.stop();
     this.#follower = null;
+    this.#followedId = '';
     this.#task = null;
     this.#view.clear();
+    this.#wantLive();
   }
 
-  /** Puts a task in the place of the form, or of the last task. @param {Task} task @param {number | null} pollAfterMs */
-  #showCard(task, pollAfterMs) {
+  /** Puts a task in the place of the form, or of the last task. @param {Task} task @param {number | null} nextAfterMs */
+  #showCard(task, nextAfterMs) {
     const hadFocus = this.#work.contains(document.activeElement);
     this.#loading.hidden = this.#form.hidden = true;
     this.#taskCard.hidden = false;
     this.#setStarting(false);
-    this.#showTask(task, pollAfterMs);
+    this.#showTask(task, nextAfterMs);
     // What was under the keyboard has gone.
     if (hadFocus) this.#taskTitle.focus();
   }
 
-  /** @param {Task} task @param {number | null} pollAfterMs */
-  #showTask(task, pollAfterMs) {
+  /** @param {Task} task @param {number | null} nextAfterMs */
+  #showTask(task, nextAfterMs) {
     this.#task = task;
     const hasEnded = isTerminal(task);
     const hadFocus = document.activeElement === this.#cancelButton || this.#confirm.open;
     if (hasEnded) this.#confirm.close();
-    this.#view.show(task, pollAfterMs);
+    this.#view.show(task, nextAfterMs);
     this.#history.update(task);
+    this.#wantLive();
     this.#cancelButton.hidden = hasEnded;
     this.#againButton.hidden = !hasEnded;
     this.#retryButton.hidden = !hasEnded || task.count_done_items === task.number_of_items;
@@ -389,6 +417,41 @@ export class Home {
     this.#note(text);
     // The note appears together with its form, and so is not heard by itself.
     announce(text);
+  }
+
+  // Live updates
+
+  #newLive() {
+    return new Live({
+      fetchUrl: (signal) => this.#api.liveUrl(signal),
+      connect: (url) => new WebSocket(url),
+      onOpen: () => this.#follower?.liveBegins(),
+      onTask: (task) => this.#hear(task),
+      onDown: () => this.#follower?.liveEnds(),
+      isFinal: (error) => this.#checkSession(error) || (error instanceof ApiError && error.status === 404),
+      errors,
+      clock,
+      random: Math.random,
+      surroundings,
+    });
+  }
+
+  /** They are for whoever looks at the page; the end of a task is told in the title also when nobody does. */
+  #wantLive() {
+    const isFollowing = this.#follower !== null && !this.#follower.isStopped;
+    this.#live?.want(isFollowing || !surroundings.isHidden());
+  }
+
+  #stopLive() {
+    this.#live?.stop();
+    this.#live = null;
+  }
+
+  /** @param {Task} task that has changed, one way or another */
+  #hear(task) {
+    const isNews = this.#history.update(task);
+    if (task.task_id === this.#followedId) this.#follower?.take(task);
+    else if (isNews && !isTerminal(task) && this.#isFree) this.#showFound(task);
   }
 
   // Cancelling
@@ -469,7 +532,11 @@ export class Home {
     if (!this.#isHere) return;
     const visit = this.#visit;
     const active = await this.#look(visit);
-    if (!active || visit !== this.#visit || !this.#isFree) return;
+    if (active && visit === this.#visit && this.#isFree) this.#showFound(active);
+  }
+
+  /** Shows a task that was started elsewhere. @param {Task} active */
+  #showFound(active) {
     this.#follow(active, active, 0);
     announce('You have a task running. It is shown now.');
   }

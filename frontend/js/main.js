@@ -86,6 +86,7 @@ async function start(config) {
     api: new Api(config.api_url, session),
     session,
     tabs,
+    hasLiveUpdates: config.live_updates === true,
     onSessionEnded: () => toSignIn(SESSION_ENDED),
   });
   const signIn = new SignIn(session, () => toHome(true));

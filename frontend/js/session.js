@@ -18,6 +18,7 @@ import { withDeadline } from './deadline.js';
  * @property {string} user_pool_id
  * @property {string} client_id
  * @property {string} cognito_url
+ * @property {boolean} [live_updates] whether the stack tells of changes as they happen
  */
 
 /**

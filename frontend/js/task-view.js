@@ -62,9 +62,9 @@ export class TaskView {
    * Shows a new truth about a task.
    *
    * @param {Task} task
-   * @param {number | null} pollAfterMs when the next truth is due; null when this is the last one
+   * @param {number | null} nextAfterMs when the next truth is due; null when this is the last one
    */
-  show(task, pollAfterMs) {
+  show(task, nextAfterMs) {
     const now = performance.now();
     if (task.task_id !== this.#task?.task_id) {
       this.#done.reset(task.count_done_items);
@@ -73,7 +73,7 @@ export class TaskView {
       this.note('');
     } else {
       this.#announceChange(this.#task, task);
-      const durationMs = this.#glideMs(pollAfterMs, now);
+      const durationMs = this.#glideMs(nextAfterMs, now);
       this.#done.moveTo(task.count_done_items, durationMs, now);
       this.#failed.moveTo(task.count_failed_items, durationMs, now);
     }
@@ -81,7 +81,7 @@ export class TaskView {
     this.#inDoubt = false;
     this.#task = task;
     this.#receivedAt = now;
-    this.#nextDueAt = now + (pollAfterMs ?? 0);
+    this.#nextDueAt = now + (nextAfterMs ?? 0);
     setRoom(this.#count, words.countOf(task.number_of_items, task.number_of_items));
     setRoom(this.#failedCount, words.failedCount(task.number_of_items));
     this.#root.dataset.state = task.task_status;
@@ -148,14 +148,14 @@ export class TaskView {
    * stands still in between. An answer that is long overdue is caught up with quickly. A hidden page draws nothing,
    * so that its title would stay behind.
    *
-   * @param {number | null} pollAfterMs
+   * @param {number | null} nextAfterMs
    * @param {number} now
    */
-  #glideMs(pollAfterMs, now) {
+  #glideMs(nextAfterMs, now) {
     if (reducedMotion.matches || document.hidden) return 0;
     const isOverdue = now - this.#nextDueAt > 2 * GLIDE_MS_SHORT + (this.#nextDueAt - this.#receivedAt);
-    if (pollAfterMs === null || isOverdue) return GLIDE_MS_SHORT;
-    return Math.min(pollAfterMs, GLIDE_MS_MAX);
+    if (nextAfterMs === null || isOverdue) return GLIDE_MS_SHORT;
+    return Math.min(nextAfterMs, GLIDE_MS_MAX);
   }
 
   /** @param {Task} before @param {Task} now */

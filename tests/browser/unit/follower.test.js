@@ -16,11 +16,14 @@ const answers = {
 const retryable = (retryAfterMs = null) => Object.assign(new Error('later'), { isRetryable: true, retryAfterMs });
 const final = () => Object.assign(new Error('gone'), { isRetryable: false, retryAfterMs: null });
 
-/** A follower in a world that the test controls. `script` is what the polls are answered with, in order. */
-function follow(script, { firstPollAfterMs = 0, random = () => 1, hidden = false } = {}) {
+/**
+ * A follower in a world that the test controls. `script` is what the polls are answered with, in order. `live` is whether there
+ * are live updates from the beginning.
+ */
+function follow(script, { firstPollAfterMs = 0, random = () => 1, hidden = false, live = false, knownVersion = 0 } = {}) {
   const clock = new FakeClock();
-  const world = { hidden, listeners: { visibility: new Set(), online: new Set(), wakeUp: new Set() } };
-  const log = { polls: [], etags: [], tasks: [], troubles: [], recoveries: 0, lost: [] };
+  const world = { hidden, live, listeners: { visibility: new Set(), online: new Set(), wakeUp: new Set() } };
+  const log = { polls: [], etags: [], tasks: [], versions: [], troubles: [], recoveries: 0, lost: [], told: [] };
   const subscribe = (set) => (callback) => {
     set.add(callback);
     return () => set.delete(callback);
@@ -37,10 +40,15 @@ function follow(script, { firstPollAfterMs = 0, random = () => 1, hidden = false
       if (answer instanceof Error) throw answer;
       return answer;
     },
-    onTask: (task, pollAfterMs) => log.tasks.push([task.task_status, pollAfterMs]),
+    onTask: (task, nextAfterMs) => {
+      log.tasks.push([task.task_status, nextAfterMs]);
+      log.versions.push(task.version);
+    },
     onTrouble: ({ failures, retryInMs }) => log.troubles.push([failures, retryInMs]),
     onRecovered: () => (log.recoveries += 1),
     onLost: (error) => log.lost.push(error.message),
+    updates: { areLive: () => world.live, polled: (version, askedAt) => log.told.push([version, askedAt - startedAt]) },
+    knownVersion,
     errors: { isRetryable: (error) => error.isRetryable, retryAfterOf: (error) => error.retryAfterMs },
     clock,
     random,
@@ -62,6 +70,14 @@ function follow(script, { firstPollAfterMs = 0, random = () => 1, hidden = false
       tell('visibility');
     },
     goOnline: () => tell('online'),
+    goLive() {
+      world.live = true;
+      follower.liveBegins();
+    },
+    goDown() {
+      world.live = false;
+      follower.liveEnds();
+    },
     wakeUp(sleptMs) {
       clock.sleep(sleptMs);
       tell('wakeUp');
@@ -290,4 +306,220 @@ test('nothing is reported after stop, and the request under way is aborted', asy
   answer(answers.finished());
   await page.clock.pass(60_000);
   assert.deepEqual(page.log.tasks, []);
+});
+
+/** A task in a certain version, as polls answer it and as live updates bring it. */
+const version = (number, task_status = 'PROCESSING') => ({ task_id: 't', task_status, version: number });
+const answered = (number, status = undefined) => ({ task: version(number, status), etag: `W/"${number}"`, retryAfterMs: 2_000 });
+
+test('while live updates bring the news, a poll once in 30 to 60 seconds checks on them', async () => {
+  for (const [chance, everyMs] of [[0, 30_000], [1, 60_000]]) {
+    const page = follow(Array(4).fill(answered(1)), { live: true, random: () => chance });
+    for (let number = 2; number <= 3 * everyMs / 1_000; number += 1) {
+      await page.clock.pass(1_000);
+      page.follower.take(version(number));
+    }
+    await page.clock.pass(1_000);
+    assert.deepEqual(page.log.polls, [0, everyMs, 2 * everyMs, 3 * everyMs]);
+    assert.equal(page.log.versions.length, 3 * everyMs / 1_000, 'each is shown once, and what a check brings late is not');
+  }
+});
+
+test('what live updates bring is shown at once, and more of it soon expected', async () => {
+  const page = follow([answered(1), answered(2)], { live: true });
+  await page.clock.pass(700);
+  page.follower.take(version(2));
+  assert.deepEqual(page.log.tasks, [['PROCESSING', 2_000], ['PROCESSING', 2_000]]);
+});
+
+test('the higher version wins, whichever way it comes', async () => {
+  const page = follow([answered(4), answered(5), answered(9, 'SUCCESS')], { live: true, random: () => 0, knownVersion: 3 });
+  page.follower.take(version(2));
+  await page.clock.pass(0);
+  for (const number of [4, 3, 7, 5, 7, 6]) page.follower.take(version(number));
+  await page.clock.pass(30_000);
+  page.follower.take(version(8));
+  await page.clock.pass(30_000);
+  assert.deepEqual(page.log.versions, [4, 7, 8, 9]);
+});
+
+test('a poll that was overtaken while it was under way changes nothing', async () => {
+  let answer;
+  const page = follow([() => new Promise((resolve) => (answer = resolve)), answered(3)], { live: true });
+  await page.clock.pass(0);
+  page.follower.take(version(3));
+  answer(answered(2));
+  await page.clock.pass(1_000);
+  assert.deepEqual(page.log.versions, [3]);
+});
+
+test('the same version from a poll is shown: what it says of the time left is newer', async () => {
+  const page = follow([answered(1), answered(2)], { live: true, random: () => 0 });
+  await page.clock.pass(0);
+  page.follower.take(version(2));
+  await page.clock.pass(30_000);
+  assert.deepEqual(page.log.versions, [1, 2, 2]);
+});
+
+test('the end is the end, also when it comes by itself', async () => {
+  let answer;
+  const page = follow([() => new Promise((resolve) => (answer = resolve))], { live: true });
+  await page.clock.pass(0);
+  page.follower.take(version(5, 'SUCCESS'));
+  assert.equal(page.log.signal.aborted, true);
+  answer(answered(4));
+  page.follower.take(version(6));
+  page.goDown();
+  page.goLive();
+  await page.clock.pass(600_000);
+  assert.deepEqual(page.log.tasks, [['SUCCESS', null]]);
+  assert.equal(page.clock.nextIn, null);
+  assert.equal(page.follower.isStopped, true);
+});
+
+test('a hidden page knows the end at once when it comes by itself', async () => {
+  const page = follow([answered(1)], { live: true });
+  await page.clock.pass(0);
+  page.setHidden(true);
+  await page.clock.pass(20_000);
+  page.follower.take(version(5, 'SUCCESS'));
+  assert.deepEqual(page.log.tasks.at(-1), ['SUCCESS', null]);
+  assert.equal(page.log.polls.length, 1);
+});
+
+test('when live updates begin, what happened before is asked for once, also if a poll is under way', async () => {
+  let answer;
+  const page = follow([() => new Promise((resolve) => (answer = resolve)), answered(2), answered(3)]);
+  await page.clock.pass(0);
+  page.goLive();
+  answer(answered(1));
+  await settle();
+  await page.clock.pass(5_000);
+  assert.deepEqual(page.log.polls, [0, 0]);
+  assert.deepEqual(page.log.told, [[1, 0], [2, 0]]);
+});
+
+test('silence is checked on after ten seconds, once until the next regular check', async () => {
+  const page = follow(Array(9).fill(answered(1)), { live: true, random: () => 0 });
+  await page.clock.pass(6_000);
+  page.follower.take(version(2));
+  await page.clock.pass(9_999);
+  assert.deepEqual(page.log.polls, [0]);
+  await page.clock.pass(1);
+  assert.deepEqual(page.log.polls, [0, 16_000]);
+  page.follower.take(version(3));
+  await page.clock.pass(29_999);
+  assert.deepEqual(page.log.polls, [0, 16_000]);
+  await page.clock.pass(1);
+  assert.deepEqual(page.log.polls, [0, 16_000, 46_000], 'a regular one');
+  await page.clock.pass(10_000);
+  assert.deepEqual(page.log.polls, [0, 16_000, 46_000, 56_000], 'and silence again');
+});
+
+test('what a poll shows is told to who watches over live updates, with the time of asking', async () => {
+  let answer;
+  const page = follow([answered(3), () => new Promise((resolve) => (answer = resolve)), { ...answered(9), task: null }], { live: true, random: () => 0 });
+  await page.clock.pass(10_000);
+  page.follower.take(version(6));
+  await page.clock.pass(500);
+  answer(answered(5));
+  await settle();
+  await page.clock.pass(30_000);
+  assert.deepEqual(page.log.told, [[3, 0], [6, 10_000], [6, 40_500]]);
+});
+
+test('when live updates end, it polls at once, and then as the server asks', async () => {
+  const page = follow([answered(1), answered(2), answered(3), answered(4)], { live: true });
+  await page.clock.pass(5_000);
+  page.goDown();
+  await page.clock.pass(4_000);
+  assert.deepEqual(page.log.polls, [0, 5_000, 7_000, 9_000]);
+});
+
+test('when live updates end that have just brought something, it waits as the server asks', async () => {
+  const page = follow([answered(1), answered(3)], { live: true });
+  await page.clock.pass(5_000);
+  page.follower.take(version(2));
+  await page.clock.pass(1_500);
+  page.goDown();
+  await page.clock.pass(1_999);
+  assert.deepEqual(page.log.polls, [0]);
+  await page.clock.pass(1);
+  assert.deepEqual(page.log.polls, [0, 8_500]);
+});
+
+test('a check that fails while news come is nobody\'s trouble', async () => {
+  const page = follow([answered(1), ...Array(4).fill(retryable()), answered(99)], { live: true, random: () => 0 });
+  for (let number = 2; number <= 40; number += 1) {
+    await page.clock.pass(1_000);
+    page.follower.take(version(number));
+  }
+  assert.ok(page.log.polls.length >= 5);
+  assert.deepEqual(page.log.troubles, []);
+  assert.equal(page.log.recoveries, 0);
+});
+
+test('when checks fail and no news come either, it is told, until news come one way or the other', async () => {
+  const page = follow([answered(1), ...Array(9).fill(retryable())], { live: true });
+  await page.clock.pass(0);
+  page.goDown();
+  await page.clock.pass(2_000);
+  assert.deepEqual(page.log.troubles, [[1, 1_000]], 'as without live updates');
+  page.follower.take(version(2));
+  page.follower.take(version(3));
+  assert.equal(page.log.recoveries, 1);
+  page.goLive();
+  await page.clock.pass(9_999);
+  assert.deepEqual(page.log.troubles.length, 1);
+  await page.clock.pass(10_000);
+  assert.deepEqual(page.log.troubles.length, 2, 'nothing was heard for ten seconds');
+});
+
+test('a silent socket on a dead line is trouble as soon as the check fails', async () => {
+  const page = follow([answered(1), retryable(), answered(2)], { live: true });
+  await page.clock.pass(10_000);
+  assert.deepEqual(page.log.troubles, [[1, 1_000]]);
+  await page.clock.pass(1_000);
+  assert.equal(page.log.recoveries, 1);
+});
+
+test('a hidden page checks no more often than it polls', async () => {
+  const page = follow(Array(9).fill(answered(1)), { live: true, random: () => 0 });
+  await page.clock.pass(0);
+  page.setHidden(true);
+  await page.clock.pass(120_000);
+  assert.deepEqual(page.log.polls, [0, 55_000, 110_000]);
+});
+
+test('without live updates silence is nothing unusual, although something may come now and then', async () => {
+  const page = follow([{ ...answered(1), retryAfterMs: 30_000 }, answered(3)]);
+  await page.clock.pass(15_000);
+  page.follower.take(version(2));
+  await page.clock.pass(14_999);
+  assert.deepEqual(page.log.polls, [0]);
+});
+
+test('only one poll is under way at a time, also when live updates end or say nothing', async () => {
+  let answer;
+  const slow = () => new Promise((resolve) => (answer = resolve));
+  const page = follow([answered(1), slow, slow, answered(9)], { live: true, random: () => 0 });
+  for (const number of [2, 3]) {
+    await page.clock.pass(9_000);
+    page.follower.take(version(number));
+  }
+  await page.clock.pass(15_000);
+  assert.deepEqual(page.log.polls, [0, 28_000], 'the regular check is not sent beside one of silence');
+  answer(answered(4));
+  await settle();
+  await page.clock.pass(31_000);
+  page.follower.take(version(5));
+  await page.clock.pass(11_000);
+  assert.deepEqual(page.log.polls, [0, 28_000, 63_000], 'nor one of silence beside another one');
+  page.goDown();
+  await page.clock.pass(3_000);
+  assert.deepEqual(page.log.polls, [0, 28_000, 63_000], 'nor one for the end of live updates');
+  answer(answered(6));
+  await settle();
+  await page.clock.pass(2_000);
+  assert.equal(page.log.polls.length, 4);
 });
