@@ -73,7 +73,7 @@ export class Live {
     /** Rings in time while the page is hidden, too. @param {() => void} ring */
     const alarm = (ring) => new Alarm(ring, clock, surroundings, 0);
     this.#retry = alarm(() => this.#isWanted && void this.#connect());
-    this.#opening = alarm(() => this.#giveUpOpening());
+    this.#opening = alarm(() => this.#fail());
     this.#ping = alarm(() => this.#sendPing());
     this.#renewal = alarm(() => this.#connectAnew());
     this.#overdue = alarm(() => this.#fail({ isDeaf: true }));
@@ -148,7 +148,7 @@ export class Live {
   }
 
   #connectAnew() {
-    this.#drop();
+    this.#cut();
     if (this.#isWanted) void this.#connect();
   }
 
@@ -198,18 +198,12 @@ export class Live {
     this.#ping.set(this.#between(PING_MS));
   }
 
-  #giveUpOpening() {
-    // The browser warns of it, and rightly so.
-    this.#socket?.close();
-    this.#fail();
-  }
-
   /** @param {{ isDeaf?: boolean, retryAfterMs?: number | null }} [how] */
   #fail({ isDeaf = false, retryAfterMs = null } = {}) {
     const { clock, random } = this.#options;
     const wasProven = this.isLive && !isDeaf && clock.now() - this.#openedAt >= PROVEN_MS;
     this.#failures = wasProven ? 1 : this.#failures + 1;
-    this.#drop();
+    this.#cut();
     this.#isDoubted ||= isDeaf;
     this.#retry.set(backoffMs(this.#failures, random, retryAfterMs, RECONNECT_MS_MAX));
   }
@@ -222,8 +216,29 @@ export class Live {
     for (const alarm of [this.#retry, this.#opening, this.#ping, this.#renewal]) alarm.clear();
     this.#expectNothing();
     attempt?.abort();
-    if (socket) abandon(socket);
+    if (socket) this.#abandon(socket);
     if (wasLive && !this.#isStopped) this.#options.onDown();
+  }
+
+  /**
+   * The same for one that must not stand in the way of the next: browsers let one socket at a time connect to a host. They
+   * warn of those that are closed before they are open.
+   */
+  #cut() {
+    this.#socket?.close();
+    this.#drop();
+  }
+
+  /** @param {WebSocket} socket that nobody listens to any more */
+  #abandon(socket) {
+    socket.onopen = socket.onmessage = socket.onclose = null;
+    const close = () => socket.close();
+    if (socket.readyState !== 0) {
+      close();
+      return;
+    }
+    socket.onopen = close;
+    this.#options.clock.setTimeout(close, OPENING_MS_MAX);
   }
 
   #expectNothing() {
@@ -235,14 +250,6 @@ export class Live {
   #between({ from, to }) {
     return from + (to - from) * this.#options.random();
   }
-}
-
-/** @param {WebSocket} socket that nobody listens to any more */
-function abandon(socket) {
-  socket.onmessage = socket.onclose = null;
-  // To close it before would have the browser warn of it.
-  socket.onopen = () => socket.close();
-  if (socket.readyState === 1) socket.close();
 }
 
 /** @param {unknown} data @returns {Task | null} what a message tells; null where it tells of no task, or cannot be read */

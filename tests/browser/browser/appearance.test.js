@@ -80,7 +80,7 @@ pageTest('where the system chooses the colours, the bar still shows how far it i
     return [0.25, 0.75].map((share) => [...context.getImageData(share * image.width, image.height / 2, 1, 1).data]);
   }, picture.toString('base64'));
   assert.notDeepEqual(filled, empty);
-}, { context: { forcedColors: 'active' } });
+}, { context: { forcedColors: 'active' }, live: false });
 
 pageTest('with reduced motion nothing moves by itself', async (tab) => {
   await tab.openAndSignIn();
@@ -92,4 +92,4 @@ pageTest('with reduced motion nothing moves by itself', async (tab) => {
   while (await tab.heading('Running').isVisible()) seen.add(await tab.progress.getAttribute('value').catch(() => null));
   assert.ok(seen.size > 0, 'the bar was looked at');
   assert.ok(seen.size <= 8, `the bar took ${seen.size} positions`);
-}, { context: { reducedMotion: 'reduce' } });
+}, { context: { reducedMotion: 'reduce' }, live: false });

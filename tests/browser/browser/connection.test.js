@@ -21,7 +21,7 @@ pageTest('polls keep to Retry-After, send the ETag back, and end with the task',
   }
   assert.ok(answered.length <= 20, `${answered.length} polls`);
   assert.equal(answered.at(-1).got['retry-after'], undefined, 'the last poll was of the finished task');
-});
+}, { live: false });
 
 pageTest('an unchanged status is answered without a body, and the page stays as it is', async (tab) => {
   await tab.openAndSignIn();
@@ -74,7 +74,7 @@ pageTest('a server that fails for a while is waited for as it asks, and the task
   await tab.says('Connected again.');
   assert.ok(failed[1] - failed[0] >= 2_000);
   await tab.reaches('Finished');
-});
+}, { live: false });
 
 /** A minute for the page; another one, if it had yet to read an answer that came just before it was hidden. */
 async function passMinuteUntilAsked(tab) {
@@ -104,7 +104,7 @@ pageTest('a hidden tab asks once a minute, so that its title tells of the end, a
   assert.ok(asked <= 2, 'once, or once more if it had yet to read an answer from before');
   await tab.page.clock.runFor('10:00');
   assert.equal(polls.length, asked);
-});
+}, { live: false });
 
 pageTest('a hidden tab shows how far the task is in its title, although nothing of it is drawn', async (tab) => {
   await tab.page.clock.install();
@@ -119,7 +119,7 @@ pageTest('a hidden tab shows how far the task is in its title, although nothing 
   await passMinuteUntilAsked(tab);
   await eventually(async () => assert.equal(await tab.page.title(), '57% · Longhaul'));
   await tab.user.cancel((await tab.user.tasks())[0].task_id);
-}, { context: moving });
+}, { context: moving, live: false });
 
 pageTest('a tab catches up at once when it is shown again', async (tab) => {
   await tab.page.clock.install();
@@ -135,7 +135,7 @@ pageTest('a tab catches up at once when it is shown again', async (tab) => {
   await tab.page.clock.runFor(1);
   await eventually(() => assert.equal(polls.length, 1));
   await tab.reaches('Finished');
-});
+}, { live: false });
 
 pageTest('when the machine has slept the page asks at once, and shows no countdown from before', async (tab) => {
   await tab.page.clock.install();
@@ -153,7 +153,7 @@ pageTest('when the machine has slept the page asks at once, and shows no countdo
   release();
   await eventually(async () => assert.equal(await tab.textOf('task-left'), 'about 10 min'));
   await tab.user.cancel((await tab.user.tasks())[0].task_id);
-});
+}, { live: false });
 
 pageTest('a task that another program starts is found when the tab is looked at again', async (tab) => {
   await tab.page.clock.install();
@@ -164,7 +164,7 @@ pageTest('a task that another program starts is found when the tab is looked at 
   await tab.setHidden(false);
   await tab.page.locator('#task-size').filter({ hasText: '100 items' }).waitFor();
   await tab.user.cancel(taskId);
-});
+}, { live: false });
 
 pageTest('when the tasks cannot be loaded at first, a task can still be started, and the list comes later', async (tab) => {
   tab.expectNoise('the server responded with a status of 500', API);
@@ -198,7 +198,7 @@ pageTest('a list that stays away is asked for by one timer, which rests while th
   await tab.page.clock.runFor('01:00');
   await tab.page.waitForTimeout(500);
   assert.ok(lists.length >= 2 && lists.length <= 5, `${lists.length - 1} more looks in the minute after it`);
-});
+}, { live: false });
 
 pageTest('an answer that was overtaken by a newer one hides no task', async (tab) => {
   const other = await tab.another();
@@ -220,7 +220,7 @@ pageTest('an answer that was overtaken by a newer one hides no task', async (tab
   await tab.page.locator('#work:not([aria-busy])').waitFor();
   assert.equal(await tab.heading('Start a task').isVisible(), false);
   await tab.reaches('Finished');
-});
+}, { live: false });
 
 pageTest('a task that has vanished is not polled for ever', async (tab) => {
   tab.expectNoise('the server responded with a status of 404', API);
@@ -236,7 +236,7 @@ pageTest('a task that has vanished is not polled for ever', async (tab) => {
   const polls = tab.requests('GET', API);
   await tab.page.waitForTimeout(3_000);
   assert.equal(polls.length, 0);
-});
+}, { live: false });
 
 pageTest('a page that takes long says what it is waiting for, and nothing moves when that comes', async (tab) => {
   await tab.openAndSignIn();

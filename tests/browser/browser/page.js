@@ -26,6 +26,9 @@ export const CONFIG = `${FILES}/config.json`;
 export const STATUS = new RegExp(`^${literally(API)}[a-z-]+/[0-9a-f-]{36}/$`);
 export const LIST = new RegExp(`^${literally(API)}tasks/\\?`);
 export const ITEMS = new RegExp(`^${literally(API)}[a-z-]+/[0-9a-f-]{36}/items/\\?`);
+/** Where the page asks for live updates, and where it gets them. */
+export const TICKETS = `${API}live/`;
+export const SOCKETS = new RegExp(`^${literally(`${stack.endpoint_url.replace('http://127.0.0.1', 'ws://localhost')}/_aws/execute-api/${stack.socket_api_id}/live`)}\\?`);
 
 const axeSource = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 /** Whether also what nobody has to wait for every time is done: every module, every picture, axe everywhere. */
@@ -66,14 +69,16 @@ const person = {
 /** For the tests of what moves. */
 export const moving = { reducedMotion: 'no-preference' };
 
-/** Cognito's address as the page knows it. Asked for with the browser: Node does not find names under .localhost. */
-export const COGNITO = await (async () => {
+/** The page's settings. Asked for with the browser: Node does not find names under .localhost. */
+const config = await (async () => {
   const page = await browser.newPage();
   const response = await page.goto(CONFIG);
-  const { cognito_url } = await response.json();
+  const settings = await response.json();
   await page.close();
-  return new URL(cognito_url).href;
+  return settings;
 })();
+/** Cognito's address as the page knows it. */
+export const COGNITO = new URL(config.cognito_url).href;
 
 /** Most of a test is waiting for the stack: so a few of a file run at once. */
 const TESTS_AT_A_TIME = 3;
@@ -88,25 +93,29 @@ let tests = null;
  *
  * @param {string} name
  * @param {(tab: Tab) => Promise<void>} body
- * @param {{ user?: { temporary?: boolean }, context?: import('playwright-core').BrowserContextOptions }} [options]
+ * @param {{ user?: { temporary?: boolean }, context?: import('playwright-core').BrowserContextOptions, live?: boolean }} [options]
+ *   `live`: whether the page is to know of live updates; not where a test is about polls, or changes what they are answered
  */
-export function pageTest(name, body, { user, context } = {}) {
+export function pageTest(name, body, { user, context, live } = {}) {
   if (tests === null) {
     tests = [];
     // When the file has been read, all of its tests are known.
     queueMicrotask(() => describe('in a browser', { concurrency: TESTS_AT_A_TIME }, () => tests.forEach((define) => define())));
   }
   tests.push(() => test(name, { timeout: TEST_MS_MAX }, async () => {
-    await usePage(body, { user: await newUser(user), context });
+    await usePage(body, { user: await newUser(user), context, live });
   }));
 }
 
-export async function usePage(body, { user, context: options = {} }) {
+export async function usePage(body, { user, context: options = {}, live = true }) {
   const context = await browser.newContext({ ...person, ...options });
   context.setDefaultTimeout(PATIENCE_MS);
+  await context.addInitScript(keepSockets);
   const noise = new Noise(context);
   const tab = new Tab(await context.newPage(), user, noise);
   if (font !== 'own') await blockFont(context, noise);
+  // As where the stack has no live updates.
+  if (!live) await context.route(CONFIG, answer(200, { ...config, live_updates: false }));
   try {
     await body(tab);
     noise.check();
@@ -126,6 +135,17 @@ async function blockFont(context, noise) {
   noise.expect('net::ERR_FAILED', /.*\.woff2/);
 }
 
+/** Has the page keep its sockets where tests find them: the browser does not tell when one is open. */
+function keepSockets() {
+  window.sockets = [];
+  window.WebSocket = class extends WebSocket {
+    constructor(url) {
+      super(url);
+      window.sockets.push(this);
+    }
+  };
+}
+
 /** What the browser complains about, in all tabs of a context. */
 class Noise {
   heard = [];
@@ -137,6 +157,7 @@ class Noise {
     context.on('request', (request) => {
       if (![stack.page_url, stack.api_url, COGNITO].some((known) => request.url().startsWith(known))) this.heard.push(`stranger: ${request.url()}`);
     });
+    context.on('page', (page) => page.on('websocket', (socket) => SOCKETS.test(socket.url()) || this.heard.push(`stranger: ${socket.url()}`)));
   }
 
   /** Chromium reports every failed request as an error: these are the ones that the test is about. */
@@ -287,6 +308,18 @@ export class Tab {
       if (request.method() === method && wanted.test(request.url())) seen.push({ sentAt: Date.now(), request });
     });
     return seen;
+  }
+
+  /** Sockets that the page opens from now on. @returns {import('playwright-core').WebSocket[]} */
+  sockets() {
+    const seen = [];
+    this.page.on('websocket', (socket) => seen.push(socket));
+    return seen;
+  }
+
+  /** Waits until the page has its socket, and no other one. The server knows of one a little sooner. */
+  async isConnected() {
+    await eventually(async () => assert.equal(await this.page.evaluate(() => window.sockets.filter(({ readyState }) => readyState === 1).length), 1));
   }
 
   /**

@@ -80,16 +80,45 @@ export class User {
 
   /** @returns {Promise<Map<string, string>>} names by address of those that the user's imports have stored */
   async contacts() {
-    this.#token ||= await this.#signIn();
-    const { sub } = JSON.parse(Buffer.from(this.#token.split('.')[1], 'base64url').toString());
-    const query = { TableName: stack.contacts_table_name, ConsistentRead: true, KeyConditionExpression: '#user = :user', ExpressionAttributeNames: { '#user': 'user' }, ExpressionAttributeValues: { ':user': { S: sub } } };
-    const found = new Map();
+    const rows = await this.#rows(stack.contacts_table_name, 'user', await this.#sub());
+    return new Map(rows.map(({ email, name }) => [email.S, name.S]));
+  }
+
+  /** @returns {Promise<string[]>} the sockets of the user's pages, as the server knows them */
+  async sockets() {
+    const rows = await this.#rows(stack.table_name, 'pk', `CONNECTIONS#${await this.#sub()}`);
+    return rows.map(({ id }) => id.S);
+  }
+
+  /** Waits until the server knows of so many. @param {number} count */
+  async hasSockets(count) {
+    await eventually(async () => assert.equal((await this.sockets()).length, count));
+  }
+
+  /** Closes all of them, as the server may at any time. */
+  async closeSockets() {
+    for (const id of await this.sockets()) {
+      const url = `${stack.endpoint_url}/_aws/execute-api/${stack.socket_api_id}/live/@connections/${encodeURIComponent(id)}`;
+      const response = await fetch(url, { method: 'DELETE', headers: { Authorization: signature('execute-api') } });
+      assert.ok(response.ok || response.status === 410, `${response.status}`);
+    }
+  }
+
+  /** All rows of a partition. */
+  async #rows(table, key, value) {
+    const query = { TableName: table, ConsistentRead: true, KeyConditionExpression: '#key = :value', ExpressionAttributeNames: { '#key': key }, ExpressionAttributeValues: { ':value': { S: value } } };
+    const found = [];
     for (let ExclusiveStartKey; ;) {
       const page = await dynamodb('Query', { ...query, ExclusiveStartKey });
-      for (const { email, name } of page.Items) found.set(email.S, name.S);
+      found.push(...page.Items);
       ExclusiveStartKey = page.LastEvaluatedKey;
       if (!ExclusiveStartKey) return found;
     }
+  }
+
+  async #sub() {
+    this.#token ||= await this.#signIn();
+    return JSON.parse(Buffer.from(this.#token.split('.')[1], 'base64url').toString()).sub;
   }
 
   async #signIn() {

@@ -93,7 +93,7 @@ pageTest(`${font} font: a task from the form to its items`, async (tab) => {
   await tab.button('See items').click();
   await tab.page.getByRole('dialog').getByText('Item 39').last().waitFor();
   await look(tab, 'items');
-});
+}, { live: false });
 
 pageTest(`${font} font: an import from the choice of jobs to its results`, async (tab) => {
   tab.expectNoise('the server responded with a status of 400', IMPORT);
@@ -125,7 +125,7 @@ pageTest(`${font} font: an import from the choice of jobs to its results`, async
   await tab.button('See items').click();
   await tab.page.getByRole('dialog').getByText('Ann Example').waitFor();
   await look(tab, 'import-items');
-});
+}, { live: false });
 
 pageTest(`${font} font: every kind of field`, async (tab) => {
   tab.expectNoise('the server responded with a status of 400', SUBMIT);
@@ -156,7 +156,7 @@ pageTest(`${font} font: busy`, async (tab) => {
   await tab.user.cancel(taskId);
   await tab.reaches('Cancelled');
   await look(tab, 'cancelled-elsewhere');
-});
+}, { live: false });
 
 pageTest(`${font} font: troubles and long lists`, async (tab) => {
   for (const status of [401, 500, 503]) tab.expectNoise(`the server responded with a status of ${status}`, API);
@@ -206,7 +206,7 @@ pageTest(`${font} font: troubles and long lists`, async (tab) => {
   await tab.button('Sign out').click();
   await tab.says('You are signed out.');
   await look(tab, 'signed-out');
-});
+}, { live: false });
 
 pageTest(`${font} font: waiting for the page`, async (tab) => {
   // To look at everything takes longer than the page waits.

@@ -57,7 +57,7 @@ pageTest('the bar is never ahead of what the API last said', async (tab) => {
     assert.ok(Number(await tab.progress.getAttribute('value')) <= 13);
     await tab.page.waitForTimeout(100);
   }
-}, { context: moving });
+}, { context: moving, live: false });
 
 pageTest('a number is checked as it is typed, and the server has the last word', async (tab) => {
   tab.expectNoise('the server responded with a status of 400', API);
@@ -146,7 +146,7 @@ pageTest('a task that was started unnoticed is found, and the next one of the sa
   const tasks = await tab.user.tasks();
   assert.equal(tasks.length, 2);
   await tab.user.cancel(tasks[0].task_id);
-});
+}, { live: false });
 
 pageTest('an active request is shown as what it is, and followed', async (tab) => {
   await tab.openAndSignIn();
@@ -157,7 +157,7 @@ pageTest('an active request is shown as what it is, and followed', async (tab) =
   assert.equal(await tab.textOf('task-size'), '40 items');
   assert.equal(await tab.user.cancel(taskId), 200);
   await tab.reaches('Cancelled');
-});
+}, { live: false });
 
 pageTest('where the active task cannot be read at once, it is still said that there is one, and it comes', async (tab) => {
   tab.expectNoise('the server responded with a status of 503', API);
@@ -176,7 +176,7 @@ pageTest('where the active task cannot be read at once, it is still said that th
   await tab.focusIsOn('task-title');
   assert.equal(await tab.textOf('task-size'), '100 items');
   await tab.user.cancel(taskId);
-});
+}, { live: false });
 
 pageTest('a reload in the middle picks the task up where it is', async (tab) => {
   await tab.openAndSignIn();

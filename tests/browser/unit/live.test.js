@@ -284,8 +284,7 @@ test('after the machine has slept it connects anew at once, also in the middle o
   await settle();
   assert.equal(log.sockets.length, 3);
   assert.equal(log.signals[1].aborted, true);
-  log.sockets[1].accept();
-  assert.equal(log.sockets[1].wasClosedWhile, 'open', 'the browser would warn of one that is closed before');
+  assert.equal(log.sockets[1].wasClosedWhile, 'connecting', 'it would stand in the way of the next');
   log.sockets[2].accept();
   assert.deepEqual(log.events, ['open', 'down', 'open']);
 });
@@ -438,6 +437,14 @@ test('a socket that opens after stop is closed then, and says nothing', async ()
   assert.equal(log.sockets[0].wasClosedWhile, 'open');
   await clock.pass(MINUTE);
   assert.deepEqual(log.events, []);
+});
+
+test('a socket that does not open after stop either is closed in the end', async () => {
+  const { clock, log, live } = await wantedConnection();
+  live.stop();
+  await clock.pass(10_000);
+  assert.equal(log.sockets[0].wasClosedWhile, 'connecting');
+  assert.equal(clock.nextIn, null);
 });
 
 test('where nobody wants it for a while it rests, and comes back at once when somebody does', async () => {

@@ -27,7 +27,7 @@ pageTest('while nothing changes, polls are answered without a body, and the page
   assert.equal(await tab.textOf('task-note'), '');
   await tab.reaches('Finished');
   assert.ok((await announced()).every((text) => !text.includes('server')), 'it is no trouble');
-});
+}, { live: false });
 
 pageTest('failed items come first, with their reason, and the task says what to do', async (tab) => {
   await tab.openAndSignIn();
