@@ -257,7 +257,7 @@ impl EmbeddedAws {
     /// Lets the call take effect.
     fn carry_out(&self, call: &Call) -> Answer {
         lock(&self.calls).push(call.operation.clone());
-        let mut answer = match call.operation.as_str() {
+        let answer = match call.operation.as_str() {
             "SendMessage" | "SendMessageBatch" => {
                 let (answer, sent) = sqs::send(call);
                 lock(&self.sent).extend(sent);
@@ -270,6 +270,11 @@ impl EmbeddedAws {
                 None => self.table.call(&call.operation, &Cost::ask(&call.body)),
             },
         };
+        self.conclude(call, answer)
+    }
+
+    /// Has the call's cost counted and tells of it.
+    fn conclude(&self, call: &Call, mut answer: Answer) -> Answer {
         let cost = Cost::take(call, &mut answer.body);
         *lock(&self.cost) += cost;
         self.faults.reached(&Reached {
@@ -315,7 +320,11 @@ impl EmbeddedAws {
             "BatchExecuteStatement" => ("Statements", "Responses"),
             "TransactWriteItems" => return cancelled(call, "ThrottlingError"),
             "BatchWriteItem" => return self.write_half(call),
-            "PutEvents" => return self.put_events(call, |n| n % 2 == 0),
+            "PutEvents" => {
+                lock(&self.calls).push(call.operation.clone());
+                let answer = self.put_events(call, |n| n % 2 == 0);
+                return self.conclude(call, answer);
+            }
             _ => return throttled(call),
         };
         let parts = call.body[list].as_array().cloned().unwrap_or_default();
