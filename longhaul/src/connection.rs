@@ -67,6 +67,16 @@ impl Connection {
 
     /// How many a user may have. The oldest is closed for one more.
     pub const OF_USER_MAX: usize = 10;
+
+    /// Within this time it is open, or was refused. It is noted before: until it is open it is not found, although nothing
+    /// is wrong with it. API Gateway waits 29 seconds for the function, and clocks differ.
+    const OPENS_WITHIN: Duration = Duration::from_mins(1);
+
+    /// Whether it may not be open yet at this time.
+    #[must_use]
+    pub fn may_be_opening(&self, now: Timestamp) -> bool {
+        now < self.connected_at.after(Self::OPENS_WITHIN)
+    }
 }
 
 /// Whose connection one is.

@@ -238,9 +238,12 @@ impl Live {
         let too_many = connections.len().saturating_sub(Connection::OF_USER_MAX);
         for connection in &connections[..too_many] {
             let closed = self.sockets.close(connection).await;
+            let is_opening = connection.may_be_opening(self.store.host().now());
             let forgotten = match &closed {
-                Ok(()) => self.store.forget(user, connection).await,
-                Err(_) => Ok(()),
+                Ok(was_open) if *was_open || !is_opening => {
+                    self.store.forget(user, connection).await
+                }
+                _ => Ok(()),
             };
             if let Err(error) = closed {
                 let error = telemetry::chain(&error);

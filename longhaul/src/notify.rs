@@ -173,6 +173,9 @@ impl Notify {
     }
 
     async fn forget(&self, user: &UserId, connection: &Connection) {
+        if connection.may_be_opening(self.store.host().now()) {
+            return;
+        }
         // Else the next message finds out again.
         if let Err(error) = self.store.forget(user, connection).await {
             let error = telemetry::chain(&error);

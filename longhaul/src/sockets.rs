@@ -92,16 +92,17 @@ impl Sockets {
         Delivery::Dropped
     }
 
-    /// Closes one. That it is closed already is as good.
+    /// Closes one. Says whether it was open.
     ///
     /// # Errors
     ///
     /// When it may still be open.
-    pub async fn close(&self, connection: &Connection) -> Result<(), SocketError> {
+    pub async fn close(&self, connection: &Connection) -> Result<bool, SocketError> {
         let call = self.client.delete_connection();
         match call.connection_id(&connection.id).send().await {
-            Err(error) if !is_gone(&error) => Err(SocketError(error.into())),
-            _ => Ok(()),
+            Ok(_) => Ok(true),
+            Err(error) if is_gone(&error) => Ok(false),
+            Err(error) => Err(SocketError(error.into())),
         }
     }
 }

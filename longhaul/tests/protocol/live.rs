@@ -223,6 +223,20 @@ async fn one_connection_too_many_closes_the_oldest() {
 }
 
 #[tokio::test]
+async fn a_connection_too_many_that_is_not_open_yet_is_not_forgotten() {
+    let bench = Bench::new();
+    for n in 0..11 {
+        let id = format!("id{n}");
+        assert_eq!(bench.tell(CONNECT, SAMPLE_USER, &id, n).await, 200);
+    }
+    assert_eq!(bench.connections_of(SAMPLE_USER).await.len(), 11);
+    bench.wait(60);
+    assert_eq!(bench.tell(CONNECT, SAMPLE_USER, "new", 60).await, 200);
+    let listed = bench.connections_of(SAMPLE_USER).await;
+    assert_eq!(listed[0], "id1");
+}
+
+#[tokio::test]
 async fn a_connection_that_cannot_be_closed_does_not_keep_others_out() {
     let limited = |call: &Call| match call.operation.as_str() {
         "DeleteConnection" => Fault::Throttled,

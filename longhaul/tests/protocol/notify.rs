@@ -98,6 +98,7 @@ async fn a_closed_connection_is_forgotten_and_an_expired_one_not_tried() {
     bench.wait(2 * 3600);
     bench.connected(SAMPLE_USER, "gone", 7200).await;
     bench.connected(SAMPLE_USER, "open", 7201).await;
+    bench.wait(60);
     bench.aws.break_connection("gone");
     let notified = bench.notify(CHANGES).await;
     let expected = Notified {
@@ -109,6 +110,20 @@ async fn a_closed_connection_is_forgotten_and_an_expired_one_not_tried() {
     assert_eq!(notified, expected);
     assert_eq!(bench.told(), [told("open", SAMPLE_TASK, 4)]);
     assert_eq!(bench.connections_of(SAMPLE_USER).await, ["open"]);
+}
+
+#[tokio::test]
+async fn a_connection_that_is_not_open_yet_is_not_forgotten() {
+    let bench = Bench::new();
+    bench.connected(SAMPLE_USER, "a", 0).await;
+    // It is noted before API Gateway opens it.
+    bench.aws.break_connection("a");
+    bench.wait(59);
+    assert_eq!(bench.notify(CHANGES).await.gone, 1);
+    assert_eq!(bench.connections_of(SAMPLE_USER).await, ["a"]);
+    bench.wait(1);
+    assert_eq!(bench.notify(CHANGES).await.gone, 1);
+    assert!(bench.connections_of(SAMPLE_USER).await.is_empty());
 }
 
 #[tokio::test(start_paused = true)]
