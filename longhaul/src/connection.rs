@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::host::{Host, Timestamp};
-use crate::task::{UserId, hex_of_sha256};
+use crate::task::hex_of_sha256;
 
 /// Opens one connection, as the user that asked for it. Whoever has it may use it: it is a secret.
 #[derive(Clone, PartialEq, Eq)]
@@ -77,15 +77,6 @@ impl Connection {
     pub fn may_be_opening(&self, now: Timestamp) -> bool {
         now < self.connected_at.after(Self::OPENS_WITHIN)
     }
-}
-
-/// Whose connection one is.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Owner {
-    /// The user, and nobody else, who is told anything over it.
-    pub user: UserId,
-    /// When that began.
-    pub connected_at: Timestamp,
 }
 
 #[cfg(test)]

@@ -4,29 +4,29 @@
 //! |---|---|---|---|
 //! | ticket | `TICKET#<digest>` | `TICKET` | `user`; `expires_at`, to which it is good |
 //! | connection | `CONNECTIONS#<sub>` | `CONNECTION#<id>` | [`Connection`]; `expires_at` |
-//! | owner | `CONNECTION#<id>` | `OWNER` | [`Owner`]; `expires_at` |
+//! | owner | `CONNECTION#<id>` | `OWNER` | `user`, `connected_at`; `expires_at` |
 //!
 //! None of them is in a partition of tasks, so that a policy can tell them apart by their keys. The protocol does not know
 //! of them: without any, everything goes on, and pages ask.
 //!
-//! **A connection is in the list of one user at most**, although its id may come again: the list and the owner are
-//! written together, and who was the owner before is taken off.
+//! **An id is one user's only**, although it may come again: the owner is written together with the list, and is not deleted
+//! when the connection is closed. Somebody may just have looked the id up for the user who had it. Were it another's now, that
+//! one would be told.
+
+use std::time::Duration;
 
 use aws_sdk_dynamodb::operation::delete_item::DeleteItemError;
-use aws_sdk_dynamodb::types::{AttributeValue, Delete, ReturnValue, TransactWriteItem};
+use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue};
 use serde::Deserialize;
 
-use super::write::{
-    Guard, Row, Transaction, Verdict, address, condition, expressions, guard, number, rejected,
-    text,
-};
+use super::write::{Guard, Row, Transaction, address, condition, expressions, guard, number, text};
 use super::{Key, Store, StoreError};
-use crate::connection::{Connection, Owner, Ticket};
+use crate::connection::{Connection, Ticket};
 use crate::host::Timestamp;
 use crate::task::UserId;
 
-/// How often a connection is entered that turns out to have, or have had, another owner than was seen.
-const CONNECT_ATTEMPTS_MAX: u32 = 3;
+/// An owner is there for so long after the row in the list has expired, by whatever clock.
+const OWNER_KEPT_LONGER: Duration = Duration::from_hours(1);
 
 /// A row of a user's list.
 #[derive(Deserialize)]
@@ -85,8 +85,8 @@ impl Store {
 
 /// Connections.
 impl Store {
-    /// Enters a connection that is being opened into the user's list, and takes it off that of whoever had one of this id
-    /// before. Returns whether it did: not if there is a later one of this id.
+    /// Enters a connection that is being opened into the user's list. Returns whether it did: not if somebody else had one
+    /// of this id, nor if there is a later one.
     ///
     /// A crash before leaves nothing; after it, a row that no message comes to, until it expires or a message finds out.
     ///
@@ -98,63 +98,31 @@ impl Store {
         user: &UserId,
         connection: &Connection,
     ) -> Result<bool, StoreError> {
-        let mut seen: Option<Owner> = None;
-        for _ in 0..CONNECT_ATTEMPTS_MAX {
-            let actions = self.entries(user, connection, seen.as_ref())?;
-            let Transaction::Refused(verdicts) = self.transact(actions).await? else {
-                return Ok(true);
-            };
-            let row = match verdicts.into_iter().next() {
-                Some(Verdict::Refused(Some(row))) => Some(row),
-                _ => self.get(owner_key(&connection.id)).await?,
-            };
-            seen = row.map(serde_dynamo::from_item).transpose()?;
-            if let Some(owner) = &seen
-                && owner.connected_at > connection.connected_at
-            {
-                return Ok(false);
-            }
-        }
-        Ok(false)
-    }
-
-    fn entries(
-        &self,
-        user: &UserId,
-        connection: &Connection,
-        seen: Option<&Owner>,
-    ) -> Result<Vec<TransactWriteItem>, StoreError> {
-        let expires_at = self.host.now().after(Connection::LIFETIME).seconds();
-        let row = |key: &Key, more: (&str, AttributeValue)| {
+        let connected_at = || number(connection.connected_at.0);
+        let now = self.host.now();
+        let row = |key: &Key, kept: Duration, more: (&str, AttributeValue)| {
             let mut row = address(key);
-            let connected_at = number(connection.connected_at.0);
-            row.insert("connected_at".into(), connected_at);
-            row.insert("expires_at".into(), number(expires_at));
+            row.insert("connected_at".into(), connected_at());
+            row.insert("expires_at".into(), number(now.after(kept).seconds()));
             row.insert(more.0.into(), more.1);
             row
         };
+        let is_free = [guard(
+            "connect: id is free",
+            "(attribute_not_exists(#pk) OR (#user = :user AND #connected_at <= :at))",
+        )];
+        let is_free_for = vec![(":user", text(user.as_str())), (":at", connected_at())];
         let owner = owner_key(&connection.id);
-        let (is_as_seen, seen_at) = match seen {
-            None => ("attribute_not_exists(#pk)", 0),
-            Some(seen) => ("#connected_at = :seen", seen.connected_at.0),
-        };
-        let is_as_seen = [guard("connect: owner is as seen", is_as_seen)];
-        let seen_at = vec![(":seen", number(seen_at))];
-        let owner = row(&owner, ("user", text(user.as_str())));
+        let kept = Connection::LIFETIME + OWNER_KEPT_LONGER;
+        let owner = row(&owner, kept, ("user", text(user.as_str())));
         let listed = connection_key(user, &connection.id);
-        let listed = row(&listed, ("id", text(&connection.id)));
-        let mut actions = vec![
-            self.put(owner, &is_as_seen, seen_at)?,
+        let listed = row(&listed, Connection::LIFETIME, ("id", text(&connection.id)));
+        let actions = vec![
+            self.put(owner, &is_free, is_free_for)?,
             self.put(listed, &[], vec![])?,
         ];
-        if let Some(before) = seen.filter(|seen| seen.user != *user) {
-            let key = connection_key(&before.user, &connection.id);
-            let delete = Delete::builder().table_name(&self.table);
-            let delete = delete.set_key(Some(address(&key))).build();
-            let delete = delete.map_err(rejected)?;
-            actions.push(TransactWriteItem::builder().delete(delete).build());
-        }
-        Ok(actions)
+        let written = self.transact(actions).await?;
+        Ok(matches!(written, Transaction::Committed))
     }
 
     /// The connections that may be open of a user, the oldest first.
@@ -199,8 +167,6 @@ impl Store {
 
     /// Forgets a connection that has been closed, unless there is a later one of its id.
     ///
-    /// A crash in between leaves its owner, which nobody asks for, until it expires.
-    ///
     /// # Errors
     ///
     /// [`StoreError`].
@@ -210,12 +176,8 @@ impl Store {
         connection: &Connection,
     ) -> Result<(), StoreError> {
         // No later one is meant. An emulator's event has its own time and not that of the connection.
-        let is_meant = || guard("disconnect: no later one", "#connected_at <= :at");
-        self.take_off(user, connection, is_meant()).await?;
-        let at = (":at", number(connection.connected_at.0));
-        let owner = owner_key(&connection.id);
-        self.delete(owner, is_meant(), at).await?;
-        Ok(())
+        let is_meant = guard("disconnect: no later one", "#connected_at <= :at");
+        self.take_off(user, connection, is_meant).await
     }
 
     async fn take_off(

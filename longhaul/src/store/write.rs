@@ -91,7 +91,7 @@ pub mod dropped {
         "dispatch: seen",
         "work: own worker",
         "ticket: is good",
-        "connect: owner is as seen",
+        "connect: id is free",
         "forget: as seen",
         "disconnect: no later one",
     ];
