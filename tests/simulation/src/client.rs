@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use crate::jobs::{Jobs, Limited, Listed, Numbered};
 use crate::run::Run;
-use crate::scenario::{Afterwards, Client};
+use crate::scenario::{Afterwards, Client, Scenario};
 use crate::site::Function;
 use crate::watch::Poll;
 use crate::world::State;
@@ -30,13 +30,13 @@ const ITEMS_MAX: u64 = 1_000_000;
 
 /// An answer as the client got it.
 #[derive(Clone, Debug, PartialEq)]
-struct Answer {
-    status: u16,
+pub(crate) struct Answer {
+    pub(crate) status: u16,
     replayed: bool,
-    retry_after: Option<u64>,
+    pub(crate) retry_after: Option<u64>,
     headers: Vec<(String, String)>,
     text: String,
-    body: Value,
+    pub(crate) body: Value,
 }
 
 impl Answer {
@@ -61,9 +61,9 @@ struct Promise {
     look_after: Duration,
 }
 
-struct Actor {
-    run: Run,
-    name: String,
+pub(crate) struct Actor {
+    pub(crate) run: Run,
+    pub(crate) name: String,
     script: Client,
 }
 
@@ -78,6 +78,9 @@ pub(crate) async fn follow_script(run: Run, number: usize, script: Client) {
     // One whose polls are counted looks when it is told to. The others look at once: the task must be there.
     if actor.run.world.state().scenario.watched {
         tokio::time::sleep(look_after).await;
+    }
+    if !actor.script.follows {
+        return;
     }
     if let Some(after) = actor.script.cancel_after {
         tokio::time::sleep(after).await;
@@ -116,6 +119,19 @@ pub(crate) async fn follow_script(run: Run, number: usize, script: Client) {
 }
 
 impl Actor {
+    /// Somebody who only looks.
+    pub(crate) fn looking(run: &Run, name: &str, user: &str) -> Self {
+        let script = Client {
+            user: user.to_owned(),
+            ..Scenario::client(0)
+        };
+        Self {
+            run: run.clone(),
+            name: name.to_owned(),
+            script,
+        }
+    }
+
     /// Submits until there is an answer; returns what it says.
     async fn submit(&self, items: u64) -> Option<Promise> {
         let world = &self.run.world;
@@ -512,7 +528,7 @@ impl Actor {
     }
 
     /// The path of the job's tasks, and what comes after it.
-    fn path(&self, rest: &str) -> String {
+    pub(crate) fn path(&self, rest: &str) -> String {
         format!("/api/{}/{rest}", self.job())
     }
 
@@ -522,7 +538,7 @@ impl Actor {
     }
 
     /// Makes a request; `None` when the function died over it.
-    async fn call(
+    pub(crate) async fn call(
         &self,
         function: Function,
         verb: &str,
@@ -603,7 +619,7 @@ impl Actor {
         Some(answer)
     }
 
-    /// The event that API Gateway would make of the request, read by the real deserialiser.
+    /// The request, read by the real deserialiser.
     fn request(
         &self,
         verb: &str,
@@ -612,6 +628,25 @@ impl Actor {
         key: Option<&str>,
         body: &str,
     ) -> Option<Request> {
+        let event = self.event(verb, path, id, key, body);
+        let request = longhaul::serve::request(&event.to_string());
+        if let Err(error) = &request {
+            self.run
+                .world
+                .complain(format!("the request cannot be read: {error}"));
+        }
+        request.ok()
+    }
+
+    /// The event that API Gateway would make of the request.
+    pub(crate) fn event(
+        &self,
+        verb: &str,
+        path: &str,
+        id: Option<TaskId>,
+        key: Option<&str>,
+        body: &str,
+    ) -> Value {
         let (path, query) = path.split_once('?').unwrap_or((path, ""));
         let mut event = json!({
             "version": "2.0",
@@ -642,12 +677,6 @@ impl Actor {
         if !body.is_empty() {
             event["body"] = json!(body);
         }
-        let request = longhaul::serve::request(&event.to_string());
-        if let Err(error) = &request {
-            self.run
-                .world
-                .complain(format!("the request cannot be read: {error}"));
-        }
-        request.ok()
+        event
     }
 }

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use crate::live::Count;
 use crate::run::{Report, run};
 use crate::scenario::{Profile, Scenario};
 
@@ -44,6 +45,8 @@ pub struct Summary {
     pub took: Duration,
     /// Messages that ended in the dead-letter queue.
     pub dead_letters: usize,
+    /// What there was of live updates and events.
+    pub live: Count,
 }
 
 impl Hunt {
@@ -103,6 +106,7 @@ impl Summary {
         }
         self.simulated += figures.lasted;
         self.dead_letters += figures.dead_letters;
+        self.live += figures.live;
     }
 
     /// The time within which so many of a hundred single faults were recovered from.
@@ -139,6 +143,17 @@ impl fmt::Display for Summary {
             "tasks: {}; {} dead letters",
             list(&self.ended),
             self.dead_letters
+        )?;
+        let Count {
+            opened,
+            told,
+            announced,
+            put_aside,
+            ..
+        } = self.live;
+        writeln!(
+            f,
+            "{opened} connections, {told} messages over them; {announced} events, {put_aside} records put aside"
         )?;
         let recovery = |percentile| {
             let (time, seed) = self.recovery(percentile).unwrap_or_default();

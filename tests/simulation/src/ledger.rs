@@ -12,6 +12,7 @@ use longhaul::task::{ATTEMPTS_MAX, Status, TAKE_OVER_AFTER, Task, TaskId, Unique
 use serde_json::Value;
 
 use crate::given::{given_of, judge_retry};
+use crate::live::{LiveLedger, is_of_connections};
 use crate::site::Function;
 use crate::table::{Change, Key, Mirror};
 
@@ -90,6 +91,8 @@ pub(crate) struct Ledger {
     pub(crate) one_per_request: bool,
     /// When something first went wrong.
     pub(crate) fault_at: Option<Duration>,
+    /// Live updates and events of ended tasks.
+    pub(crate) live: LiveLedger,
     /// What clients were told of each task.
     shown: BTreeMap<(String, TaskId), (u64, u64, String)>,
 }
@@ -134,7 +137,7 @@ impl Ledger {
     pub(crate) fn judge(&mut self, changes: &[Change], writer: &Writer, now: Duration) -> Verdict {
         let allowed = match writer.function {
             Function::Submit => matches!(writer.method, "submit" | "put_inputs"),
-            Function::Status => false,
+            Function::Status | Function::Ended => false,
             Function::Cancel => writer.method == "cancel",
             Function::Worker => {
                 matches!(
@@ -148,6 +151,13 @@ impl Ledger {
                     "look_again" | "dispatch" | "finish" | "give_up"
                 )
             }
+            Function::Live => {
+                matches!(
+                    writer.method,
+                    "add_ticket" | "take_ticket" | "connect" | "forget" | "disconnect"
+                )
+            }
+            Function::Notify => writer.method == "forget",
         };
         claim(allowed || changes.is_empty(), || {
             format!("the {} must not {}", writer.function, writer.method)
@@ -165,6 +175,8 @@ impl Ledger {
         for change in changes {
             let (pk, sk) = &change.key;
             if pk.starts_with("TASK#") {
+            } else if is_of_connections(&change.key) {
+                self.live.judge_row(change, writer)?;
             } else if sk.starts_with("TASK#") {
                 self.judge_task(change, writer, now)?;
             } else if sk.starts_with("KEY#") {
@@ -176,6 +188,9 @@ impl Ledger {
             }
         }
         for change in changes {
+            if is_of_connections(&change.key) {
+                self.live.judge_lists(&self.mirror, &change.key)?;
+            }
             if let Some(lock) = Self::lock_concerned(change) {
                 self.judge_lock(&lock)?;
             }

@@ -11,8 +11,9 @@
 //! - [`run()`] makes it happen; [`hunt`] does so for many seeds.
 //! - [`costs`] measures what a task costs in calls, capacity and bytes.
 //! - [`estimates`] measures what clients are told of the time left.
-//! - `world` decides the fate of every call; `ledger` holds every invariant; `client` holds what
-//!   clients are told against what is true.
+//! - `world` decides the fate of every call; `ledger` holds every invariant, `live` those of live updates and of events;
+//!   `client` holds what clients are told against what is true.
+//! - `stream` hands on what is written of tasks, `gateway` has connections, and `page` looks on over them.
 //!
 //! The crate asks for the feature `drop-guards` of `longhaul`, which lets a thread take one of the
 //! store's conditions away. A deployed function is built without it (`cargo build -p worker` does not
@@ -21,20 +22,25 @@
 mod client;
 pub mod costs;
 pub mod estimates;
+mod gateway;
 mod given;
 pub mod hunt;
 pub mod jobs;
 mod ledger;
+mod live;
+mod page;
 mod process;
 mod queue;
 mod run;
 pub mod scenario;
 mod site;
+mod stream;
 mod table;
 mod trace;
 mod watch;
 mod world;
 
+pub use live::Count;
 pub use run::{Report, run};
 pub use site::Function;
 pub use watch::{Poll, Sample, Watched};

@@ -4,21 +4,34 @@ use std::future::Future;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use aws_config::SdkConfig;
 use aws_sdk_dynamodb::config::retry::RetryPartition;
 use embedded_aws::{EmbeddedAws, QUEUE_URL};
 use fastrand::Rng;
 use longhaul::Job as _;
+use longhaul::ended::Announce;
 use longhaul::executor::Executor;
 use longhaul::host::Host;
+use longhaul::live::Live;
+use longhaul::notify::Notify;
 use longhaul::queue::{JobQueues, Queue};
 use longhaul::runner::Runners;
+use longhaul::sockets::Sockets;
 use longhaul::store::Store;
 use longhaul::worker::{Pace, Worker};
 
 use crate::jobs::{Limited, Listed, Numbered, Place};
 use crate::queue::{OWN_QUEUE_URL, QueueName};
 use crate::site::Function;
+use crate::stream::FAILURES_URL;
 use crate::world::{Signal, World, shifted};
+
+/// As whose the events of ended tasks are.
+pub(crate) const EVENT_SOURCE: &str = "longhaul.simulation";
+
+/// Where connections are opened, and where they are sent something and closed.
+const SOCKET_URL: &str = "wss://socket.example/live";
+const SOCKET_ENDPOINT: &str = "https://socket.example/live";
 
 /// How a process ended before its handler did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,6 +48,8 @@ pub(crate) struct Process {
     pub(crate) reads: QueueName,
     world: World,
     dead: Arc<Signal>,
+    config: SdkConfig,
+    host: Host,
     pub(crate) store: Store,
     pub(crate) queue: Queue,
 }
@@ -80,15 +95,51 @@ impl Process {
             store: Store::new(
                 aws_sdk_dynamodb::Client::from_conf(dynamodb),
                 aws.table().name(),
-                host,
+                host.clone(),
             ),
             queue: Queue::new(aws_sdk_sqs::Client::from_conf(sqs), QUEUE_URL).with_own(own),
             reads,
             world: world.clone(),
             skewed: skew != 0,
             dead,
+            config,
+            host,
             name,
         }
+    }
+
+    /// The handler of the function behind connections.
+    pub(crate) fn live(&self) -> Live {
+        Live::new(self.store.clone(), self.sockets(), SOCKET_URL)
+    }
+
+    /// The handler that tells pages.
+    pub(crate) fn notify(&self) -> Notify {
+        Notify::new(self.store.clone(), self.sockets())
+    }
+
+    fn sockets(&self) -> Sockets {
+        Sockets::new(&self.config, SOCKET_ENDPOINT)
+    }
+
+    /// The handler that tells the event bus.
+    pub(crate) fn announce(&self) -> Announce {
+        let events = aws_sdk_eventbridge::config::Builder::from(&self.config)
+            .retry_partition(RetryPartition::custom("events").build())
+            .build();
+        let sqs = aws_sdk_sqs::config::Builder::from(&self.config)
+            .retry_partition(RetryPartition::custom("failures").build())
+            .build();
+        Announce::new(
+            self.host.clone(),
+            aws_sdk_eventbridge::Client::from_conf(events),
+            aws_sdk_sqs::Client::from_conf(sqs),
+            longhaul::ended::Config {
+                source: EVENT_SOURCE.to_owned(),
+                bus: "default".to_owned(),
+                failures_url: FAILURES_URL.to_owned(),
+            },
+        )
     }
 
     pub(crate) fn is_dead(&self) -> bool {
@@ -103,6 +154,7 @@ impl Process {
         limit: Duration,
         handler: impl Future<Output = T>,
     ) -> Result<T, Death> {
+        self.world.is_invoked(&self.name);
         tokio::select! {
             biased;
             () = self.dead.wait() => {

@@ -18,10 +18,12 @@ use tokio::task::JoinSet;
 use crate::client;
 use crate::jobs::Limited;
 use crate::ledger::resting_until;
+use crate::page;
 use crate::process::Process;
 use crate::queue::{Envelope, Order, QueueName};
 use crate::scenario::{Profile, Scenario};
 use crate::site::Function;
+use crate::stream;
 use crate::watch::{Watched, watch};
 use crate::world::{BEGINNING, Figures, World};
 
@@ -55,6 +57,9 @@ const STRAY: &str = "{}";
 
 /// How often it is checked that the tasks get on.
 const MONITOR_EVERY: Duration = Duration::from_secs(5);
+
+/// How often it is checked that pages show what has ended.
+const PAGES_WATCHED_EVERY: Duration = Duration::from_millis(500);
 
 /// How long a sweep may take (the function's timeout).
 const SWEEP_TIMEOUT: Duration = Duration::from_secs(50);
@@ -178,7 +183,15 @@ impl Run {
         if self.world.state().scenario.watched {
             background.spawn(watch(self.world.clone()));
         }
+        let live = self.world.state().scenario.live.clone();
         let mut clients = JoinSet::new();
+        if let Some(live) = live {
+            background.spawn(stream::deliver(self.clone()));
+            background.spawn(self.clone().watch_pages());
+            for (n, page) in live.pages.into_iter().enumerate() {
+                clients.spawn(page::look_on(self.clone(), n, page));
+            }
+        }
         let scripts = self.world.state().scenario.clients.clone();
         for (n, script) in scripts.into_iter().enumerate() {
             clients.spawn(client::follow_script(self.clone(), n, script));
@@ -211,7 +224,8 @@ impl Run {
             let verdict = verdict
                 .and(self.judge_costs())
                 .and(self.judge_strays())
-                .and(self.judge_ends());
+                .and(self.judge_ends())
+                .and(self.judge_told());
             self.world.judge(verdict);
         }
         self.report(seed)
@@ -230,14 +244,15 @@ impl Run {
     /// Waits until no task is open and no message is left.
     async fn settle(&self) {
         loop {
-            let (open, next_at) = {
+            let (open, is_read, next_at) = {
                 let state = self.world.state();
                 let open = state.ledger.open_tasks().count();
-                (open, state.queues.next_at())
+                let is_read = state.stream.is_read();
+                (open, is_read, state.queues.next_at())
             };
             let now = self.world.now();
             match next_at {
-                None if open == 0 => return,
+                None if open == 0 && is_read => return,
                 Some(at) if open == 0 && at > now => {
                     tokio::time::sleep(at.saturating_sub(now)).await;
                 }
@@ -305,6 +320,40 @@ impl Run {
         }
     }
 
+    /// Whatever has ended was told of.
+    fn judge_told(&self) -> Result<(), String> {
+        let state = self.world.state();
+        if state.scenario.ends_at.is_some() {
+            return Ok(());
+        }
+        state.ledger.live.judge_ends(&state.stream)
+    }
+
+    /// Watches that pages show in time which tasks have ended.
+    async fn watch_pages(self) {
+        loop {
+            tokio::time::sleep(PAGES_WATCHED_EVERY).await;
+            let now = self.world.now();
+            let verdict = {
+                let state = self.world.state();
+                let ended = state.ledger.tasks.iter();
+                let ended = ended.filter_map(|(id, record)| Some((id, record.ended_at?)));
+                let is_fair_since = |then: Duration| {
+                    then >= state.scenario.weather.until
+                        && state.last_fault_at.is_none_or(|at| at < then)
+                };
+                let mut verdicts = ended.filter_map(|(id, ended_at)| {
+                    let task = state.ledger.task(id)?;
+                    let (live, scenario) = (&state.ledger.live, &state.scenario);
+                    let verdict = live.judge_pages(task, ended_at, now, scenario, is_fair_since);
+                    verdict.err()
+                });
+                verdicts.next().map_or(Ok(()), Err)
+            };
+            self.world.judge(verdict);
+        }
+    }
+
     /// What is none of ours must end as a dead letter.
     fn judge_strays(&self) -> Result<(), String> {
         let state = self.world.state();
@@ -334,6 +383,7 @@ impl Run {
         figures.lasted = now;
         figures.recovery = state.ledger.recovery();
         figures.dead_letters = state.queues.dead.len();
+        figures.live = state.ledger.live.count;
         for task in &tasks {
             *figures.ended.entry(task.status.as_str()).or_default() += 1;
             let calls = state.ledger.tasks.get(&task.task_id);

@@ -237,10 +237,78 @@ pub struct Client {
     pub large_inputs: u64,
     /// Its idempotency key.
     pub key: Option<String>,
+    /// Whether it follows its task, or leaves that to pages.
+    pub follows: bool,
     /// How long after its task is accepted it calls it off.
     pub cancel_after: Option<Duration>,
     /// What it does once its task has ended.
     pub afterwards: Afterwards,
+}
+
+/// Who looks on over a connection, and what goes wrong with that.
+#[derive(Clone, Debug, Default)]
+pub struct Live {
+    /// Who looks on.
+    pub pages: Vec<Page>,
+    /// What happens by chance, as long as the weather is bad.
+    pub odds: Odds,
+}
+
+/// Of a thousand…
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Odds {
+    /// …records of the stream so many come late, by seconds or minutes, and hold up what lies behind them,
+    pub late: u32,
+    /// so many are such that nobody can read them,
+    pub garbled: u32,
+    /// of batches so many come again after they were dealt with,
+    pub repeated: u32,
+    /// of connections so many have the id of one that is closed,
+    pub reused: u32,
+    /// over so many nothing arrives,
+    pub deaf: u32,
+    /// of so many the function hears late that they are closed, or never,
+    pub untold: u32,
+    /// and so many tickets are presented late, twice or never.
+    pub odd_tickets: u32,
+}
+
+/// A page that somebody looks at.
+#[derive(Clone, Debug)]
+pub struct Page {
+    /// Who.
+    pub user: String,
+    /// When it is opened.
+    pub at: Duration,
+    /// For how long.
+    pub stays: Duration,
+    /// Whether it goes without a word, so that its connection seems to be open for a while.
+    pub is_silent: bool,
+    /// Whether it reads more slowly than anybody waits.
+    pub is_slow: bool,
+    /// The ids that its connections are given, one after the other.
+    pub ids: Vec<&'static str>,
+    /// How long it holds a ticket before it presents it, if that is certain.
+    pub ticket_rests: Option<Duration>,
+    /// How long after its connection is closed the function hears of that, or that it never does, if that is certain.
+    pub told: Option<Option<Duration>>,
+}
+
+impl Page {
+    /// A page of a user's, opened at this time for so long.
+    #[must_use]
+    pub fn of(user: &str, at: Duration, stays: Duration) -> Self {
+        Self {
+            user: user.to_owned(),
+            at,
+            stays,
+            is_silent: false,
+            is_slow: false,
+            ids: vec![],
+            ticket_rests: None,
+            told: None,
+        }
+    }
 }
 
 /// What a client does once its task has ended.
@@ -308,6 +376,8 @@ pub struct Scenario {
     pub listed_known_from: Duration,
     /// Whether it is written down how a task gets on and what its client is shown of that.
     pub watched: bool,
+    /// Live updates and events of ended tasks, if there are any.
+    pub live: Option<Live>,
 }
 
 /// Items that take longer than the settings say.
@@ -375,6 +445,8 @@ impl Scenario {
             Profile::Single => scenario.draw_single(&mut random),
             _ => scenario.draw(&mut random),
         }
+        // Of its own, so that whatever else a seed stands for stays the same.
+        scenario.draw_live(&mut Rng::with_seed(seed ^ 0x4c69_7665));
         scenario
     }
 
@@ -404,13 +476,13 @@ impl Scenario {
             hang: None,
             listed_known_from: Duration::ZERO,
             watched: false,
+            live: None,
         }
     }
 
-    /// The same, with one client who submits a task.
-    #[must_use]
-    pub fn one_task(seed: u64, items: u64) -> Self {
-        let client = Client {
+    /// A client who submits a task and follows it.
+    pub(crate) fn client(items: u64) -> Client {
+        Client {
             user: "ann".into(),
             at: Duration::ZERO,
             items,
@@ -418,11 +490,17 @@ impl Scenario {
             limited: false,
             large_inputs: LARGE_INPUTS,
             key: None,
+            follows: true,
             cancel_after: None,
             afterwards: Afterwards::Leave,
-        };
+        }
+    }
+
+    /// The same, with one client who submits a task.
+    #[must_use]
+    pub fn one_task(seed: u64, items: u64) -> Self {
         Self {
-            clients: vec![client],
+            clients: vec![Self::client(items)],
             ..Self::plain(seed, Profile::Calm)
         }
     }
@@ -512,6 +590,55 @@ impl Scenario {
         if self.profile == Profile::Locks || (storm && random.u32(0..20) == 0) {
             self.left_locks = vec!["ann".into()];
         }
+    }
+
+    /// In every third run somebody looks on.
+    fn draw_live(&mut self, random: &mut Rng) {
+        if random.u32(0..3) > 0 {
+            return;
+        }
+        let mut live = Live::default();
+        let users: std::collections::BTreeSet<_> = self
+            .clients
+            .iter()
+            .map(|client| client.user.clone())
+            .collect();
+        let is_rough = !matches!(self.profile, Profile::Calm | Profile::Single);
+        for user in &users {
+            let pages = match random.u32(0..20) {
+                0 => 12,
+                some => some % 3,
+            };
+            for _ in 0..pages {
+                let at = match random.u32(0..3) {
+                    0 => Duration::ZERO,
+                    1 => seconds(random, 0, 20),
+                    _ => seconds(random, 0, 300),
+                };
+                let stays = match random.u32(0..40) {
+                    0 => seconds(random, 7000, 15_000),
+                    1..10 => seconds(random, 5, 60),
+                    _ => seconds(random, 60, 900),
+                };
+                live.pages.push(Page {
+                    is_silent: is_rough && random.u32(0..3) == 0,
+                    is_slow: random.u32(0..10) == 0,
+                    ..Page::of(user, at, stays)
+                });
+            }
+        }
+        if is_rough {
+            live.odds = Odds {
+                late: one_of(random, &[0, 0, 20, 100]),
+                garbled: one_of(random, &[0, 0, 20]),
+                repeated: one_of(random, &[0, 50, 300]),
+                reused: one_of(random, &[0, 300, 900]),
+                deaf: one_of(random, &[0, 0, 200]),
+                untold: one_of(random, &[0, 200, 800]),
+                odd_tickets: one_of(random, &[0, 0, 300]),
+            };
+        }
+        self.live = Some(live);
     }
 
     fn draw_outages(random: &mut Rng) -> Vec<Outage> {
@@ -604,6 +731,7 @@ impl Scenario {
                 limited: (self.seed / 2 + n as u64 / 2).is_multiple_of(3),
                 large_inputs: LARGE_INPUTS,
                 key,
+                follows: true,
                 cancel_after: (restless || random.u32(0..5) == 0)
                     .then(|| seconds(random, 0, if restless { 5 } else { 30 })),
                 afterwards,

@@ -1,12 +1,15 @@
-//! Which line of the store or the queue a call on the wire comes from.
+//! Which line of the store, the queue or of what tells of tasks a call on the wire comes from.
 //!
 //! Faults are planned, and calls are counted and shown, by the name of the method of
-//! [`Store`](longhaul::store::Store) or [`Queue`](longhaul::queue::Queue) that makes them.
+//! [`Store`](longhaul::store::Store), [`Queue`](longhaul::queue::Queue), [`Sockets`](longhaul::sockets::Sockets) or
+//! [`Announce`](longhaul::ended::Announce) that makes them.
 
 use std::fmt;
 
 use embedded_aws::Call;
 use serde_json::Value;
+
+use crate::stream::FAILURES_URL;
 
 /// The function that a process runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -21,6 +24,12 @@ pub enum Function {
     Worker,
     /// Runs every minute.
     Sweeper,
+    /// Hands out tickets, and keeps the list of connections.
+    Live,
+    /// Tells pages of changes.
+    Notify,
+    /// Tells the event bus of tasks that have ended.
+    Ended,
 }
 
 impl fmt::Display for Function {
@@ -31,6 +40,9 @@ impl fmt::Display for Function {
             Self::Cancel => "cancel",
             Self::Worker => "worker",
             Self::Sweeper => "sweeper",
+            Self::Live => "live",
+            Self::Notify => "notify",
+            Self::Ended => "ended",
         })
     }
 }
@@ -51,6 +63,9 @@ pub(crate) fn method(call: &Call) -> &'static str {
         "Query" if body.get("IndexName").is_some() => "due_tasks",
         "Query" => {
             let value = |name| body["ExpressionAttributeValues"][name]["S"].as_str();
+            if value(":pk").is_some_and(|pk| pk.starts_with("CONNECTIONS#")) {
+                return "connections";
+            }
             match (value(":prefix"), value(":first")) {
                 (Some("TASK#"), _) => "tasks",
                 (_, Some(first)) if first.starts_with("INPUT#") => "given",
@@ -74,7 +89,9 @@ pub(crate) fn method(call: &Call) -> &'static str {
         }
         "TransactWriteItems" => {
             let text = body.to_string();
-            if text.contains("\"Put\"") {
+            if text.contains("\"CONNECTION#") {
+                "connect"
+            } else if text.contains("\"Put\"") {
                 "submit"
             } else if text.contains("\":cancelled\"") {
                 "cancel"
@@ -86,6 +103,21 @@ pub(crate) fn method(call: &Call) -> &'static str {
                 "finish"
             }
         }
+        "PutItem" => "add_ticket",
+        "DeleteItem" => {
+            let condition = body["ConditionExpression"].as_str().unwrap_or_default();
+            if body["Key"]["sk"]["S"] == "TICKET" {
+                "take_ticket"
+            } else if condition.contains("#connected_at <=") {
+                "disconnect"
+            } else {
+                "forget"
+            }
+        }
+        "PostToConnection" => "post",
+        "DeleteConnection" => "close",
+        "PutEvents" => "announce",
+        "SendMessage" if body["QueueUrl"] == FAILURES_URL => "put_aside",
         "BatchExecuteStatement" => "record_items",
         "BatchWriteItem" => "put_inputs",
         "SendMessage" if body.get("DelaySeconds").is_some() => "send_later",

@@ -113,9 +113,9 @@ impl Mirror {
         let mut changes = Vec::new();
         for key in written_keys(call) {
             let item = match answer.get("Attributes") {
-                // `ALL_NEW`: the answer is the row.
-                Some(row) => Some(row.clone()),
-                None => read(table, &key),
+                // `ALL_NEW`: the answer is the row. Of what is deleted it is what was there.
+                Some(row) if call.operation == "UpdateItem" => Some(row.clone()),
+                _ => read(table, &key),
             };
             let after = item.map(|item| Row::read(&key, item)).transpose()?;
             let after = after.map(Arc::new);

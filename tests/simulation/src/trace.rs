@@ -9,6 +9,7 @@ use embedded_aws::Call;
 use longhaul::task::TaskId;
 use serde_json::Value;
 
+use crate::live::is_of_connections;
 use crate::table::{Change, Row};
 use crate::world::BEGINNING;
 
@@ -111,7 +112,19 @@ impl Trace {
             let body = call.body["MessageBody"].as_str().unwrap_or_default();
             let _ = write!(text, "{} ", self.message(body));
         }
+        if let Some(id) = call.body["ConnectionId"].as_str() {
+            let told: Value = serde_json::from_str(call.body["Data"].as_str().unwrap_or_default())
+                .unwrap_or_default();
+            let task = self.task(told["data"]["task_id"].as_str().unwrap_or_default());
+            let _ = write!(text, "{id} {task} {}", told["version"]);
+        }
         for entry in call.body["Entries"].as_array().into_iter().flatten() {
+            if let Some(detail) = entry["Detail"].as_str() {
+                let detail: Value = serde_json::from_str(detail).unwrap_or_default();
+                let task = self.task(detail["task_id"].as_str().unwrap_or_default());
+                let _ = write!(text, "{task} {} ", detail["task_status"]);
+                continue;
+            }
             let body = entry["MessageBody"].as_str().unwrap_or_default();
             let _ = write!(text, "{} ", self.message(body));
         }
@@ -172,6 +185,16 @@ impl Trace {
             row.as_ref()
                 .map_or("nobody".into(), |row| self.task(row.text("task_id")))
         };
+        if is_of_connections(key) {
+            let is_there = if after.is_some() { "is noted" } else { "goes" };
+            // A ticket's digest says nothing to anybody.
+            let row = if pk.starts_with("TICKET#") {
+                "a ticket"
+            } else {
+                &format!("{pk} {sk}")
+            };
+            return format!("{row} {is_there}");
+        }
         if sk.starts_with("LOCK") || sk.starts_with("KEY#") {
             let user = pk.trim_start_matches("USER#");
             let name = sk.get(..4).unwrap_or_default().trim_end_matches('#');

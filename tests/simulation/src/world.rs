@@ -18,12 +18,15 @@ use serde_json::{Value, json};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+use crate::gateway::{CALL_KEPT_MAX, Gateway, ON_ITS_WAY_MAX, SLOW};
 use crate::jobs::Limited;
 use crate::ledger::{Ledger, Writer};
+use crate::live::Count;
 use crate::queue::{QueueName, Queues};
-use crate::scenario::{Fate, Scenario, Settings, Slow, fault};
+use crate::scenario::{Fate, Odds, Scenario, Settings, Slow, fault};
 use crate::site::{Function, is_write, method};
-use crate::table::{Key, Row};
+use crate::stream::{Reader, SHARDS, Stream};
+use crate::table::{Change, Key, Row};
 use crate::trace::Trace;
 use crate::watch::Watched;
 
@@ -71,6 +74,8 @@ struct Life {
     skew_milliseconds: i64,
     dead: Arc<Signal>,
     versions_read: BTreeMap<Key, u64>,
+    /// Until when the connections are good, as the process last read it.
+    connections_read: BTreeMap<String, u64>,
 }
 
 /// What a run came to, in numbers.
@@ -92,6 +97,10 @@ pub struct Figures {
     pub dead_letters: usize,
     /// The most items of the job that has a worker of its own that were in flight at a time.
     pub limited_items_max: usize,
+    /// Invocations by function.
+    pub invocations: BTreeMap<Function, u64>,
+    /// What there was of live updates and events.
+    pub live: Count,
 }
 
 /// An item in flight of the job that has a worker of its own.
@@ -117,6 +126,8 @@ pub(crate) struct State {
     faults_left: u32,
     seen: BTreeMap<(Function, &'static str), u32>,
     pub(crate) queues: Queues,
+    pub(crate) stream: Stream,
+    pub(crate) gateway: Gateway,
     sends: u64,
     pub(crate) ledger: Ledger,
     pub(crate) violation: Option<String>,
@@ -144,6 +155,8 @@ pub(crate) struct World {
     began: Instant,
     /// A queue has changed: the shared one, and the other.
     queues_changed: Arc<[Notify; 2]>,
+    /// There is more to read for a reader of a shard.
+    stream_changed: Arc<[[Notify; SHARDS]; 2]>,
     /// An invariant was violated.
     pub(crate) stopped: Arc<Signal>,
 }
@@ -155,7 +168,7 @@ impl World {
         let settings = &scenario.settings;
         let mut ledger = Ledger::new(settings.dispatches_max, settings.terms.uniqueness);
         ledger.hops_limited = scenario.hops.is_some();
-        let state = State {
+        let mut state = State {
             chance,
             faults_left: scenario.weather.budget,
             scenario,
@@ -164,6 +177,8 @@ impl World {
             next_process: BTreeMap::new(),
             seen: BTreeMap::new(),
             queues: Queues::default(),
+            stream: Stream::default(),
+            gateway: Gateway::default(),
             sends: 0,
             ledger,
             violation: None,
@@ -178,10 +193,12 @@ impl World {
             watched: Watched::default(),
             promises: BTreeMap::new(),
         };
+        state.stream.is_on = state.scenario.live.is_some();
         Self {
             state: Arc::new(Mutex::new(state)),
             began: Instant::now(),
             queues_changed: Arc::default(),
+            stream_changed: Arc::default(),
             stopped: Arc::default(),
         }
     }
@@ -193,6 +210,20 @@ impl World {
     /// Tells that a queue has changed.
     pub(crate) fn queue_changed(&self, queue: QueueName) -> &Notify {
         &self.queues_changed[queue as usize]
+    }
+
+    /// Waits until the stream has changed for a reader of a shard.
+    pub(crate) async fn stream_changed(&self, reader: Reader, shard: usize) {
+        self.stream_changed[reader as usize][shard].notified().await;
+    }
+
+    /// Counts an invocation.
+    pub(crate) fn is_invoked(&self, process: &str) {
+        let mut state = self.state();
+        let function = state.lives.get(process).map(|life| life.function);
+        if let Some(function) = function {
+            *state.figures.invocations.entry(function).or_default() += 1;
+        }
     }
 
     /// An item of the job that has a worker of its own begins in a process. It is in flight for as long as what is
@@ -296,6 +327,7 @@ impl World {
             skew_milliseconds,
             dead: Arc::clone(&dead),
             versions_read: BTreeMap::new(),
+            connections_read: BTreeMap::new(),
         };
         state.lives.insert(name.clone(), life);
         if skew_milliseconds != 0 {
@@ -382,6 +414,10 @@ impl World {
         let Some(function) = state.lives.get(&call.caller).map(|life| life.function) else {
             return Fault::None;
         };
+        let connection = call.body["ConnectionId"].as_str().unwrap_or_default();
+        if method == "post" && state.gateway.is_slow(connection) {
+            return Fault::Late(SLOW);
+        }
         let nth = *state.seen.entry((function, method)).or_default();
         let nth_of_all = *state.seen.entry((function, "")).or_default();
         for name in [method, ""] {
@@ -416,6 +452,11 @@ impl World {
             fault(kind, &mut state.chance)
         } else {
             return Fault::None;
+        };
+        let is_about_connection = matches!(method, "post" | "close");
+        let fate = match fate {
+            Fault::Late(delay) if is_about_connection => Fault::Late(delay.min(CALL_KEPT_MAX)),
+            fate => fate,
         };
         let (text, until) = match fate {
             Fault::None => return fate,
@@ -557,6 +598,14 @@ impl World {
             let version = version.parse().unwrap_or_default();
             life.versions_read.insert(key, version);
         }
+        if method == "connections" {
+            for row in answer["Items"].as_array().into_iter().flatten() {
+                let id = row["id"]["S"].as_str().unwrap_or_default().to_owned();
+                let expires_at = row["expires_at"]["N"].as_str().unwrap_or_default();
+                let expires_at = expires_at.parse().unwrap_or_default();
+                life.connections_read.insert(id, expires_at);
+            }
+        }
         let mut verdict = Ok(());
         let mut changes = Vec::new();
         if status == 200 && is_write(&call.operation) {
@@ -579,8 +628,12 @@ impl World {
             let judged = state.ledger.judge(&changes, &writer, now);
             verdict = verdict.and(judged);
         }
+        verdict = verdict.and(state.judge_told(call, method, status, answer, now));
         if function != Function::Status {
             count_call(&mut state.ledger, call);
+        }
+        for change in &changes {
+            state.take_record(change, now);
         }
         let text = state.trace.call(method, call, status, answer, &changes);
         state.trace.line(now, &call.caller, &text);
@@ -589,7 +642,11 @@ impl World {
         }
         let circles = state.calls > CALLS_MAX;
         drop(guard);
-        if status == 200 && call.operation.starts_with("SendMessage") {
+        for shard in self.stream_changed.iter().flatten() {
+            shard.notify_one();
+        }
+        let is_of_queue = call.operation.starts_with("SendMessage") && method != "put_aside";
+        if status == 200 && is_of_queue {
             self.take_messages(call);
         }
         self.judge(verdict);
@@ -624,6 +681,72 @@ impl Figures {
 }
 
 impl State {
+    /// Judges what is told over a connection, to the event bus, or to people, and hands it on.
+    fn judge_told(
+        &mut self,
+        call: &Call,
+        method: &str,
+        status: u16,
+        answer: &Value,
+        now: Duration,
+    ) -> Result<(), String> {
+        let ledger = &mut self.ledger;
+        match method {
+            "post" => {
+                let id = call.body["ConnectionId"].as_str().unwrap_or_default();
+                let life = self.lives.get(&call.caller);
+                let read = life.and_then(|life| life.connections_read.get(id).copied());
+                let skew = life.map_or(0, |life| life.skew_milliseconds);
+                let clock = shifted(BEGINNING.after(now), skew);
+                if status == 200 {
+                    let text = call.body["Data"].as_str().unwrap_or_default();
+                    let most = u64::try_from(ON_ITS_WAY_MAX.as_millis()).unwrap_or_default();
+                    let takes = Duration::from_millis(self.chance.u64(1..=most));
+                    self.gateway.send(id, text, now, takes);
+                }
+                let is_delivered = status == 200;
+                ledger
+                    .live
+                    .judge_post(&call.body, is_delivered, &self.stream, read, clock)
+            }
+            "close" if status == 200 => {
+                let id = call.body["ConnectionId"].as_str().unwrap_or_default();
+                self.is_closed(id, now);
+                Ok(())
+            }
+            "announce" if status == 200 => {
+                let Ledger {
+                    live,
+                    mirror,
+                    tasks,
+                    ..
+                } = ledger;
+                let task = |id: &TaskId| mirror.get(&tasks.get(id)?.key)?.task.as_ref();
+                live.judge_events(&call.body, answer, task)
+            }
+            "put_aside" if status == 200 => ledger.live.judge_put_aside(&call.body, &self.stream),
+            _ => Ok(()),
+        }
+    }
+
+    /// Takes a change into the stream.
+    fn take_record(&mut self, change: &Change, now: Duration) {
+        let live = self.scenario.live.as_ref();
+        let odds = live.map(|live| live.odds).unwrap_or_default();
+        let odds = if now < self.scenario.weather.until {
+            odds
+        } else {
+            Odds::default()
+        };
+        let (late, is_garbled) = self.stream.take(change, now, &odds, &mut self.chance);
+        if let Some(until) = late {
+            self.goes_wrong("late record", now, until);
+        }
+        if is_garbled {
+            self.goes_wrong("garbled record", now, now);
+        }
+    }
+
     /// Notes that something goes wrong from `now` on `until` then.
     fn goes_wrong(&mut self, what: &'static str, now: Duration, until: Duration) {
         *self.figures.faults.entry(what).or_default() += 1;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use embedded_aws::Fault;
 use simulation::hunt::Hunt;
-use simulation::scenario::{Client, Fate, Planned, Profile, Scenario};
+use simulation::scenario::{Client, Fate, Live, Page, Planned, Profile, Scenario};
 use simulation::{Function, Report, run};
 
 /// How it is shown that a guard is needed.
@@ -23,9 +23,10 @@ const TWO: &str = "two tasks are open under one lock";
 const ENDED: &str = "a task that had ended";
 const NOT_MINE: &str = "somebody else wrote it";
 const UNSEEN: &str = "the sweeper saw version";
+const OPEN: &str = "and it is open";
 
 /// A guard, how it is shown to be needed, and what is complained of without it.
-const NEEDED: [(&str, Shown, &str); 23] = [
+const NEEDED: [(&str, Shown, &str); 27] = [
     ("submit: lock is free", Chance(Profile::Storm), TWO),
     ("submit: lock is as seen", Chance(Profile::Locks), TWO),
     ("submit: task is new", Chance(Profile::Ghosts), ENDED),
@@ -93,6 +94,18 @@ const NEEDED: [(&str, Shown, &str); 23] = [
         Chance(Profile::Storm),
         "items are in flight where",
     ),
+    (
+        "ticket: is good",
+        Plan(old_ticket),
+        "a ticket let in after its time",
+    ),
+    (
+        "connect: id is free",
+        Plan(late_connection),
+        "is in the lists of",
+    ),
+    ("forget: as seen", Plan(late_forget), OPEN),
+    ("disconnect: no later one", Plan(late_disconnect), OPEN),
 ];
 
 /// So many runs are tried; most guards are missed within ten of them.
@@ -309,4 +322,62 @@ fn late_look_again() -> Scenario {
     scenario.settings.visibility = seconds(600);
     scenario.planned = vec![late(Function::Sweeper, "look_again", 0, 30)];
     scenario
+}
+
+/// A task of ann's that goes on for so long, and pages that look on. All of their connections have the same id.
+fn watched(seconds: u64, pages: Vec<Page>) -> Scenario {
+    let mut scenario = one_item(seconds);
+    let pages = pages.into_iter().map(|page| Page {
+        ids: vec![ID; 10],
+        ..page
+    });
+    let pages = pages.collect();
+    scenario.live = Some(Live {
+        pages,
+        ..Live::default()
+    });
+    scenario
+}
+
+const ID: &str = "again=";
+
+/// A ticket is presented ten seconds after its time.
+fn old_ticket() -> Scenario {
+    let page = Page {
+        ticket_rests: Some(seconds(40)),
+        ..Page::of("ann", Duration::ZERO, seconds(60))
+    };
+    watched(60, vec![page])
+}
+
+/// What ann's connection is noted with is late, and it is refused. By the time it is noted, bob's has its id.
+fn late_connection() -> Scenario {
+    let ann = Page::of("ann", Duration::ZERO, seconds(7));
+    let bob = Page::of("bob", seconds(18), seconds(60));
+    let mut scenario = watched(60, vec![ann, bob]);
+    scenario.planned = vec![late(Function::Live, "connect", 0, 30)];
+    scenario
+}
+
+/// One page goes without a word, and its connection is found to be closed. Before that is written down, another one of
+/// the same user's has its id.
+fn late_forget() -> Scenario {
+    let gone = Page {
+        told: Some(None),
+        ..Page::of("ann", Duration::ZERO, seconds(62))
+    };
+    let next = Page::of("ann", seconds(85), seconds(60));
+    let mut scenario = watched(70, vec![gone, next]);
+    scenario.planned = vec![late(Function::Notify, "forget", 0, 30)];
+    scenario
+}
+
+/// It is said so late that a connection is closed that another one of the same user's has its id.
+fn late_disconnect() -> Scenario {
+    let gone = Page {
+        told: Some(Some(seconds(30))),
+        ..Page::of("ann", Duration::ZERO, seconds(5))
+    };
+    let next = Page::of("ann", seconds(20), seconds(60));
+    watched(60, vec![gone, next])
 }

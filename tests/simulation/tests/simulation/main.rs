@@ -12,5 +12,6 @@ mod estimates;
 mod fairness;
 mod guards;
 mod hostile_events;
+mod live;
 mod seeds;
 mod undisturbed;

@@ -1,0 +1,140 @@
+//! Live updates and events of ended tasks, where it takes a plan to show what must not be.
+
+use std::time::Duration;
+
+use embedded_aws::Fault;
+use simulation::scenario::{Client, Live, Odds, Page, Planned, Profile, Scenario};
+use simulation::{Function, Report, run};
+
+fn seconds(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+/// A task of ann's of one item that takes so long, which pages look on.
+fn watched(item: Duration, pages: Vec<Page>) -> Scenario {
+    let mut scenario = Scenario::one_task(1, 1);
+    scenario.settings.item = (item, item);
+    scenario.live = Some(Live {
+        pages,
+        ..Live::default()
+    });
+    scenario
+}
+
+fn planned(function: Function, method: &'static str, lasts: u32, fault: Fault) -> Planned {
+    Planned {
+        function,
+        method,
+        nth: 0,
+        lasts,
+        fault,
+    }
+}
+
+fn assert_clean(scenario: &Scenario) -> Report {
+    let report = run(scenario);
+    let story = report.trace.join("\n");
+    assert_eq!(report.violation, None, "{story}");
+    report
+}
+
+#[test]
+fn nobody_is_told_of_a_task_of_whoever_had_the_connection_before() {
+    // Ann's page goes without a word. Her connection is looked up when her task ends, and before she is told, bob's page
+    // comes, and its connection has the same id.
+    let ids = vec!["again=", "other="];
+    let ann = Page {
+        ids: ids.clone(),
+        told: Some(None),
+        ..Page::of("ann", Duration::ZERO, seconds(2))
+    };
+    let bob = Page {
+        ids,
+        ticket_rests: Some(Duration::from_millis(10)),
+        ..Page::of("bob", Duration::from_millis(15_550), seconds(60))
+    };
+    let mut scenario = watched(seconds(14), vec![ann, bob]);
+    let slowly = Fault::Slow(Duration::from_millis(1500));
+    scenario.planned = vec![Planned {
+        // The first is of the task's beginning.
+        nth: 1,
+        ..planned(Function::Notify, "connections", 1, slowly)
+    }];
+    let report = assert_clean(&scenario);
+    let story = report.trace.join("\n");
+    assert_eq!(report.figures.calls(Function::Notify, "post"), 2, "{story}");
+}
+
+#[test]
+fn a_row_of_a_connection_is_of_no_use_after_its_time() {
+    // Ann's page goes without a word and nothing happens, until long after her next task begins.
+    let ann = Page {
+        told: Some(None),
+        ..Page::of("ann", seconds(30), seconds(5))
+    };
+    let mut scenario = watched(seconds(2), vec![ann]);
+    let later = Client {
+        at: seconds(3 * 3600),
+        ..scenario.clients[0].clone()
+    };
+    scenario.clients.push(later);
+    let report = assert_clean(&scenario);
+    assert_eq!(report.figures.live.opened, 1);
+    assert_eq!(report.figures.calls(Function::Notify, "post"), 0);
+}
+
+#[test]
+fn an_end_that_cannot_be_told_for_a_day_is_left_to_people() {
+    let mut scenario = watched(seconds(2), vec![]);
+    scenario.planned = vec![planned(
+        Function::Ended,
+        "announce",
+        u32::MAX,
+        Fault::Unreachable,
+    )];
+    let report = assert_clean(&scenario);
+    assert_eq!(report.figures.live.announced, 0);
+    assert_eq!(report.figures.live.given_up, 1);
+    assert!(report.figures.lasted > seconds(23 * 3600));
+    assert!(report.figures.lasted < seconds(24 * 3600));
+}
+
+#[test]
+fn an_end_is_told_however_long_the_bus_refuses_half_of_it() {
+    let mut scenario = watched(seconds(2), vec![]);
+    for user in ["bob", "cas", "dan", "eve"] {
+        let client = Client {
+            user: user.into(),
+            ..scenario.clients[0].clone()
+        };
+        scenario.clients.push(client);
+    }
+    scenario.planned = vec![planned(Function::Ended, "announce", 40, Fault::Half)];
+    let report = assert_clean(&scenario);
+    assert!(report.figures.live.announced >= 5);
+}
+
+#[test]
+fn what_nobody_can_read_is_put_aside_and_holds_nothing_up() {
+    let page = Page::of("ann", Duration::ZERO, seconds(180));
+    let mut scenario = watched(seconds(10), vec![page]);
+    scenario.profile = Profile::Storm;
+    scenario.weather.until = seconds(3600);
+    if let Some(live) = &mut scenario.live {
+        live.odds = Odds {
+            garbled: 1000,
+            ..Odds::default()
+        };
+    }
+    let report = assert_clean(&scenario);
+    assert_eq!(report.figures.live.put_aside, 1);
+    assert_eq!(report.figures.live.told, 0);
+}
+
+#[test]
+fn of_many_pages_the_oldest_make_room_for_the_newest() {
+    let pages = (0..13).map(|n| Page::of("ann", seconds(n), seconds(300)));
+    let scenario = watched(seconds(60), pages.collect());
+    let report = assert_clean(&scenario);
+    assert!(report.figures.calls(Function::Live, "close") >= 3);
+}
