@@ -15,6 +15,8 @@
 
 use std::time::Duration;
 
+use aws_sdk_dynamodb::config::Builder;
+use aws_sdk_dynamodb::config::retry::RetryConfig;
 use aws_sdk_dynamodb::operation::delete_item::DeleteItemError;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue};
 use serde::Deserialize;
@@ -46,7 +48,8 @@ struct Holder {
 impl Store {
     /// Stores a ticket of the user's; says until when it is good.
     ///
-    /// It needs no condition: nobody else draws the same.
+    /// It needs no condition: nobody else draws the same. But it is tried once only. Of two tries the first may arrive
+    /// after the ticket was taken, which would then be good again.
     ///
     /// # Errors
     ///
@@ -60,8 +63,10 @@ impl Store {
         let mut row = address(&ticket_key(ticket));
         row.insert("user".into(), text(user.as_str()));
         row.insert("expires_at".into(), number(good_to.seconds()));
+        let once = Builder::new().retry_config(RetryConfig::disabled());
         let call = self.client.put_item().table_name(&self.table);
-        call.set_item(Some(row)).send().await?;
+        let call = call.set_item(Some(row)).customize();
+        call.config_override(once).send().await?;
         Ok(Timestamp(good_to.seconds() * 1000))
     }
 

@@ -118,6 +118,16 @@ async fn a_ticket_is_good_for_half_a_minute() {
 }
 
 #[tokio::test]
+async fn a_ticket_is_not_written_twice_for_the_second_may_arrive_when_it_is_taken() {
+    let bench = Bench::with_faults(|call: &Call| match call.operation.as_str() {
+        "PutItem" => Fault::LostAnswer,
+        _ => Fault::None,
+    });
+    assert_eq!(bench.door().handle(TICKET).await["statusCode"], 503);
+    assert_eq!(bench.aws.take_calls(), ["PutItem"]);
+}
+
+#[tokio::test]
 async fn a_ticket_lets_nobody_in_while_it_cannot_be_looked_at() {
     let bench = Bench::with_faults(|call: &Call| match call.operation.as_str() {
         "DeleteItem" => Fault::Unreachable,
