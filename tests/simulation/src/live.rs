@@ -148,14 +148,16 @@ impl LiveLedger {
                 claim(expires_at <= latest, || {
                     "a ticket is good for too long".into()
                 })?;
-                let issued = Issued {
-                    user: row.text("user").to_owned(),
-                    expires_at,
-                    presented: 0,
-                    allowed: 0,
-                    taken_at: None,
-                };
-                self.tickets.insert(digest.to_owned(), issued);
+                // The same write may come again.
+                self.tickets
+                    .entry(digest.to_owned())
+                    .or_insert_with(|| Issued {
+                        user: row.text("user").to_owned(),
+                        expires_at,
+                        presented: 0,
+                        allowed: 0,
+                        taken_at: None,
+                    });
                 Ok(())
             }
             (Some(_), None) => {

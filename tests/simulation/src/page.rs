@@ -289,15 +289,19 @@ impl Visit {
                 Duration::from_millis(run.world.chance(|random| random.u64(10..most)))
             });
             tokio::time::sleep(after).await;
+            let again = (way == 2).then(|| {
+                let most = [100, 30_000][run.world.chance(|random| random.usize(0..2))];
+                Duration::from_millis(run.world.chance(|random| random.u64(0..most)))
+            });
+            if let Some(after) = script.ticket_again.or(again) {
+                let (run, visitor, ticket) = (run.clone(), visitor.clone(), ticket.clone());
+                tokio::spawn(async move {
+                    tokio::time::sleep(after).await;
+                    run.open(visitor, &ticket).await
+                });
+            }
             Done::Opened(match way {
                 1 => None,
-                2 => {
-                    let twice = tokio::join!(
-                        Box::pin(run.open(visitor.clone(), &ticket)),
-                        Box::pin(run.open(visitor, &ticket))
-                    );
-                    twice.0.or(twice.1)
-                }
                 _ => Box::pin(run.open(visitor, &ticket)).await,
             })
         });

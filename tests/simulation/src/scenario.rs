@@ -290,6 +290,8 @@ pub struct Page {
     pub ids: Vec<&'static str>,
     /// How long it holds a ticket before it presents it, if that is certain.
     pub ticket_rests: Option<Duration>,
+    /// How long after it has presented a ticket it presents it again, if it does for certain.
+    pub ticket_again: Option<Duration>,
     /// How long after its connection is closed the function hears of that, or that it never does, if that is certain.
     pub told: Option<Option<Duration>>,
 }
@@ -306,6 +308,7 @@ impl Page {
             is_slow: false,
             ids: vec![],
             ticket_rests: None,
+            ticket_again: None,
             told: None,
         }
     }

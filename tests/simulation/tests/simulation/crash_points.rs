@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use embedded_aws::Fault;
-use simulation::scenario::{Afterwards, Client, Fate, Planned, Scenario};
+use simulation::scenario::{Afterwards, Client, Fate, Live, Odds, Page, Planned, Scenario};
 use simulation::{Function, Report, run};
 
 /// What can become of a call, and of how many like it in a row: of one, which the SDK repeats, or of all that it makes
@@ -87,6 +87,7 @@ pub(super) fn cases() -> Vec<Case> {
     cases.extend(pauses());
     cases.extend(own_works());
     cases.extend(sweeps());
+    cases.extend(lives());
     cases
 }
 
@@ -460,6 +461,54 @@ fn sweeps() -> Vec<Case> {
     cases
 }
 
+/// What those meet who tell of tasks.
+fn lives() -> Vec<Case> {
+    let looked_on = |pages: Vec<Page>| {
+        let mut scenario = small(6);
+        scenario.live = Some(Live {
+            pages,
+            ..Live::default()
+        });
+        scenario
+    };
+    let pages = |of: u64, stay: u64| {
+        let pages = (0..of).map(|n| Page::of("ann", Duration::from_millis(n * 200), seconds(stay)));
+        pages.collect::<Vec<_>>()
+    };
+    let mut gone = looked_on(pages(1, 62));
+    gone.settings.item = (seconds(35), seconds(35));
+    for page in gone.live.iter_mut().flat_map(|live| &mut live.pages) {
+        page.told = Some(None);
+    }
+    let mut garbled = looked_on(pages(1, 30));
+    garbled.weather.until = seconds(60);
+    garbled.live = garbled.live.map(|live| Live {
+        odds: Odds {
+            garbled: 1000,
+            ..Odds::default()
+        },
+        ..live
+    });
+    vec![
+        Case {
+            takes_its_way: |report| report.figures.live.told > 4,
+            ..case("pages look on", looked_on(pages(2, 90)))
+        },
+        Case {
+            takes_its_way: |report| report.figures.calls(Function::Live, "close") > 0,
+            ..case("a page too many looks on", looked_on(pages(11, 20)))
+        },
+        Case {
+            takes_its_way: |report| report.figures.calls(Function::Notify, "forget") == 1,
+            ..case("a page goes without a word", gone)
+        },
+        Case {
+            takes_its_way: |report| report.figures.live.put_aside == 1,
+            ..case("nobody can read what is in the stream", garbled)
+        },
+    ]
+}
+
 type Site = (Function, &'static str, u32);
 
 /// The calls to try in a scenario, from a run of it without further faults.
@@ -597,7 +646,7 @@ fn try_faults(faults_of_each: usize) {
     }
 }
 
-/// Every call of the store or the queue that a handler makes has to be among those that were tried.
+/// Every call of the store, the queue or connections that a handler makes has to be among those that were tried.
 fn every_call_is_reached(reached: &BTreeSet<(Function, &'static str)>) {
     let tried: BTreeSet<_> = reached
         .iter()
@@ -609,6 +658,16 @@ fn every_call_is_reached(reached: &BTreeSet<(Function, &'static str)>) {
     let undone = include_str!("../../../../longhaul/src/store/undone.rs").replace("self", "store");
     // It makes none itself.
     let of_undone = calls_in(&undone).map(|method| ("submit".to_owned(), method));
+    // Its methods are calls of their own.
+    let of_ended = include_str!("../../../../longhaul/src/ended.rs")
+        .split("self.")
+        .skip(1)
+        .filter_map(|text| {
+            ["announce", "put_aside"]
+                .into_iter()
+                .find(|it| text.starts_with(it))
+        })
+        .map(|method| ("ended".to_owned(), method));
     let written: BTreeSet<_> = HANDLERS
         .iter()
         .flat_map(|(function, source)| {
@@ -616,6 +675,7 @@ fn every_call_is_reached(reached: &BTreeSet<(Function, &'static str)>) {
         })
         .chain(of_undone)
         .filter(|(_, method)| *method != "undone")
+        .chain(of_ended)
         .collect();
     assert!(written.len() > 20, "{written:?}");
     let missing: Vec<_> = written.difference(&tried).collect();
@@ -624,8 +684,8 @@ fn every_call_is_reached(reached: &BTreeSet<(Function, &'static str)>) {
     assert!(unknown.is_empty(), "not found in the sources: {unknown:?}");
 }
 
-/// The code that calls the store and the queue.
-const HANDLERS: [(&str, &str); 7] = [
+/// The code that calls the store, the queue and connections.
+const HANDLERS: [(&str, &str); 9] = [
     ("submit", include_str!("../../../../longhaul/src/submit.rs")),
     ("status", include_str!("../../../../longhaul/src/status.rs")),
     (
@@ -642,9 +702,11 @@ const HANDLERS: [(&str, &str); 7] = [
         "sweeper",
         include_str!("../../../../longhaul/src/sweeper.rs"),
     ),
+    ("live", include_str!("../../../../longhaul/src/live.rs")),
+    ("notify", include_str!("../../../../longhaul/src/notify.rs")),
 ];
 
-/// The methods of the store and the queue that a source calls.
+/// The methods of the store, the queue and connections that a source calls.
 fn calls_in(source: &str) -> impl Iterator<Item = &'static str> {
     let sources = [
         include_str!("../../../../longhaul/src/store.rs"),
@@ -652,13 +714,15 @@ fn calls_in(source: &str) -> impl Iterator<Item = &'static str> {
         include_str!("../../../../longhaul/src/store/outcomes.rs"),
         include_str!("../../../../longhaul/src/store/undone.rs"),
         include_str!("../../../../longhaul/src/queue.rs"),
+        include_str!("../../../../longhaul/src/store/connections.rs"),
+        include_str!("../../../../longhaul/src/sockets.rs"),
     ];
     let methods: BTreeSet<_> = sources
         .into_iter()
         .flat_map(|source| source.split("pub async fn ").skip(1))
         .filter_map(|text| text.split('(').next())
         .collect();
-    let after = ["store", "queue"]
+    let after = ["store", "queue", "sockets"]
         .into_iter()
         .flat_map(|receiver| source.split(receiver).skip(1));
     after.filter_map(move |text| {

@@ -138,3 +138,21 @@ fn of_many_pages_the_oldest_make_room_for_the_newest() {
     let report = assert_clean(&scenario);
     assert!(report.figures.calls(Function::Live, "close") >= 3);
 }
+
+#[test]
+fn a_ticket_lets_in_once_although_the_write_of_it_comes_again() {
+    let page = Page {
+        ticket_again: Some(seconds(12)),
+        ..Page::of("ann", Duration::ZERO, seconds(60))
+    };
+    let mut scenario = watched(seconds(2), vec![page]);
+    // The function gives it up after two seconds. Nobody has that ticket.
+    scenario.planned = vec![planned(
+        Function::Live,
+        "add_ticket",
+        1,
+        Fault::Late(seconds(10)),
+    )];
+    let report = assert_clean(&scenario);
+    assert!(report.figures.live.opened >= 1);
+}
