@@ -11,6 +11,7 @@ use longhaul::connection::{Connection, Ticket};
 use longhaul::host::Timestamp;
 use serde_json::{Value, json};
 use tokio::sync::mpsc::UnboundedSender;
+use tokio::task::JoinHandle;
 
 use crate::run::Run;
 use crate::site::Function;
@@ -263,14 +264,14 @@ impl Run {
     }
 
     /// The other end of a connection is gone: it is closed at once or, if that is not noticed, when it has been idle for
-    /// too long. The function is told so long after that, if ever.
+    /// too long. The function is told so long after that, if ever: what is returned ends then.
     pub(crate) fn lose(
         &self,
         page: &str,
         opened: &Opened,
         is_noticed: bool,
         told: Option<Duration>,
-    ) {
+    ) -> JoinHandle<()> {
         let (run, page, opened) = (self.clone(), page.to_owned(), opened.clone());
         if is_noticed {
             run.close(&opened);
@@ -290,7 +291,7 @@ impl Run {
             let event = socket_event("DISCONNECT", id, *connected_at, &opened.authorizer);
             run.ask_live(&page, &format!("is gone from {id}"), &event)
                 .await;
-        });
+        })
     }
 }
 

@@ -9,7 +9,7 @@
 //!
 //! - [`scenario`] says what happens; it is drawn from a seed or written by a test.
 //! - [`run()`] makes it happen; [`hunt`] does so for many seeds.
-//! - [`costs`] measures what a task costs in calls, capacity and bytes.
+//! - [`costs`] measures what a task costs in calls, capacity and bytes; [`watching`] what it costs to look on, in dollars.
 //! - [`estimates`] measures what clients are told of the time left.
 //! - `world` decides the fate of every call; `ledger` holds every invariant, `live` those of live updates and of events;
 //!   `client` holds what clients are told against what is true.
@@ -29,6 +29,7 @@ pub mod jobs;
 mod ledger;
 mod live;
 mod page;
+pub mod prices;
 mod process;
 mod queue;
 mod run;
@@ -38,6 +39,7 @@ mod stream;
 mod table;
 mod trace;
 mod watch;
+pub mod watching;
 mod world;
 
 pub use live::Count;

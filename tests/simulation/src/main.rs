@@ -9,6 +9,7 @@ use simulation::estimates::{self, Course, Figures, HEAD};
 use simulation::hunt::Hunt;
 use simulation::run;
 use simulation::scenario::{Profile, Scenario};
+use simulation::watching::{HEAD as HEAD_OF_WATCHING, SHAPES, WAYS, WatchingCost};
 
 /// How many violations are told at the end of a hunt; the rest is counted.
 const TOLD_MAX: usize = 20;
@@ -39,7 +40,7 @@ struct Options {
     /// the worst of three runs each, or with --seed one of them, answer by answer.
     #[arg(long, value_name = "COURSE", num_args = 0..=1, default_missing_value = "")]
     eta: Option<String>,
-    /// Measure what tasks cost in calls, capacity and bytes.
+    /// Measure what tasks cost in calls, capacity and bytes, and what it costs to look on.
     #[arg(long)]
     costs: bool,
 }
@@ -125,13 +126,24 @@ fn costs() -> ExitCode {
     for measured in numbered.into_iter().chain(listed).chain(retries) {
         match measured {
             Ok(cost) => println!("{cost}\n"),
-            Err(violation) => {
-                eprintln!("a task violates an invariant: {violation}");
-                return ExitCode::FAILURE;
+            Err(violation) => return refused(&violation),
+        }
+    }
+    println!("{HEAD_OF_WATCHING}");
+    for shape in SHAPES {
+        for way in WAYS {
+            match WatchingCost::measure(shape, way) {
+                Ok(cost) => println!("{cost}"),
+                Err(violation) => return refused(&violation),
             }
         }
     }
     ExitCode::SUCCESS
+}
+
+fn refused(violation: &str) -> ExitCode {
+    eprintln!("a task violates an invariant: {violation}");
+    ExitCode::FAILURE
 }
 
 /// Prints the whole story of one seed.

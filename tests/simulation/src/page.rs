@@ -89,7 +89,7 @@ pub(crate) async fn look_on(run: Run, number: usize, script: Page) {
         open_at: now,
     };
     visit.stay(heard, now).await;
-    visit.leave();
+    visit.leave().await;
 }
 
 impl Visit {
@@ -353,14 +353,18 @@ impl Visit {
         self.tries_again();
     }
 
-    fn leave(mut self) {
+    async fn leave(mut self) {
         self.looking(|looking| looking.since = None);
         self.world().note(&self.name, "leaves");
         self.doing.abort_all();
         if let Some(opened) = self.connection.take() {
             let told = self.script.told_after(self.odds(), &self.run);
-            self.run
-                .lose(&self.name, &opened, !self.script.is_silent, told);
+            let is_noticed = !self.script.is_silent;
+            let lost = self.run.lose(&self.name, &opened, is_noticed, told);
+            if is_noticed && let Err(panic) = lost.await {
+                self.world()
+                    .complain(format!("a connection panicked: {panic}"));
+            }
         }
     }
 }

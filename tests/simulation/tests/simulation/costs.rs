@@ -2,6 +2,7 @@
 
 use embedded_aws::Cost;
 use simulation::costs::{HEAD, TaskCost};
+use simulation::watching::{HEAD as HEAD_OF_WATCHING, SHAPES, WAYS, WatchingCost};
 
 /// The fewest calls that the protocol needs: accept and announce; if there are several chunks, read
 /// the task once and announce them ten at a time; for each chunk a claim, its rows 25 at a time, and
@@ -44,4 +45,40 @@ fn the_cost_of_a_task_is_known_and_small() {
         let found = format!("{calls} calls, {write_units} written, {read_units} read");
         assert_eq!(found, expected, "{items} items\n{cost}");
     }
+}
+
+#[test]
+fn the_cost_of_looking_on_is_known() {
+    println!("{HEAD_OF_WATCHING}");
+    let mut found = vec![];
+    for shape in SHAPES {
+        for way in WAYS {
+            let cost = WatchingCost::measure(shape, way).unwrap();
+            println!("{cost}");
+            let WatchingCost {
+                requests,
+                invocations,
+                table,
+                messages,
+                minutes,
+                events,
+                ..
+            } = &cost;
+            let dollars = cost.dollars() * 1e6;
+            found.push(format!(
+                "{shape:?} {way:?}: {requests} requests, {invocations:?} invocations, {} read, {} written, \
+                 {messages} messages, {minutes} minutes, {events} events, {dollars:.1}",
+                table.read_units, table.write_units
+            ));
+        }
+    }
+    // Both are written every two seconds, and what is told is what is written.
+    let asking = "20 requests, [20, 0, 0, 0] invocations, 20 read, 0 written, 0 messages, 0 minutes, 0 events, 27.8";
+    let told = "7 requests, [6, 4, 101, 1] invocations, 108 read, 7 written, 101 messages, 4 minutes, 1 events, 157.7";
+    let nobody = "0 requests, [0, 0, 101, 1] invocations, 101 read, 0 written, 0 messages, 0 minutes, 1 events, 40.8";
+    let expected = ["Thousand", "Hundred"].map(|shape| {
+        let ways = [("Asking", asking), ("Told", told), ("Nobody", nobody)];
+        ways.map(|(way, cost)| format!("{shape} {way}: {cost}"))
+    });
+    assert_eq!(found, expected.concat());
 }
