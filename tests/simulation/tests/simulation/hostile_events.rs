@@ -140,7 +140,7 @@ const PIECES: [&str; 71] = [
     "eyJ4IjogMX0=",
 ];
 
-fn text(random: &mut Rng) -> String {
+pub(super) fn text(random: &mut Rng) -> String {
     let pieces = (0..random.usize(0..5)).map(|_| PIECES[random.usize(..PIECES.len())]);
     let text: String = pieces.collect();
     match random.u8(..50) {
@@ -149,7 +149,7 @@ fn text(random: &mut Rng) -> String {
     }
 }
 
-fn value(random: &mut Rng) -> Value {
+pub(super) fn value(random: &mut Rng) -> Value {
     match random.u8(..50) {
         0 => Value::Null,
         1 => json!(random.bool()),
@@ -179,7 +179,7 @@ fn changed(sample: &str, random: &mut Rng) -> Value {
 }
 
 /// What is wrong with an answer, if anything.
-fn complaint(answer: &Value) -> Option<&'static str> {
+pub(super) fn complaint(answer: &Value) -> Option<&'static str> {
     let media_type = answer["headers"]["content-type"]
         .as_str()
         .unwrap_or_default();

@@ -12,6 +12,7 @@ mod estimates;
 mod fairness;
 mod guards;
 mod hostile_events;
+mod hostile_tidings;
 mod live;
 mod seeds;
 mod undisturbed;
