@@ -93,7 +93,9 @@ pageTest('when its socket is killed, the page polls at once, gets another one, a
   const release = await tab.hold('POST', TICKETS);
   await tab.user.closeSockets();
   await eventually(() => assert.equal(sockets[0].isClosed(), true));
+  const closedAt = Date.now();
   await eventually(() => assert.ok(polls.length >= 4, 'it polls as ever'));
+  assert.ok(polls[0].sentAt - closedAt < 4 * SECONDS, `the first poll after ${polls[0].sentAt - closedAt} ms`);
   assert.ok(longestGap(polls) < 4 * SECONDS, `${longestGap(polls)} ms between two polls`);
   release();
   await eventually(() => assert.equal(sockets.length, 2));
@@ -178,10 +180,13 @@ pageTest('when neither polls nor sockets get through, the page says so, and reco
 });
 
 pageTest('a hidden tab tells in its title at once how the task ended, without a single poll', async (tab) => {
+  await tab.page.clock.install();
   const { polls } = await connected(tab);
   await tab.start(30);
   await tab.percentReaches(10);
   await tab.setHidden(true);
+  // Longer than a socket is kept for nobody, and not as long as until a hidden page polls.
+  await tab.page.clock.runFor(32 * SECONDS);
   for (const { request } of polls) await (await request.response()).finished();
   const before = polls.length;
   await tab.user.finish((await tab.user.tasks())[0].task_id);
@@ -217,6 +222,48 @@ pageTest('a task that another program starts appears, moves and ends, although n
   await tab.button(/^Cancelled\W+60\sitems/).waitFor();
   assert.equal(lists.length, 0);
   assert.ok(polls.length <= 2, `${polls.length} polls`);
+});
+
+pageTest('messages that come again, or late, or make no sense change nothing', async (tab) => {
+  const messages = [];
+  let page;
+  await tab.page.routeWebSocket(SOCKETS, (socket) => {
+    page = socket;
+    socket.connectToServer().onMessage((message) => {
+      messages.push(message);
+      socket.send(message);
+    });
+  });
+  const { noted } = await connected(tab);
+  await tab.start(15);
+  await tab.percentReaches(20);
+  const states = () => tab.page.evaluate(() => window.states);
+  await tab.page.evaluate(() => {
+    window.states = [];
+    const look = () => window.states.push(document.querySelector('.row-state').textContent);
+    new MutationObserver(look).observe(document.getElementById('history-rows'), { childList: true, characterData: true, subtree: true });
+  });
+  assert.equal(JSON.parse(messages[0]).data.task_status, 'QUEUED');
+  page.send(messages[0]);
+  await tab.reaches('Finished');
+  assert.deepEqual([...new Set(await states())], ['Finished']);
+  const row = tab.button(/^Finished\W+15\sitems/);
+  await row.waitFor();
+  assert.ok(messages.length >= 3, `${messages.length} messages`);
+  const again = [...messages].reverse().concat('', '{', '{"type":"task"}', '{"type":"news","version":99,"data":{}}');
+  for (const message of again) page.send(message);
+  await tab.page.waitForTimeout(SECONDS);
+  assert.equal(await tab.heading('Finished').isVisible(), true);
+  await tab.button('Start another').click();
+  for (const message of again) page.send(message);
+  await tab.page.waitForTimeout(SECONDS);
+  assert.equal(await tab.heading('Start a task').isVisible(), true);
+  assert.equal(await row.isVisible(), true);
+  // It was told all this: it is told what follows.
+  const last = messages.map((message) => JSON.parse(message)).reduce((newest, each) => (each.version > newest.version ? each : newest));
+  page.send(JSON.stringify({ ...last, version: last.version + 1, data: { ...last.data, number_of_items: 16 } }));
+  await tab.button(/^Finished\W+16\sitems/).waitFor();
+  assert.deepEqual(await noted(), []);
 });
 
 pageTest('two tabs have a socket each, and show the same', async (tab) => {
@@ -312,10 +359,12 @@ pageTest('when the machine has slept, the page trusts no socket from before', as
   await tab.isConnected();
 });
 
-pageTest('a page that is left has no socket, and one that comes back has', async (tab) => {
+pageTest('a page that the browser keeps has no socket meanwhile, and one when it is shown again', async (tab) => {
   await tab.openAndSignIn();
   await tab.isConnected();
-  await tab.leaveAndComeBack(() => tab.user.hasSockets(0));
+  await tab.page.evaluate(() => window.dispatchEvent(new PageTransitionEvent('pagehide', { persisted: true })));
+  await tab.user.hasSockets(0);
+  await tab.isShownAgain();
   await tab.reaches('Start a task');
   await tab.isConnected();
 });

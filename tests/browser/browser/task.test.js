@@ -202,7 +202,7 @@ pageTest('a second tab shows the same task, also one that is started later', asy
   await third.reaches('Finished');
   await tab.reaches('Finished');
   await second.reaches('Finished');
-});
+}, { live: false });
 
 pageTest('a task that takes the place of the form takes the focus along, and says so', async (tab) => {
   const second = await tab.another();
