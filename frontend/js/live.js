@@ -20,7 +20,7 @@ const RENEWAL_MS = { from: 6_000_000, to: 6_900_000 };
 /** The longest wait before another try: polls do the work meanwhile. */
 const RECONNECT_MS_MAX = 300_000;
 /** A socket that has lived for so long has worked. Of too many the server lets go of the oldest; they are not to take turns. */
-const PROVEN_MS = 600_000;
+const PROVEN_MS = 1_800_000;
 /** How long a message may take to follow a poll that knew of the change already. */
 const DELIVERY_MS_MAX = 5_000;
 /** People come back to tabs; that is not to cost a connection each time. */

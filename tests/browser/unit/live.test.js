@@ -12,11 +12,10 @@ const never = () => Object.assign(new Error('never'), { isFinal: true, retryAfte
 /**
  * Live updates in a world that the test controls.
  *
- * @param {{ isHidden?: boolean, tickets?: (() => unknown)[], random?: () => number, onSocket?: (socket: FakeSocket) => void }} [options] `tickets`: what
+ * @param {{ clock?: FakeClock, isHidden?: boolean, tickets?: (() => unknown)[], random?: () => number, onSocket?: (socket: FakeSocket) => void }} [options] `tickets`: what
  *   the first requests for one are answered with; all others get one at once. `onSocket`: what the server does with each handshake
  */
-function connection({ isHidden = false, tickets = [], random = () => 1, onSocket = () => {} } = {}) {
-  const clock = new FakeClock();
+function connection({ clock = new FakeClock(), isHidden = false, tickets = [], random = () => 1, onSocket = () => {} } = {}) {
   const startedAt = clock.now();
   const listeners = { online: new Set(), offline: new Set(), wakeUp: new Set() };
   const log = { tickets: [], signals: [], sockets: [], events: [], tasks: [] };
@@ -147,6 +146,28 @@ for (const [name, onSocket] of [
   });
 }
 
+test('eleven tabs do not fight for ten places', async () => {
+  const clock = new FakeClock();
+  const open = [];
+  const onSocket = (socket) => queueMicrotask(() => {
+    open.push(socket);
+    socket.accept();
+    if (open.length > 10) open.shift().die();
+  });
+  for (const chance of [0, 1]) {
+    const tabs = Array.from({ length: 11 }, () => connection({ clock, onSocket, random: () => chance }));
+    for (const { live } of tabs) live.want(true);
+    await settle();
+    await clock.pass(60 * MINUTE);
+    for (const { log } of tabs) log.tickets.length = 0;
+    await clock.pass(600 * MINUTE);
+    const asked = tabs.map(({ log }) => log.tickets.length / 10);
+    assert.ok(Math.max(...asked) <= 4, `${asked.join(', ')} tickets an hour`);
+    for (const { live } of tabs) live.stop();
+    open.length = 0;
+  }
+});
+
 test('a ticket that is not given is asked for again later and later, as the server wishes', async () => {
   const { clock, log, live } = await wantedConnection({ tickets: [() => later(), () => later(20_000), () => later(), () => ({}), () => 'no address'] });
   await clock.pass(50_000);
@@ -181,13 +202,13 @@ test('a socket that does not open is given up after ten seconds', async () => {
   assert.deepEqual(log.tasks, [], 'what becomes of it is nobody\'s concern any more');
 });
 
-test('one that has lived for ten minutes does not count against the next', async () => {
+test('one that has lived for half an hour does not count against the next', async () => {
   const { clock, log, live } = await wantedConnection({ onSocket: accepted });
   for (let death = 0; death < 4; death += 1) {
     await clock.pass(20_000);
     log.sockets.at(-1).die();
   }
-  await clock.pass(8_000 + 10 * MINUTE);
+  await clock.pass(8_000 + 30 * MINUTE);
   log.tickets.length = 0;
   const diedAt = clock.now();
   log.sockets.at(-1).die();
@@ -326,7 +347,7 @@ test('that a deaf socket has lived for long proves nothing', async () => {
   const { clock, log, polled } = await wantedConnection({ onSocket: accepted });
   for (let failures = 1; failures <= 3; failures += 1) {
     polled(failures * 10);
-    await clock.pass(15 * MINUTE);
+    await clock.pass(31 * MINUTE);
     polled(failures * 10 + 1);
     await clock.pass(5_000);
     log.tickets.length = 0;
@@ -335,7 +356,7 @@ test('that a deaf socket has lived for long proves nothing', async () => {
     await clock.pass(1);
     assert.equal(log.tickets.length, 1);
   }
-  await clock.pass(15 * MINUTE);
+  await clock.pass(31 * MINUTE);
   log.sockets.at(-1).die();
   await clock.pass(7_999);
   assert.equal(log.tickets.length, 1, 'nor does it of one that has said nothing since');
@@ -347,7 +368,7 @@ test('however well a socket has worked, from when on it is deaf counts', async (
     log.sockets.at(-1).die();
     await clock.pass(4_000);
   }
-  await clock.pass(15 * MINUTE);
+  await clock.pass(31 * MINUTE);
   log.sockets.at(-1).tells(1);
   polled(2);
   await clock.pass(5_000);
