@@ -7,7 +7,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::AddAssign;
 use std::time::Duration;
 
-use longhaul::connection::{Connection, Ticket};
 use longhaul::ended::DETAIL_TYPE;
 use longhaul::host::Timestamp;
 use longhaul::task::{Task, TaskId};
@@ -19,6 +18,7 @@ use crate::process::EVENT_SOURCE;
 use crate::scenario::Scenario;
 use crate::stream::{LAG_MAX, Record, Stream, WINDOW};
 use crate::table::{Change, Key, Mirror};
+use crate::world::BEGINNING;
 
 /// A page asks at least this often, whatever it is told,
 pub(crate) const CHECKED_EVERY_MAX: Duration = Duration::from_secs(60);
@@ -31,6 +31,12 @@ const OVER_WITHIN: Duration = Duration::from_secs(15);
 /// The longest that a call takes from when the clock was read for it, in seconds.
 const CALL_SECONDS_MAX: u64 = longhaul::aws::CALL_SECONDS_MAX.as_secs() + 1;
 
+/// A connection is open for so long at most.
+const CONNECTED_FOR: Duration = Duration::from_secs(2 * 3600);
+
+/// A ticket is good for so long, as the contract says it.
+const GOOD_FOR: Duration = Duration::from_secs(30);
+
 /// From reading a list of connections to the last message to one of it, in seconds.
 const TOLD_SECONDS_MAX: u64 = 10;
 
@@ -40,6 +46,8 @@ type Verdict = Result<(), String>;
 #[derive(Debug)]
 struct Issued {
     user: String,
+    /// What the clock showed of who issued it.
+    clock: Timestamp,
     expires_at: u64,
     presented: u32,
     allowed: u32,
@@ -144,7 +152,7 @@ impl LiveLedger {
                     format!("{} made a ticket", writer.method)
                 })?;
                 // A write may be late; that makes no ticket good for longer.
-                let latest = writer.clock.after(Ticket::GOOD_FOR).seconds();
+                let latest = writer.clock.after(GOOD_FOR).seconds();
                 claim(expires_at <= latest, || {
                     "a ticket is good for too long".into()
                 })?;
@@ -153,6 +161,7 @@ impl LiveLedger {
                     .entry(digest.to_owned())
                     .or_insert_with(|| Issued {
                         user: row.text("user").to_owned(),
+                        clock: writer.clock,
                         expires_at,
                         presented: 0,
                         allowed: 0,
@@ -229,8 +238,8 @@ impl LiveLedger {
             return false;
         };
         issued.presented += 1;
-        let later = crate::world::BEGINNING.after(now).seconds() + CALL_SECONDS_MAX;
-        issued.presented == 1 && later < issued.expires_at
+        let later = BEGINNING.after(now).seconds() + CALL_SECONDS_MAX;
+        issued.presented == 1 && later < issued.clock.after(GOOD_FOR).seconds()
     }
 
     /// Judges that somebody is let in with a ticket.
@@ -461,7 +470,7 @@ fn judge_expiry(change: &Change, writer: &Writer) -> Verdict {
     let expires_at = after.number("expires_at");
     // Nobody is told anything because of who had an id.
     let longer = Duration::from_secs(if change.key.1 == "OWNER" { 3600 } else { 0 });
-    let latest = writer.clock.after(Connection::LIFETIME + longer).seconds();
+    let latest = writer.clock.after(CONNECTED_FOR + longer).seconds();
     // A late write says what it was meant to say.
     claim(expires_at <= latest, || {
         format!("{:?} outlives its connection", change.key)

@@ -156,3 +156,55 @@ fn a_ticket_lets_in_once_although_the_write_of_it_comes_again() {
     let report = assert_clean(&scenario);
     assert!(report.figures.live.opened >= 1);
 }
+
+#[test]
+fn a_page_that_stays_for_hours_is_told_over_one_connection_after_the_other() {
+    let page = Page::of("ann", Duration::ZERO, seconds(2 * 3600 + 900));
+    let mut scenario = watched(seconds(30), vec![page]);
+    let later = Client {
+        at: seconds(2 * 3600 + 600),
+        ..scenario.clients[0].clone()
+    };
+    scenario.clients.push(later);
+    let report = assert_clean(&scenario);
+    assert_eq!(report.figures.live.opened, 2);
+    // When it is stored, when it is begun, two signs of life, and when it has ended, some of them together.
+    assert!(report.figures.live.told >= 6);
+}
+
+#[test]
+fn a_batch_is_over_in_its_time_whatever_is_slow() {
+    // Ann's page went without a word. To look it up takes two tries, and to forget it as long as it may.
+    let page = Page {
+        told: Some(None),
+        ..Page::of("ann", Duration::ZERO, seconds(2))
+    };
+    let mut scenario = watched(seconds(30), vec![page]);
+    scenario.clients[0].at = seconds(70);
+    let slow = Fault::Late(seconds(60));
+    scenario.planned = vec![
+        planned(Function::Notify, "connections", 2, slow),
+        planned(Function::Notify, "forget", 4, slow),
+    ];
+    let report = assert_clean(&scenario);
+    assert!(report.figures.calls(Function::Notify, "forget") > 0);
+}
+
+#[test]
+fn one_page_too_many_does_not_have_one_forgotten_that_is_not_open_yet() {
+    // The first of eleven is noted, and is not open before the last one is.
+    let pages = (0..11).map(|n| Page {
+        ticket_rests: Some(Duration::from_millis(10)),
+        ..Page::of("ann", Duration::from_millis(n * 50), seconds(60))
+    });
+    let mut scenario = watched(seconds(30), pages.collect());
+    scenario.planned = vec![planned(
+        Function::Live,
+        "connections",
+        1,
+        Fault::Slow(Duration::from_millis(1500)),
+    )];
+    let report = assert_clean(&scenario);
+    assert_eq!(report.figures.calls(Function::Live, "close"), 1);
+    assert_eq!(report.figures.live.opened, 11);
+}
