@@ -38,14 +38,13 @@ fn assert_clean(scenario: &Scenario) -> Report {
     report
 }
 
-#[test]
-fn nobody_is_told_of_a_task_of_whoever_had_the_connection_before() {
-    // Ann's page goes without a word. Her connection is looked up when her task ends, and before she is told, bob's page
-    // comes, and its connection has the same id.
+/// Ann's page goes. Her connection is looked up when her task ends, and before she is told, bob's page comes, and its
+/// connection has the same id. So long after ann's was closed the function is told of that, if ever.
+fn assert_that_nobody_is_told_of_a_task_of_somebody_else(told: Option<Duration>) {
     let ids = vec!["again=", "other="];
     let ann = Page {
         ids: ids.clone(),
-        told: Some(None),
+        told: Some(told),
         ..Page::of("ann", Duration::ZERO, seconds(2))
     };
     let bob = Page {
@@ -63,6 +62,19 @@ fn nobody_is_told_of_a_task_of_whoever_had_the_connection_before() {
     let report = assert_clean(&scenario);
     let story = report.trace.join("\n");
     assert_eq!(report.figures.calls(Function::Notify, "post"), 2, "{story}");
+    let connects = report.figures.calls(Function::Live, "connect");
+    assert!(connects >= 3, "bob was not refused:\n{story}");
+}
+
+#[test]
+fn nobody_is_told_of_a_task_of_whoever_had_the_connection_before() {
+    assert_that_nobody_is_told_of_a_task_of_somebody_else(None);
+}
+
+#[test]
+fn nor_where_the_connection_before_is_forgotten_by_then() {
+    let told = Duration::from_millis(13_250);
+    assert_that_nobody_is_told_of_a_task_of_somebody_else(Some(told));
 }
 
 #[test]
