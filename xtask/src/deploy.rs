@@ -347,7 +347,10 @@ mod tests {
         assert!(deployed.0.keys().eq(template.parameters.keys()));
         assert_eq!(deployed.get("FailEvery"), "2");
         assert_eq!(deployed.get("EmulatorPort"), "4566");
-        assert_eq!(deployed.unusual(&template), ["FailEvery=2", "LiveUpdates=true"]);
+        assert_eq!(
+            deployed.unusual(&template),
+            ["FailEvery=2", "LiveUpdates=true"]
+        );
         assert_eq!(parameters(&[])?.get("FailEvery"), "0");
         Ok(())
     }
