@@ -19,6 +19,9 @@ use serde::{Deserialize, Serialize};
 #[serde(transparent)]
 pub struct Timestamp(pub u64);
 
+/// The end of the year 9999: RFC 3339 has no later one.
+const LAST_SHOWN: Timestamp = Timestamp(253_402_300_799_999);
+
 impl Timestamp {
     /// The time that lies `duration` later; saturates instead of overflowing.
     #[must_use]
@@ -42,12 +45,14 @@ impl Timestamp {
 /// RFC 3339 in UTC, as the contract shows times.
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let seconds = i64::try_from(self.seconds()).unwrap_or(i64::MAX);
+        // What cannot be told is told as the last that can: who displays a time must not panic.
+        let shown = self.0.min(LAST_SHOWN.0);
+        let seconds = i64::try_from(Self(shown).seconds()).unwrap_or_default();
         let text = aws_smithy_types::DateTime::from_secs(seconds)
             .fmt(aws_smithy_types::date_time::Format::DateTime)
             .map_err(|_| fmt::Error)?;
         // Always milliseconds, so that times have one length and sort as text.
-        write!(f, "{}.{:03}Z", text.trim_end_matches('Z'), self.0 % 1000)
+        write!(f, "{}.{:03}Z", text.trim_end_matches('Z'), shown % 1000)
     }
 }
 
@@ -130,6 +135,10 @@ mod tests {
             "2023-11-14T22:13:20.250Z"
         );
         assert_eq!(Timestamp(0).to_string(), "1970-01-01T00:00:00.000Z");
+        for beyond in [LAST_SHOWN.0, LAST_SHOWN.0 + 1, u64::MAX] {
+            let last = "9999-12-31T23:59:59.999Z";
+            assert_eq!(Timestamp(beyond).to_string(), last);
+        }
     }
 
     #[test]

@@ -8,7 +8,9 @@ use longhaul::ended::{Announce, Config, EndedError};
 use longhaul::host::Host;
 use serde_json::{Value, json};
 
-use crate::listeners::{CHANGES, SAMPLE_TASK, SAMPLE_USER, batch, odd_records, record};
+use crate::listeners::{
+    CHANGES, SAMPLE_TASK, SAMPLE_USER, batch, odd_records, record, strange_records,
+};
 
 const BUS: &str = "arn:aws:events:us-east-1:123456789012:event-bus/default";
 const FAILURES_URL: &str = "https://sqs.us-east-1.amazonaws.com/000000000000/failures";
@@ -154,6 +156,15 @@ async fn a_record_that_cannot_be_read_is_put_aside_and_holds_up_nobody() {
         assert!(body["reason"].is_string());
     }
     assert_eq!((with_place, known), (odd - 5, odd - 5));
+}
+
+#[tokio::test]
+async fn however_strange_a_task_is_its_end_is_told() {
+    let aws = EmbeddedAws::default();
+    let records = strange_records();
+    let strange = records.len();
+    assert_eq!(announce(&aws, &batch(&records)).await.unwrap(), strange);
+    assert_eq!(announced(&aws).len(), strange);
 }
 
 #[tokio::test]

@@ -96,6 +96,35 @@ pub(crate) fn batch(records: &[Value]) -> String {
     json!({"Records": records}).to_string()
 }
 
+/// Records that can be read, and say what no task ever does.
+pub(crate) fn strange_records() -> Vec<Value> {
+    let places = [
+        "/created_at",
+        "/started_at",
+        "/finished_at",
+        "/number_of_items",
+        "/chunk_items",
+        "/version",
+        "/lease_until",
+        "/chunks/L/0/M/cursor",
+        "/chunks/L/0/M/failed",
+        "/retention_seconds",
+    ];
+    let mut records = Vec::new();
+    for place in places {
+        for number in ["0", "18446744073709551615"] {
+            let mut record = record(1, SAMPLE_USER, SAMPLE_TASK, 4);
+            let place = format!("/dynamodb/NewImage{place}");
+            *record.pointer_mut(&place).unwrap() = json!({"N": number});
+            records.push(record);
+        }
+    }
+    let mut no_chunks = record(1, SAMPLE_USER, SAMPLE_TASK, 4);
+    no_chunks["dynamodb"]["NewImage"]["chunks"] = json!({"L": []});
+    records.push(no_chunks);
+    records
+}
+
 /// Records of which nobody can make anything, and one that needs nothing made of it.
 pub(crate) fn odd_records() -> Vec<Value> {
     let good = record(1, SAMPLE_USER, SAMPLE_TASK, 4);

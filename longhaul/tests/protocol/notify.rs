@@ -7,7 +7,9 @@ use longhaul::notify::{Notified, Notify};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use crate::listeners::{Bench, CHANGES, SAMPLE_TASK, SAMPLE_USER, batch, odd_records, record};
+use crate::listeners::{
+    Bench, CHANGES, SAMPLE_TASK, SAMPLE_USER, batch, odd_records, record, strange_records,
+};
 
 const OTHER_TASK: &str = "0198c0de-0000-7000-8000-000000000002";
 
@@ -190,6 +192,16 @@ async fn no_batch_fails_however_odd_its_records_are() {
     records.insert(odd / 2, record(0, SAMPLE_USER, SAMPLE_TASK, 3));
     bench.notify(&batch(&records)).await;
     assert_eq!(bench.told(), [told("a", SAMPLE_TASK, 3)]);
+}
+
+#[tokio::test]
+async fn no_batch_fails_however_strange_a_task_is() {
+    let bench = Bench::new();
+    bench.connected(SAMPLE_USER, "a", 0).await;
+    for record in strange_records() {
+        let notified = bench.notify(&batch(std::slice::from_ref(&record))).await;
+        assert_eq!((notified.delivered, notified.dropped), (1, 0), "{record}");
+    }
 }
 
 #[tokio::test(start_paused = true)]
