@@ -19,6 +19,9 @@ impl Ticket {
     /// For how long it is good.
     pub const GOOD_FOR: Duration = Duration::from_secs(30);
 
+    /// How many hexadecimal digits one has.
+    const LENGTH: usize = 48;
+
     /// A new one, of more random bits than can be guessed.
     #[must_use]
     pub fn new(host: &Host) -> Self {
@@ -26,10 +29,12 @@ impl Ticket {
         Self(parts.map(|part| format!("{part:016x}")).concat())
     }
 
-    /// What somebody presents as one.
+    /// What somebody presents as one, if it can be one: what cannot is not worth a look into the table.
     #[must_use]
-    pub fn presented(text: &str) -> Self {
-        Self(text.to_owned())
+    pub fn presented(text: &str) -> Option<Self> {
+        let is_digit = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+        let can_be = text.len() == Self::LENGTH && text.bytes().all(is_digit);
+        can_be.then(|| Self(text.to_owned()))
     }
 
     /// The text that opens the connection.
@@ -86,10 +91,12 @@ mod tests {
     #[test]
     fn a_ticket_is_long_and_is_shown_to_nobody() {
         let ticket = Ticket::new(&Host::system());
-        assert_eq!(ticket.as_str().len(), 48);
+        assert_eq!(Ticket::presented(ticket.as_str()), Some(ticket.clone()));
         assert_ne!(ticket, Ticket::new(&Host::system()));
         assert_eq!(format!("{ticket:?}"), "Ticket(…)");
         assert!(!ticket.digest().contains(ticket.as_str()));
-        assert_eq!(ticket.digest(), Ticket::presented(ticket.as_str()).digest());
+        for none in ["", "x", &"g".repeat(48), &"A".repeat(48), &"0".repeat(49)] {
+            assert_eq!(Ticket::presented(none), None);
+        }
     }
 }

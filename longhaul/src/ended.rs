@@ -4,6 +4,7 @@
 //! that cannot be read would fail for ever, and what lies behind it would wait: it is put aside, where an alarm
 //! watches.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -178,18 +179,30 @@ impl Announce {
     pub async fn handle(&self, event: &str) -> Result<usize, EndedError> {
         let (tasks, unreadable) = changes(event)?;
         // The mapping's filter leaves no others; where it is not there, this does.
-        let ended: Vec<_> = tasks.iter().filter(|task| !task.status.is_open()).collect();
-        for tasks in ended.chunks(ENTRIES_MAX) {
-            self.announce(tasks).await?;
+        let ended = tasks.iter().filter(|task| !task.status.is_open());
+        let (mut entries, mut unreadable) = (vec![], unreadable);
+        for task in ended {
+            // What a task of nobody's making comes to must not hold up the others, for a day.
+            match catch_unwind(AssertUnwindSafe(|| self.entry(task))) {
+                Ok(entry) => entries.push(entry),
+                Err(_) => unreadable.push(Unreadable {
+                    keys: json!({"task_id": task.task_id, "sub": task.user}),
+                    sequence_number: String::new(),
+                    reason: "it cannot be told",
+                }),
+            }
+        }
+        for entries in entries.chunks(ENTRIES_MAX) {
+            self.announce(entries.to_vec()).await?;
         }
         for record in &unreadable {
             self.put_aside(record).await?;
         }
-        Ok(ended.len())
+        Ok(entries.len())
     }
 
-    async fn announce(&self, tasks: &[&Task]) -> Result<(), EndedError> {
-        let mut left: Vec<_> = tasks.iter().map(|task| self.entry(task)).collect();
+    async fn announce(&self, entries: Vec<PutEventsRequestEntry>) -> Result<(), EndedError> {
+        let mut left = entries;
         let mut attempt = 1;
         loop {
             let call = self.events.put_events();

@@ -24,6 +24,10 @@ use crate::{aws, exit, telemetry};
 /// So many tasks at a time are told of. A slow connection then holds up nobody but those of its own task.
 const TASKS_AT_ONCE: usize = 50;
 
+/// So many connections of a user are told. Opened together, there are more than there may be for a while; what they cost is
+/// not to be without bounds.
+const CONNECTIONS_TOLD_MAX: usize = 2 * Connection::OF_USER_MAX;
+
 /// How long a batch may take. The function has 10 s.
 const BATCH_SECONDS_MAX: Duration = Duration::from_secs(8);
 
@@ -158,7 +162,8 @@ impl Notify {
         let told = Told::of(task, self.store.host().now());
         let text: Arc<str> = serde_json::to_string(&told).unwrap_or_default().into();
         let mut posting = JoinSet::new();
-        for connection in connections {
+        let newest = connections.into_iter().rev();
+        for connection in newest.take(CONNECTIONS_TOLD_MAX) {
             let (function, text) = (self.clone(), Arc::clone(&text));
             let user = task.user.clone();
             posting.spawn(async move {

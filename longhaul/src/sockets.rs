@@ -19,7 +19,7 @@ use crate::task::Task;
 use crate::telemetry;
 
 /// How long a message may take. What comes later is of no use: there is a newer one by then, or the page asks.
-const POST_SECONDS_MAX: Duration = Duration::from_secs(2);
+const POST_SECONDS_MAX: Duration = Duration::from_secs(1);
 
 /// What a connection is told.
 #[derive(Debug, Serialize)]

@@ -168,6 +168,22 @@ async fn however_strange_a_task_is_its_end_is_told() {
 }
 
 #[tokio::test]
+async fn what_cannot_be_told_of_a_task_is_put_aside_and_holds_up_nobody() {
+    let aws = EmbeddedAws::default();
+    let mut endless = record(1, SAMPLE_USER, SAMPLE_TASK, 4);
+    let chunks = &mut endless["dynamodb"]["NewImage"]["chunks"]["L"];
+    chunks[0]["M"]["cursor"] = json!({"N": u64::MAX.to_string()});
+    *chunks = json!([chunks[0], chunks[0]]);
+    let other = "0198c0de-0000-7000-8000-000000000002";
+    let records = [endless, record(1, SAMPLE_USER, other, 4)];
+    announce(&aws, &batch(&records)).await.unwrap();
+    let announced = announced(&aws);
+    assert!(announced.contains(&other.to_owned()));
+    // A sum that is too large panics where overflows are checked.
+    assert_eq!(announced.len() + aws.take_sent().len(), 2);
+}
+
+#[tokio::test]
 async fn what_cannot_be_put_aside_either_leaves_the_batch_for_later() {
     let full = Arc::new(AtomicBool::new(true));
     let is_full = Arc::clone(&full);

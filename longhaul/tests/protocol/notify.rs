@@ -164,6 +164,17 @@ async fn a_batch_takes_no_longer_than_its_invocation_whatever_is_slow() {
 }
 
 #[tokio::test]
+async fn of_too_many_connections_the_newest_are_told() {
+    let bench = Bench::new();
+    for n in 0..22 {
+        bench.connected(SAMPLE_USER, &format!("id{n:02}"), n).await;
+    }
+    assert_eq!(bench.notify(CHANGES).await.delivered, 20);
+    let told: Vec<_> = bench.told().into_iter().map(|(id, ..)| id).collect();
+    assert_eq!((told.len(), &*told[0]), (20, "id02"));
+}
+
+#[tokio::test]
 async fn what_is_dropped_is_not_repeated() {
     let bench = Bench::with_faults(|call: &Call| match call.operation.as_str() {
         "PostToConnection" => Fault::Throttled,

@@ -168,7 +168,7 @@ impl Run {
     pub(crate) async fn open(&self, visitor: Visitor, ticket: &str) -> Option<Opened> {
         let world = &self.world;
         let asked_at = world.now();
-        let digest = Ticket::presented(ticket).digest();
+        let digest = Ticket::presented(ticket)?.digest();
         let is_first = world.state().ledger.live.is_presented(&digest, asked_at);
         let event = json!({
             "type": "REQUEST",
