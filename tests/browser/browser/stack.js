@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
+import { setTimeout as delay } from 'node:timers/promises';
 
 const file = process.env.LONGHAUL_STACK;
 assert.ok(file, 'LONGHAUL_STACK must name the stack.json of a running local stack');
@@ -76,6 +77,19 @@ export class User {
       assert.ok(!['QUEUED', 'PROCESSING'].includes(data.task_status), `${data.task_status} ${data.done_percentage} %`);
       return data;
     });
+  }
+
+  /** Asks until a task has ended, some three times a second, and says for how many milliseconds at most nothing new was to be had. */
+  async stoodStill(taskId) {
+    let [longest, shown, since] = [0, '', 0];
+    for (;;) {
+      const { data } = await this.call('GET', `${taskId}/`);
+      const [now, at] = [`${data.task_status} ${data.done_percentage}`, performance.now()];
+      if (shown) longest = Math.max(longest, at - since);
+      if (now !== shown) [shown, since] = [now, at];
+      if (!['QUEUED', 'PROCESSING'].includes(data.task_status)) return longest;
+      await delay(300);
+    }
   }
 
   /** @returns {Promise<Map<string, string>>} names by address of those that the user's imports have stored */
@@ -174,7 +188,7 @@ export async function eventually(check, timeoutMs = PATIENCE_MS) {
       return await check();
     } catch (error) {
       if (Date.now() > deadline) throw error;
-      await new Promise((resolve) => setTimeout(resolve, 50));
+      await delay(50);
     }
   }
 }
