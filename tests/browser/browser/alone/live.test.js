@@ -2,8 +2,8 @@
 
 import assert from 'node:assert/strict';
 
-import { API, LIST, SOCKETS, STATUS, TICKETS, answer, moving, pageTest } from './page.js';
-import { eventually, stack } from './stack.js';
+import { API, LIST, SOCKETS, STATUS, TICKETS, answer, moving, pageTest } from '../page.js';
+import { eventually, stack } from '../stack.js';
 
 assert.ok(stack.socket_api_id, 'these tests need a stack with live updates');
 
