@@ -58,7 +58,7 @@ impl Endpoint {
             "/2015-03-31/functions/{}-deliver-messages/configuration",
             stack.name
         );
-        let function = stack.lambda("GET", &path, &Value::Null)?;
+        let function = stack.rest("GET", "lambda", &path, &Value::Null)?;
         let url = &function["Environment"]["Variables"]["DELIVERY_URL"];
         let url = Url::parse(url.as_str().context("the stack delivers no messages")?)?;
         let port = url.port().context("the endpoint has no port")?;

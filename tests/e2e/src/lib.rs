@@ -69,6 +69,11 @@ pub struct User {
     pub sub: String,
     /// The access token.
     pub token: String,
+    /// The ID token, which says who somebody is and opens nothing.
+    pub id_token: String,
+    /// The token for new ones.
+    pub refresh_token: String,
+    password: String,
 }
 
 /// What the API answered.
@@ -112,13 +117,7 @@ impl Stack {
         let name = format!("user-{}", uuid::Uuid::new_v4());
         let password = format!("{}-Aa1", uuid::Uuid::new_v4());
         let pool = &self.user_pool_id;
-        let cognito = |operation: &str, request: Value| {
-            self.aws(
-                "cognito-idp",
-                &format!("AWSCognitoIdentityProviderService.{operation}"),
-                &request,
-            )
-        };
+        let cognito = |operation: &str, request: Value| self.cognito(operation, &request);
         let created = cognito(
             "AdminCreateUser",
             json!({"UserPoolId": pool, "Username": name, "MessageAction": "SUPPRESS"}),
@@ -138,26 +137,79 @@ impl Stack {
             "AdminSetUserPassword",
             json!({"UserPoolId": pool, "Username": name, "Password": password, "Permanent": true}),
         )?;
-        let session = cognito(
+        let tokens = self.sign_in(&self.client_id, &name, &password)?;
+        Ok(User {
+            stack: self.clone(),
+            sub,
+            token: text_of(&tokens, "AccessToken")?,
+            id_token: text_of(&tokens, "IdToken")?,
+            refresh_token: text_of(&tokens, "RefreshToken")?,
+            name,
+            password,
+        })
+    }
+
+    /// A call of Cognito.
+    ///
+    /// # Errors
+    ///
+    /// When the call fails.
+    pub fn cognito(&self, operation: &str, request: &Value) -> Result<Value> {
+        let target = format!("AWSCognitoIdentityProviderService.{operation}");
+        self.aws("cognito-idp", &target, request)
+    }
+
+    /// The tokens that a client of the pool is given for a user.
+    fn sign_in(&self, client_id: &str, name: &str, password: &str) -> Result<Value> {
+        let session = self.cognito(
             "InitiateAuth",
-            json!({
+            &json!({
                 "AuthFlow": "USER_PASSWORD_AUTH",
-                "ClientId": self.client_id,
+                "ClientId": client_id,
                 "AuthParameters": {"USERNAME": name, "PASSWORD": password},
             }),
         )?;
-        let token = session
-            .pointer("/AuthenticationResult/AccessToken")
-            .and_then(Value::as_str);
-        let token = token
-            .with_context(|| format!("no token: {session}"))?
-            .to_owned();
-        Ok(User {
-            stack: self.clone(),
-            name,
-            sub,
-            token,
-        })
+        Ok(session["AuthenticationResult"].clone())
+    }
+
+    /// The user's access token, of a client that is not the page's.
+    ///
+    /// # Errors
+    ///
+    /// When Cognito does not play along.
+    pub fn token_of_another_client(&self, user: &User) -> Result<String> {
+        let client_id = self.make_client(&self.user_pool_id)?;
+        let tokens = self.sign_in(&client_id, &user.name, &user.password)?;
+        text_of(&tokens, "AccessToken")
+    }
+
+    /// An access token of a pool that has nothing to do with the stack.
+    ///
+    /// # Errors
+    ///
+    /// When Cognito does not play along.
+    pub fn token_of_another_pool(&self) -> Result<String> {
+        let made = self.cognito("CreateUserPool", &json!({"PoolName": "another"}))?;
+        let pool = text_of(&made["UserPool"], "Id")?;
+        let client_id = self.make_client(&pool)?;
+        let another = Self {
+            user_pool_id: pool,
+            client_id,
+            ..self.clone()
+        };
+        Ok(another.user()?.token)
+    }
+
+    fn make_client(&self, pool: &str) -> Result<String> {
+        let made = self.cognito(
+            "CreateUserPoolClient",
+            &json!({
+                "UserPoolId": pool,
+                "ClientName": "another",
+                "ExplicitAuthFlows": ["ALLOW_USER_PASSWORD_AUTH"],
+            }),
+        )?;
+        text_of(&made["UserPoolClient"], "ClientId")
     }
 
     /// Calls the API with exactly these headers.
@@ -239,14 +291,14 @@ impl Stack {
         self.signed_call("POST", service, "", headers, request)
     }
 
-    /// A call of Lambda's own API, which speaks REST.
+    /// A call of a service that speaks REST, such as `lambda`.
     ///
     /// # Errors
     ///
     /// When the call fails.
-    pub fn lambda(&self, method: &str, path: &str, request: &Value) -> Result<Value> {
+    pub fn rest(&self, method: &str, service: &str, path: &str, request: &Value) -> Result<Value> {
         let headers = vec![("content-type".to_owned(), "application/json".to_owned())];
-        self.signed_call(method, "lambda", path, headers, request)
+        self.signed_call(method, service, path, headers, request)
     }
 
     /// A call of SNS, which speaks forms and answers in XML.
@@ -447,6 +499,13 @@ impl Answer {
         headers.retain(|name, _| name != "date" && name != "apigw-requestid");
         headers
     }
+}
+
+fn text_of(object: &Value, name: &str) -> Result<String> {
+    let text = object[name].as_str();
+    Ok(text
+        .with_context(|| format!("no {name}: {object}"))?
+        .to_owned())
 }
 
 /// Looks again and again until there is something to see.

@@ -5,6 +5,7 @@ mod cancel;
 mod deliver;
 mod ended;
 mod idempotency;
+mod identity;
 mod import;
 mod live;
 mod one_task_per_user;

@@ -248,7 +248,12 @@ struct Deliveries<'a> {
 
 impl<'a> Deliveries<'a> {
     fn stop(stack: &'a Stack, function: &str) -> Result<Self> {
-        let mappings = stack.lambda("GET", "/2015-03-31/event-source-mappings", &Value::Null)?;
+        let mappings = stack.rest(
+            "GET",
+            "lambda",
+            "/2015-03-31/event-source-mappings",
+            &Value::Null,
+        )?;
         let mappings = mappings["EventSourceMappings"].as_array();
         let is_its = |mapping: &&Value| {
             let arn = mapping["FunctionArn"].as_str().unwrap_or_default();
@@ -280,7 +285,7 @@ impl<'a> Deliveries<'a> {
     fn set(&self, enabled: bool) -> Result<()> {
         let path = format!("/2015-03-31/event-source-mappings/{}", self.id);
         self.stack
-            .lambda("PUT", &path, &json!({"Enabled": enabled}))?;
+            .rest("PUT", "lambda", &path, &json!({"Enabled": enabled}))?;
         Ok(())
     }
 }
