@@ -9,7 +9,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::task::Poll;
 
-use http::header::HOST;
+use http::HeaderValue;
+use http::header::{HOST, X_CONTENT_TYPE_OPTIONS};
 use lambda_http::aws_lambda_events::apigw::{ApiGatewayV2httpRequest, ApiGatewayV2httpResponse};
 use lambda_http::aws_lambda_events::query_map::QueryMap;
 use lambda_http::lambda_runtime::{self, LambdaEvent};
@@ -54,7 +55,10 @@ where
         tracing::error!(panic, "a request could not be answered");
         ApiError::Internal.into_response()
     });
-    let (head, body) = response.into_parts();
+    let (mut head, body) = response.into_parts();
+    // Whatever it is, it is what it says that it is.
+    let nosniff = HeaderValue::from_static("nosniff");
+    head.headers.insert(X_CONTENT_TYPE_OPTIONS, nosniff);
     let mut answer = ApiGatewayV2httpResponse::default();
     answer.status_code = head.status.as_u16().into();
     answer.headers = head.headers;
@@ -210,7 +214,11 @@ mod tests {
     async fn a_panic_is_answered_and_its_text_is_not() {
         let expected = json!({
             "statusCode": 500,
-            "headers": {"content-type": "application/json", "cache-control": "no-store"},
+            "headers": {
+                "content-type": "application/json",
+                "cache-control": "no-store",
+                "x-content-type-options": "nosniff",
+            },
             "multiValueHeaders": {},
             "body": r#"{"success":false,"message":"Internal server error"}"#,
             "isBase64Encoded": false,

@@ -4,6 +4,7 @@ mod bad_input;
 mod cancel;
 mod deliver;
 mod ended;
+mod headers;
 mod idempotency;
 mod identity;
 mod import;
