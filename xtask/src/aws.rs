@@ -72,18 +72,24 @@ impl Aws {
         self.python_module("samcli")
     }
 
-    /// As a module and not by its script, whose first line cannot hold every path; isolated (`-I`), so that not even
-    /// the developer's own environment changes what Python runs.
-    fn python_module(&self, module: &str) -> Command {
-        let places = self.places();
-        let python = places.tool("python");
+    /// Python, with what its tools are made of.
+    pub(crate) fn python(&self) -> Command {
+        let python = self.places().tool("python");
         let mut command = match self {
             Self::Local { .. } => self.made_for_the_emulator(python),
             Self::Account { .. } => Command::new(python),
         };
+        command.args(["-I", "-W", "ignore"]);
+        command.current_dir(&self.places().root);
         command
-            .args(["-I", "-W", "ignore", "-m", module])
-            .current_dir(&places.root)
+    }
+
+    /// As a module and not by its script, whose first line cannot hold every path; isolated (`-I`), so that not even
+    /// the developer's own environment changes what Python runs.
+    fn python_module(&self, module: &str) -> Command {
+        let mut command = self.python();
+        command
+            .args(["-m", module])
             .env("AWS_PAGER", "")
             .env("SAM_CLI_TELEMETRY", "0");
         command

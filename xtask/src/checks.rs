@@ -22,6 +22,7 @@ use crate::dynamodb::ENDPOINT_VARIABLE;
 use crate::emulator;
 use crate::environment;
 use crate::foreign_emulator;
+use crate::infrastructure;
 use crate::mutants;
 use crate::places::Places;
 use crate::process;
@@ -314,7 +315,7 @@ fn install_tools(run: &Run, _: &mut Output) -> Result<()> {
     tools::install(&run.places, &Steps::new()).map(drop)
 }
 
-/// What cfn-lint says of the template, and of the one that is an example.
+/// What cfn-lint says of the template, and of the one that is an example; and what our own rules do.
 fn template(run: &Run, output: &mut Output) -> Result<()> {
     tools::install(&run.places, &Steps::new())?;
     let settings = Settings::read(&run.places)?;
@@ -329,7 +330,7 @@ fn template(run: &Run, output: &mut Output) -> Result<()> {
         sam.args(["validate", "--lint", "--template-file"]);
         output.succeed(sam.arg(template))?;
     }
-    Ok(())
+    infrastructure::check(&run.places, &nowhere)
 }
 
 /// Those of the store and of all handlers, and the simulator's runs to which nothing happens: what they show must not be

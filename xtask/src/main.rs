@@ -10,6 +10,7 @@ mod emulator;
 mod environment;
 mod foreign_emulator;
 mod functions;
+mod infrastructure;
 mod interrupt;
 mod logs;
 mod mutants;
