@@ -3,6 +3,7 @@
 //! Two tiers. Without options every promise is tested, at some size, in minutes; `--long` adds what takes long to find:
 //! more seeds, states and cases.
 
+use std::collections::BTreeSet;
 use std::env;
 use std::fs::{self, File};
 use std::net::{Ipv4Addr, TcpListener};
@@ -379,11 +380,38 @@ fn foreign_emulator(run: &Run, output: &mut Output) -> Result<()> {
 }
 
 fn end_to_end_tests(run: &Run, output: &mut Output) -> Result<()> {
-    run_stack_tests(run, output, "e2e")
+    let secrets = run_stack_tests(run, output, "e2e")?;
+    expect_no_secrets(&secrets, &run.stack_places.emulator_log(), output)
 }
 
 fn recovery_tests(run: &Run, output: &mut Output) -> Result<()> {
-    run_stack_tests(run, output, "recovery")
+    run_stack_tests(run, output, "recovery").map(drop)
+}
+
+/// Everything that the functions, API Gateway and Lambda have logged during the tests, looked through for what the tests
+/// noted: passwords, tokens, tickets, names, and what was asked for.
+fn expect_no_secrets(secrets: &Path, log: &Path, output: &mut Output) -> Result<()> {
+    let noted = fs::read_to_string(secrets).context("nothing was noted")?;
+    let log = fs::read_to_string(log)?;
+    let secrets: BTreeSet<_> = noted.lines().filter(|secret| !secret.is_empty()).collect();
+    let told = secrets
+        .iter()
+        .filter(|secret| log.contains(**secret))
+        .count();
+    let lines = log.lines().filter(|line| line.starts_with('{')).count();
+    // Not even here are they shown.
+    if told > 0 || secrets.len() < 100 || lines < 100 {
+        bail!(
+            "of {} secrets {told} are in {lines} lines of logs",
+            secrets.len()
+        );
+    }
+    let found = format!(
+        "none of {} secrets is in {lines} lines of logs",
+        secrets.len()
+    );
+    output.line(&found);
+    Ok(())
 }
 
 /// The page in a real browser, and what can be tested of it without one.
@@ -403,14 +431,19 @@ fn page_tests(run: &Run, output: &mut Output) -> Result<()> {
 }
 
 /// The tests of this name, without cargo: it would wait for whatever is being compiled meanwhile.
-fn run_stack_tests(run: &Run, output: &mut Output, name: &str) -> Result<()> {
+///
+/// Returns where they noted what must not be in any log.
+fn run_stack_tests(run: &Run, output: &mut Output, name: &str) -> Result<PathBuf> {
     let found = run.stack_tests()?.iter().find(|one| one.name == name);
     let executable = &found
         .with_context(|| format!("no tests {name}"))?
         .executable;
     let mut tests = Command::new(executable);
     tests.current_dir(run.places.root.join("tests/e2e"));
-    with_stack(run, output, &mut tests)
+    let secrets = run.stack_places.state.join("secrets.txt");
+    run.stack_places.write_private(&secrets, b"")?;
+    with_stack(run, output, tests.env("LONGHAUL_SECRETS", &secrets))?;
+    Ok(secrets)
 }
 
 fn with_stack(run: &Run, output: &mut Output, command: &mut Command) -> Result<()> {

@@ -6,6 +6,7 @@
 mod aws;
 pub mod endpoint;
 pub mod live;
+pub mod secrets;
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -138,6 +139,17 @@ impl Stack {
             json!({"UserPoolId": pool, "Username": name, "Password": password, "Permanent": true}),
         )?;
         let tokens = self.sign_in(&self.client_id, &name, &password)?;
+        for secret in [&name, &password] {
+            secrets::note(secret)?;
+        }
+        for token in ["AccessToken", "IdToken", "RefreshToken"] {
+            // A part of it would be as bad; of those with three, the first is the same for all.
+            let token = text_of(&tokens, token)?;
+            let parts = token.split('.').skip(1).chain([token.as_str()]);
+            parts
+                .filter(|part| part.len() > 20)
+                .try_for_each(secrets::note)?;
+        }
         Ok(User {
             stack: self.clone(),
             sub,
@@ -397,6 +409,13 @@ impl User {
     ///
     /// When there is no answer.
     pub fn post(&self, path: &str, body: &[u8]) -> Result<Answer> {
+        // What is longer than a few numbers is content.
+        if let Ok(body) = std::str::from_utf8(body)
+            && (40..1000).contains(&body.len())
+            && !body.contains('\n')
+        {
+            secrets::note(body)?;
+        }
         self.call("POST", path, &[("content-type", "application/json")], body)
     }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use e2e::endpoint::Endpoint;
-use e2e::{Stack, wait_until};
+use e2e::{Stack, secrets, wait_until};
 use serde_json::json;
 
 const DELIVER: &str = "/api/deliver-messages/";
@@ -19,7 +19,9 @@ fn an_endpoint_that_takes_twenty_at_a_time_is_kept_busy_and_never_sent_more() ->
     let stack = Stack::load()?;
     let user = stack.user()?;
     let endpoint = Endpoint::listen(&stack, TAKES, AT_A_TIME)?;
-    let message = |n: usize| json!({"to": format!("Person {n}"), "text": "Hello"});
+    let text = "A text that is nobody else's business";
+    secrets::note(text)?;
+    let message = |n: usize| json!({"to": format!("Person {n}"), "text": text});
     let messages: Vec<_> = (0..MESSAGES).map(message).collect();
     let body = json!({ "messages": messages }).to_string();
     let task_id = user.post(DELIVER, body.as_bytes())?.task_id()?;

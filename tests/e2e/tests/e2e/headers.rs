@@ -9,7 +9,8 @@ const FOREIGN: &str = "https://example.com";
 
 /// Answers of all kinds, each by what was asked.
 fn answers(user: &User, origin: &str) -> Result<Vec<(String, Answer)>> {
-    let task_id = user.submit(1)?.task_id()?;
+    // Enough for it to be at work until it is cancelled.
+    let task_id = user.submit(200)?.task_id()?;
     let task = format!("{TASKS}{task_id}");
     let items = |format: &str| format!("{task}/items/?format={format}");
     let asked = [
