@@ -9,6 +9,7 @@ pub mod live;
 pub mod secrets;
 
 use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use std::{env, fs, thread};
 
@@ -525,6 +526,12 @@ fn text_of(object: &Value, name: &str) -> Result<String> {
     Ok(text
         .with_context(|| format!("no {name}: {object}"))?
         .to_owned())
+}
+
+/// Waits for other tests that take all of the machine. For as long as what is returned is kept, they wait.
+pub fn have_the_machine() -> MutexGuard<'static, ()> {
+    static MACHINE: Mutex<()> = Mutex::new(());
+    MACHINE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Looks again and again until there is something to see.

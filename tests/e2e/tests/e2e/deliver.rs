@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use e2e::endpoint::Endpoint;
-use e2e::{Stack, secrets, wait_until};
+use e2e::{Stack, have_the_machine, secrets, wait_until};
 use serde_json::json;
 
 const DELIVER: &str = "/api/deliver-messages/";
@@ -16,6 +16,7 @@ const TAKES: Duration = Duration::from_millis(300);
 #[test]
 fn an_endpoint_that_takes_twenty_at_a_time_is_kept_busy_and_never_sent_more() -> Result<()> {
     const MESSAGES: usize = 400;
+    let _machine = have_the_machine();
     let stack = Stack::load()?;
     let user = stack.user()?;
     let endpoint = Endpoint::listen(&stack, TAKES, AT_A_TIME)?;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use e2e::live::{Connection, Opened, latency, open, percentiles};
-use e2e::{Stack, User, wait_until};
+use e2e::{Stack, User, have_the_machine, wait_until};
 use serde_json::{Value, json};
 
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -220,6 +220,7 @@ fn two_hundred_connections_are_told_within_seconds() -> Result<()> {
     const USERS: usize = 20;
     const OF_EACH: usize = 10;
     const AT_ONCE: usize = 50;
+    let _machine = have_the_machine();
     let stack = Stack::load()?;
     let users: Vec<User> = (0..USERS).map(|_| stack.user()).collect::<Result<_>>()?;
     let all: Vec<&User> = users.iter().flat_map(|user| [user; OF_EACH]).collect();

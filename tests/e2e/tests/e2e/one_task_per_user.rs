@@ -5,7 +5,7 @@ use std::sync::Barrier;
 use std::thread;
 
 use anyhow::{Result, anyhow};
-use e2e::{Answer, Stack, User};
+use e2e::{Answer, Stack, User, have_the_machine};
 
 const ROUNDS: usize = 20;
 const SIMULTANEOUS: usize = 100;
@@ -15,6 +15,7 @@ const ITEMS: u32 = 100;
 
 #[test]
 fn a_hundred_simultaneous_submits_start_one_task() -> Result<()> {
+    let _machine = have_the_machine();
     let stack = Stack::load()?;
     for round in 0..ROUNDS {
         // A new user each time: the lock of the round before must play no part.
