@@ -29,6 +29,7 @@ pub mod jobs;
 mod ledger;
 mod live;
 mod page;
+mod permission;
 pub mod prices;
 mod process;
 mod queue;
@@ -43,6 +44,7 @@ pub mod watching;
 mod world;
 
 pub use live::Count;
+pub use permission::Permission;
 pub use run::{Report, run};
 pub use site::Function;
 pub use watch::{Poll, Sample, Watched};

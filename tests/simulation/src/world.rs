@@ -22,6 +22,7 @@ use crate::gateway::{CALL_KEPT_MAX, Gateway, ON_ITS_WAY_MAX, SLOW};
 use crate::jobs::Limited;
 use crate::ledger::{Ledger, Writer};
 use crate::live::Count;
+use crate::permission::{Permission, permissions};
 use crate::queue::{QueueName, Queues};
 use crate::scenario::{Fate, Odds, Scenario, Settings, Slow, fault};
 use crate::site::{Function, is_write, method};
@@ -83,6 +84,8 @@ struct Life {
 pub struct Figures {
     /// What calls cost, by function and method.
     pub costs: BTreeMap<(Function, &'static str), Cost>,
+    /// What calls needed, by function.
+    pub permissions: BTreeMap<Function, BTreeSet<Permission>>,
     /// Faults by what they did.
     pub faults: BTreeMap<&'static str, u64>,
     /// Tasks by how they ended.
@@ -590,6 +593,8 @@ impl World {
         };
         let function = life.function;
         *state.figures.costs.entry((function, method)).or_default() += cost;
+        let needed = state.figures.permissions.entry(function).or_default();
+        needed.extend(permissions(call));
         if method == "task"
             && let Some(version) = answer["Item"]["version"]["N"].as_str()
         {

@@ -14,5 +14,6 @@ mod guards;
 mod hostile_events;
 mod hostile_tidings;
 mod live;
+mod permissions;
 mod seeds;
 mod undisturbed;
