@@ -97,9 +97,10 @@ fn bad_credentials(
     let good = &user.token;
     let [header, payload, signature] = parts(good)?;
     let key = public_key(stack, good)?;
-    let broken = match signature.strip_suffix('A') {
-        Some(rest) => format!("{rest}B"),
-        None => format!("{}A", &signature[..signature.len() - 1]),
+    // The first one: not all bits of the last one mean something.
+    let broken = match signature.strip_prefix('A') {
+        Some(rest) => format!("B{rest}"),
+        None => format!("A{}", &signature[1..]),
     };
     let of_another_user = tampered(good, |claims| claims["sub"] = json!(other.sub))?;
     let longer = tampered(good, |claims| claims["exp"] = json!(9_999_999_999_u64))?;
