@@ -18,6 +18,7 @@ import { withDeadline } from './deadline.js';
  * @property {string} user_pool_id
  * @property {string} client_id
  * @property {string} cognito_url
+ * @property {boolean} [rotates_refresh_tokens] whether each refresh token is good for one renewal only
  * @property {boolean} [live_updates] whether the stack tells of changes as they happen
  */
 
@@ -218,11 +219,7 @@ export class Session {
   async #renew(refreshToken) {
     const visit = this.#visit;
     try {
-      const { AuthenticationResult } = await this.#cognito('InitiateAuth', {
-        AuthFlow: 'REFRESH_TOKEN_AUTH',
-        ClientId: this.#config.client_id,
-        AuthParameters: { REFRESH_TOKEN: refreshToken },
-      });
+      const { AuthenticationResult } = await this.#fresh(refreshToken);
       if (!AuthenticationResult || visit !== this.#visit) throw new SessionEnded();
       const tokens = this.#keep(AuthenticationResult, refreshToken);
       // A pool that rotates refresh tokens has just replaced the one that the other tabs hold.
@@ -237,6 +234,14 @@ export class Session {
       this.#forget();
       throw new SessionEnded();
     }
+  }
+
+  /** @param {string} refreshToken @returns {Promise<InitiateAuthAnswer>} */
+  #fresh(refreshToken) {
+    const client = { ClientId: this.#config.client_id };
+    // The one way where refresh tokens rotate; the emulator, where they do not, only has the other.
+    if (this.#config.rotates_refresh_tokens) return this.#cognito('GetTokensFromRefreshToken', { ...client, RefreshToken: refreshToken });
+    return this.#cognito('InitiateAuth', { ...client, AuthFlow: 'REFRESH_TOKEN_AUTH', AuthParameters: { REFRESH_TOKEN: refreshToken } });
   }
 
   /** @param {AuthenticationResult} result */

@@ -88,6 +88,8 @@ pub(crate) fn upload(
         "user_pool_id": outputs.user_pool_id,
         "client_id": outputs.client_id,
         "cognito_url": cognito_url,
+        // The emulator knows no rotation; see UserPoolClient in the template.
+        "rotates_refresh_tokens": aws.endpoint().is_none(),
         "live_updates": outputs.socket_api_id.is_some(),
     });
     let frontend = places.root.join("frontend");

@@ -93,29 +93,28 @@ let tests = null;
  *
  * @param {string} name
  * @param {(tab: Tab) => Promise<void>} body
- * @param {{ user?: { temporary?: boolean }, context?: import('playwright-core').BrowserContextOptions, live?: boolean }} [options]
- *   `live`: whether the page is to know of live updates; not where a test is about polls, or changes what they are answered
+ * @param {{ user?: { temporary?: boolean }, context?: import('playwright-core').BrowserContextOptions, live?: boolean, settings?: object }} [options]
+ *   `settings`: what the page is told otherwise than by the stack; `live`: whether the page is to know of live updates; not where a test is about polls, or changes what they are answered
  */
-export function pageTest(name, body, { user, context, live } = {}) {
+export function pageTest(name, body, { user, context, live, settings } = {}) {
   if (tests === null) {
     tests = [];
     // When the file has been read, all of its tests are known.
     queueMicrotask(() => describe('in a browser', { concurrency: TESTS_AT_A_TIME }, () => tests.forEach((define) => define())));
   }
   tests.push(() => test(name, { timeout: TEST_MS_MAX }, async () => {
-    await usePage(body, { user: await newUser(user), context, live });
+    await usePage(body, { user: await newUser(user), context, live, settings });
   }));
 }
 
-export async function usePage(body, { user, context: options = {}, live = true }) {
+export async function usePage(body, { user, context: options = {}, live = true, settings = live ? {} : { live_updates: false } }) {
   const context = await browser.newContext({ ...person, ...options });
   context.setDefaultTimeout(PATIENCE_MS);
   await context.addInitScript(keepSockets);
   const noise = new Noise(context);
   const tab = new Tab(await context.newPage(), user, noise);
   if (font !== 'own') await blockFont(context, noise);
-  // As where the stack has no live updates.
-  if (!live) await context.route(CONFIG, answer(200, { ...config, live_updates: false }));
+  if (Object.keys(settings).length > 0) await context.route(CONFIG, answer(200, { ...config, ...settings }));
   try {
     await body(tab);
     noise.check();

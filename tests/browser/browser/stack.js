@@ -45,7 +45,7 @@ export class User {
   }
 
   async call(method, path = '', body = undefined) {
-    this.#token ||= await this.#signIn();
+    this.#token ||= (await this.tokens()).AccessToken;
     const headers = { Authorization: `Bearer ${this.#token}`, 'Content-Type': 'application/json', 'Idempotency-Key': randomUUID() };
     // What a busy machine has no time for is asked for again, as any client would.
     return eventually(async () => {
@@ -131,17 +131,18 @@ export class User {
   }
 
   async #sub() {
-    this.#token ||= await this.#signIn();
+    this.#token ||= (await this.tokens()).AccessToken;
     return JSON.parse(Buffer.from(this.#token.split('.')[1], 'base64url').toString()).sub;
   }
 
-  async #signIn() {
+  /** Signs in, once more. */
+  async tokens() {
     const { AuthenticationResult } = await cognito('InitiateAuth', {
       AuthFlow: 'USER_PASSWORD_AUTH',
       ClientId: stack.client_id,
       AuthParameters: { USERNAME: this.username, PASSWORD: this.password },
     });
-    return AuthenticationResult.AccessToken;
+    return AuthenticationResult;
   }
 }
 
