@@ -78,6 +78,8 @@ import { CognitoError, SessionEnded } from './session.js';
 const REQUEST_MS_MAX = 15_000;
 /** As many as the API gives. */
 export const ITEMS_PER_FILE_PAGE = 1_000;
+/** Whoever is to come back later than this is refused. */
+const WAIT_MS_MAX = 60_000;
 /** A large request has more time, for it may come over a slow line: this is 250 kbit/s. */
 const BODY_LENGTH_PER_MS = 32;
 
@@ -96,9 +98,14 @@ export class ApiError extends Error {
     this.retryAfterMs = retryAfterMs;
   }
 
-  /** Whether the same request may succeed later. */
+  /** Whether the same request may succeed soon. */
   get isRetryable() {
-    return this.status === 0 || this.status === 408 || this.status === 429 || this.status >= 500;
+    return this.status === 0 || this.status === 408 || (this.status === 429 && !this.isExhausted) || this.status >= 500;
+  }
+
+  /** Whether there is a quota that is used up for longer than anybody waits for an answer. */
+  get isExhausted() {
+    return this.status === 429 && (this.retryAfterMs ?? 0) > WAIT_MS_MAX;
   }
 }
 

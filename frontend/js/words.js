@@ -344,7 +344,7 @@ export function isBlocked(error) {
 /** @param {unknown} error from the API, or from renewing the session for it @returns {string} why there was no answer, short */
 export function apiProblem(error) {
   if (error instanceof CognitoError && error.code !== 'Network') return 'The sign-in service has a problem.';
-  if (error instanceof ApiError && error.status === 429) return 'Too many requests at once.';
+  if (error instanceof ApiError && error.status === 429 && !error.isExhausted) return 'Too many requests at once.';
   if (error instanceof ApiError && error.status >= 500) return 'The server has a problem.';
   if (error instanceof ApiError && error.status > 0) return sentence(error.message);
   if (!navigator.onLine) return 'You are offline.';

@@ -13,6 +13,7 @@ use serde_json::json;
 use crate::cursor;
 use crate::host::Timestamp;
 use crate::invalid::Invalid;
+use crate::quota::Exhausted;
 use crate::request::BadRequest;
 use crate::store::StoreError;
 use crate::task::{Task, TaskId, UserId};
@@ -66,6 +67,14 @@ pub enum ApiError {
     /// The idempotency key belongs to a request with another body.
     #[error("Idempotency-Key was already used with a different request body")]
     KeyReused,
+    /// It would be more than a user may have in a day.
+    #[error("{exhausted}")]
+    Exhausted {
+        /// Why.
+        exhausted: Exhausted,
+        /// How long until the next day begins.
+        left: Duration,
+    },
     /// A fault of ours, which the log describes.
     #[error("Internal server error")]
     Internal,
@@ -92,6 +101,7 @@ impl ApiError {
             Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::UnsupportedMediaType(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::KeyReused => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::Exhausted { .. } => StatusCode::TOO_MANY_REQUESTS,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
             Self::Store(_) => StatusCode::SERVICE_UNAVAILABLE,
         }
@@ -107,6 +117,14 @@ impl ApiError {
         };
         let body = json!({"success": false, "message": message});
         let mut response = respond(status, &body);
+        if let Self::Exhausted { left, .. } = &self {
+            // Rounded up: a second early would be for nothing.
+            set(
+                &mut response,
+                header::RETRY_AFTER,
+                &(left.as_secs() + 1).to_string(),
+            );
+        }
         if let Self::Store(error) = &self {
             if error.is_transient() {
                 tracing::warn!(

@@ -267,6 +267,7 @@ mod tests {
     use super::*;
     use crate::host::Host;
     use crate::order::Order;
+    use crate::quota::Quota;
     use crate::task::{Terms, Uniqueness, UserId};
 
     const LEASE: u64 = 50;
@@ -291,6 +292,7 @@ mod tests {
             lifetime: Duration::from_secs(7 * 86_400),
             retention: Duration::from_secs(86_400),
             uniqueness: Uniqueness::User,
+            quota: Quota::default(),
         };
         let user = UserId::from_claim("user").unwrap();
         let host = Host::new(|| FORECAST.at, || 7);

@@ -87,6 +87,8 @@ pub mod listing;
 #[doc(hidden)]
 pub mod queue;
 #[doc(hidden)]
+pub mod quota;
+#[doc(hidden)]
 pub mod store;
 #[doc(hidden)]
 pub mod task;

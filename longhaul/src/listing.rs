@@ -129,6 +129,7 @@ mod tests {
     use super::*;
     use crate::host::{Host, Timestamp};
     use crate::order::Order;
+    use crate::quota::Quota;
     use crate::task::{Terms, Uniqueness, UserId};
 
     /// Four chunks of ten items, of which so many are settled and so many of those failed.
@@ -139,6 +140,7 @@ mod tests {
             lifetime: Duration::from_secs(7 * 86_400),
             retention: Duration::ZERO,
             uniqueness: Uniqueness::User,
+            quota: Quota::default(),
         };
         let host = Host::new(Timestamp::default, || 0);
         let user = UserId::from_claim("user").unwrap();

@@ -329,6 +329,7 @@ mod tests {
     use super::*;
     use crate::host::{Host, Timestamp};
     use crate::order::Order;
+    use crate::quota::Quota;
     use crate::task::{Terms, Uniqueness};
 
     fn task(user: &str) -> Task {
@@ -338,6 +339,7 @@ mod tests {
             lifetime: Duration::from_secs(7 * 86_400),
             retention: Duration::ZERO,
             uniqueness: Uniqueness::User,
+            quota: Quota::default(),
         };
         let host = Host::new(Timestamp::default, || 0);
         let user = UserId::from_claim(user).unwrap();

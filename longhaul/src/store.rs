@@ -16,7 +16,8 @@
 //! | inputs | `TASK#<task id>#<chunk>` | `INPUT#<position>` | the inputs up to this position: `inputs`, a list of JSON; `expires_at` |
 //! | item | `TASK#<task id>#<chunk>` | `ITEM#<position>` | [`ItemRow`], `expires_at` |
 //!
-//! Who is told of changes is in rows of its own, in `store/connections.rs`.
+//! Who is told of changes, and what a user has used of a quota, is in rows of its own, in `store/connections.rs` and
+//! `store/quota.rs`.
 //!
 //! What belongs to items has a partition for each chunk: a task is not held up by what one partition can take.
 //!
@@ -31,6 +32,7 @@ mod connections;
 mod error;
 mod inputs;
 mod outcomes;
+mod quota;
 mod undone;
 mod write;
 
@@ -49,13 +51,14 @@ use crate::forecast::Reckoning;
 use crate::host::{Host, Timestamp, milliseconds};
 use crate::listing::{ItemCursor, Listing};
 use crate::queue::Message;
+use crate::quota::{Exhausted, Quota};
 use crate::task::{
     IdempotencyKey, Outcome, RequestDigest, Status, Task, TaskId, UserId, job_of_old,
 };
 
 use between::Between;
 pub use error::StoreError;
-pub use inputs::Given;
+pub use inputs::{Given, Glance};
 #[cfg(feature = "drop-guards")]
 pub use write::dropped;
 use write::{
@@ -100,6 +103,8 @@ pub enum Submission {
     KeyReused,
     /// This task holds the lock.
     Busy(TaskId),
+    /// It would be too much for the day.
+    Exhausted(Exhausted),
     /// Something moved between looking and writing. Look again.
     Raced,
 }
@@ -266,10 +271,10 @@ pub struct Store {
     host: Host,
 }
 
-/// Submitting: the lock, the task and the key come into being together or not at all.
+/// Submitting: the lock, the task and the key come into being, and the task is counted, together or not at all.
 impl Store {
-    /// Stores a new task, the user's lock and the idempotency key, if the lock is as it was `seen`
-    /// and the key is new.
+    /// Stores a new task, the user's lock and the idempotency key, if the lock is as it was `seen`,
+    /// the key is new, and the `quota` of the task's day is not used up.
     ///
     /// All of it is one transaction, so a crash before it leaves nothing and a crash after it leaves
     /// a task that the sweeper will dispatch. An abandoned task is failed in the same transaction,
@@ -283,7 +288,11 @@ impl Store {
         task: &Task,
         key: Option<&IdempotencyKey>,
         seen: SeenLock<'_>,
+        quota: Quota,
     ) -> Result<Submission, StoreError> {
+        if let Some(exhausted) = quota::exhausted(None, task, quota)? {
+            return Ok(Submission::Exhausted(exhausted));
+        }
         let now = self.host.now();
         let holder = match seen {
             SeenLock::Free => None,
@@ -335,6 +344,9 @@ impl Store {
             let end = Self::end(old, &outcome, now).only_if(guard("take over: seen", SEEN));
             actions.push(end.into_action(&self.table)?);
         }
+        if quota.is_set() {
+            actions.push(self.count(task, quota)?);
+        }
 
         let verdicts = match self.transact(actions).await? {
             Transaction::Committed => return Ok(Submission::Accepted),
@@ -351,6 +363,14 @@ impl Store {
         if let Some(Verdict::Refused(Some(row))) = verdicts.first() {
             let stored: LockRow = serde_dynamo::from_item(row.clone())?;
             return Ok(Submission::Busy(stored.task_id));
+        }
+        let is_lock_ours = matches!(verdicts.first(), Some(Verdict::Passed));
+        if let Some(Verdict::Refused(row)) = verdicts.last()
+            && quota.is_set()
+            && is_lock_ours
+            && let Some(exhausted) = quota::exhausted(row.clone(), task, quota)?
+        {
+            return Ok(Submission::Exhausted(exhausted));
         }
         Ok(Submission::Raced)
     }

@@ -21,9 +21,10 @@ use crate::items::Limits;
 use crate::list::{JobList, offered};
 use crate::order::Order;
 use crate::queue::{JobQueues, Message, Queue};
+use crate::quota::{Day, Exhausted, Quota};
 use crate::request::{BadRequest, read_for};
 use crate::serve::serve;
-use crate::store::{SeenLock, Store, StoreError, Submission};
+use crate::store::{Glance, SeenLock, Store, StoreError, Submission};
 use crate::task::{IdempotencyKey, Task, TaskId, Terms, UserId};
 use crate::{aws, exit, telemetry};
 
@@ -90,6 +91,7 @@ impl Config {
                 lifetime: environment.days("MAX_TASK_DAYS", 1..=365),
                 retention: environment.days("RETENTION_DAYS", 1..=3650),
                 uniqueness: environment.uniqueness("UNIQUENESS"),
+                quota: Quota::read(environment),
             },
         }
     }
@@ -161,6 +163,10 @@ impl Submit {
                 Ok(response)
             }
             Decision::KeyReused => Err(ApiError::KeyReused),
+            Decision::Exhausted(exhausted) => Err(ApiError::Exhausted {
+                exhausted,
+                left: Day::of(task.created_at).left(self.store.host().now()),
+            }),
             Decision::Busy(holder) => Ok(self.busy(request, &holder)),
         }
     }
@@ -208,16 +214,9 @@ impl Submit {
     ) -> Result<Decision, ApiError> {
         if task.has_given() {
             // Who is refused is refused before megabytes are written for nothing.
-            match self.store.look_before(task, key).await? {
-                Some(Submission::Replayed(task_id)) => return Ok(Decision::Replayed(task_id)),
-                Some(Submission::KeyReused) => return Ok(Decision::KeyReused),
-                Some(Submission::Busy(holder_id)) => {
-                    let holder = self.store.task(&task.user, holder_id).await?;
-                    if let Some(holder) = holder.filter(|holder| self.is_active(holder)) {
-                        return Ok(Decision::Busy(holder));
-                    }
-                }
-                Some(Submission::Accepted | Submission::Raced) | None => {}
+            let glance = self.store.look_before(task, key, self.terms.quota).await?;
+            if let Some(glance) = glance {
+                return Ok(glance.into());
             }
             let stored = timeout_at(store_by, self.put_given(task, work)).await;
             stored.map_err(|late| StoreError::Unavailable(late.into()))??;
@@ -263,10 +262,6 @@ impl Submit {
         Ok(Some(Order { indexes, ..order }).filter(|_| is_all))
     }
 
-    fn is_active(&self, task: &Task) -> bool {
-        task.status.is_open() && !task.is_abandoned(self.store.host().now())
-    }
-
     /// Stores the task, taking over a lock that nobody alive holds.
     async fn store_task(
         &self,
@@ -276,10 +271,12 @@ impl Submit {
         let mut holder;
         let mut seen = SeenLock::Free;
         for _ in 0..ROUNDS_MAX {
-            let holder_id = match self.store.submit(task, key, seen).await? {
+            let quota = self.terms.quota;
+            let holder_id = match self.store.submit(task, key, seen, quota).await? {
                 Submission::Accepted => return Ok(Decision::Accepted),
                 Submission::Replayed(task_id) => return Ok(Decision::Replayed(task_id)),
                 Submission::KeyReused => return Ok(Decision::KeyReused),
+                Submission::Exhausted(exhausted) => return Ok(Decision::Exhausted(exhausted)),
                 Submission::Busy(holder_id) => holder_id,
                 Submission::Raced => {
                     seen = SeenLock::Free;
@@ -374,4 +371,17 @@ enum Decision {
     KeyReused,
     /// This task is active.
     Busy(Task),
+    /// It would be too much for the day.
+    Exhausted(Exhausted),
+}
+
+impl From<Glance> for Decision {
+    fn from(glance: Glance) -> Self {
+        match glance {
+            Glance::Replayed(task_id) => Self::Replayed(task_id),
+            Glance::KeyReused => Self::KeyReused,
+            Glance::Busy(task) => Self::Busy(task),
+            Glance::Exhausted(exhausted) => Self::Exhausted(exhausted),
+        }
+    }
 }

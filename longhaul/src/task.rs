@@ -25,6 +25,7 @@ use crate::chunk::{Chunk, ChunkIndex, Owner, Plan, Position};
 use crate::forecast::Forecast;
 use crate::host::{Host, Timestamp};
 use crate::order::Order;
+use crate::quota::Quota;
 
 /// How long after its lease ran out a task may be taken over by a new one of the same user. It is
 /// twice the sweeper's interval: the sweeper gets its chance to revive the task first, also when one of its runs
@@ -401,6 +402,8 @@ pub struct Terms {
     pub retention: Duration,
     /// What a user may have one of at a time.
     pub uniqueness: Uniqueness,
+    /// What a user may have accepted in a day.
+    pub quota: Quota,
 }
 
 /// What the sweeper finds when it looks at a task, and thereby what it has to do.
@@ -720,6 +723,7 @@ mod tests {
             lifetime: Duration::from_secs(7 * 86_400),
             retention: Duration::from_secs(86_400),
             uniqueness: Uniqueness::User,
+            quota: Quota::default(),
         };
         let user = UserId::from_claim("user").unwrap();
         Task::new(

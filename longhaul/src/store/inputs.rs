@@ -5,20 +5,24 @@
 //! time to live. The rows need no condition: nobody else can have drawn the task's id, and whoever writes them twice
 //! writes the same.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
-use aws_sdk_dynamodb::types::{PutRequest, WriteRequest};
+use aws_sdk_dynamodb::types::{KeysAndAttributes, PutRequest, WriteRequest};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use tokio::time::{Instant, sleep_until};
 
 use super::between::Between;
+use super::quota::{exhausted, quota_key};
 use super::write::{Row, address, number, rejected, text};
 use super::{
     Key, KeyRow, LockRow, Store, StoreError, Submission, key_key, lock_key, part_pk, position_of,
+    task_key,
 };
 use crate::chunk::{ChunkIndex, ItemIndex, Position};
 use crate::order::Order;
+use crate::quota::{Day, Exhausted, Quota};
 use crate::task::{IdempotencyKey, Task, TaskId};
 
 /// A row holds inputs of so many bytes together, or a single one that is larger. A row may have 400 KB (Amazon
@@ -60,10 +64,23 @@ struct SharedRow {
     shared: String,
 }
 
+/// What becomes of a submit, where that can be told without writing anything.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Glance {
+    /// This task already answers the same request under the same key.
+    Replayed(TaskId),
+    /// The key belongs to another request.
+    KeyReused,
+    /// This task holds the lock, and is alive.
+    Busy(Task),
+    /// It would be too much for the day.
+    Exhausted(Exhausted),
+}
+
 /// Before and after a task is accepted.
 impl Store {
-    /// What would become of a submit, as far as that can be told without writing anything: who is refused is refused
-    /// before megabytes are written for nothing. `None` if it may be accepted, which [`Self::submit`] decides.
+    /// What would become of a submit: who is refused is refused before megabytes are written for nothing, and by two
+    /// calls at most. `None` if it may be accepted, which [`Self::submit`] decides.
     ///
     /// # Errors
     ///
@@ -72,19 +89,70 @@ impl Store {
         &self,
         task: &Task,
         key: Option<&IdempotencyKey>,
-    ) -> Result<Option<Submission>, StoreError> {
+        quota: Quota,
+    ) -> Result<Option<Glance>, StoreError> {
         let row = self.get(lock_key(&task.user, &task.lock)).await?;
         let holder: Option<LockRow> = row.map(serde_dynamo::from_item).transpose()?;
         // After the lock: if it is this very submit that was accepted the first time and is in the way, its key is there.
-        if let Some(key) = key
-            && let Some(row) = self.get(key_key(&task.user, key)).await?
-        {
+        let key = key.map(|key| key_key(&task.user, key));
+        let holder = holder.map(|holder| task_key(&task.user, holder.task_id));
+        let day = quota_key(&task.user, Day::of(task.created_at));
+        let wanted = [
+            key.as_ref(),
+            holder.as_ref(),
+            quota.is_set().then_some(&day),
+        ];
+        let mut rows = self.get_all(wanted.into_iter().flatten()).await?;
+
+        let now = self.host.now();
+        if let Some(row) = key.and_then(|key| rows.remove(&key)) {
             let stored: KeyRow = serde_dynamo::from_item(row)?;
-            if stored.expires_at >= self.host.now().seconds() {
-                return Ok(Some(stored.replayed(task)));
+            if stored.expires_at >= now.seconds() {
+                return Ok(Some(match stored.replayed(task) {
+                    Submission::Replayed(task_id) => Glance::Replayed(task_id),
+                    _ => Glance::KeyReused,
+                }));
             }
         }
-        Ok(holder.map(|holder| Submission::Busy(holder.task_id)))
+        if let Some(row) = holder.and_then(|holder| rows.remove(&holder)) {
+            let holder: Task = serde_dynamo::from_item(row)?;
+            if holder.status.is_open() && !holder.is_abandoned(now) {
+                return Ok(Some(Glance::Busy(holder)));
+            }
+        }
+        let exhausted = exhausted(rows.remove(&day), task, quota)?;
+        Ok(exhausted.map(Glance::Exhausted))
+    }
+
+    /// Of a few rows those that there are.
+    async fn get_all(
+        &self,
+        keys: impl Iterator<Item = &Key>,
+    ) -> Result<HashMap<Key, Row>, StoreError> {
+        let mut wanted: Vec<_> = keys.map(address).collect();
+        let mut found = HashMap::new();
+        let mut attempt = 0;
+        while !wanted.is_empty() {
+            let keys = KeysAndAttributes::builder()
+                .set_keys(Some(wanted))
+                .consistent_read(true)
+                .build()
+                .map_err(rejected)?;
+            let call = self.client.batch_get_item();
+            let answer = call.request_items(&self.table, keys).send().await?;
+            let rows = answer.responses.unwrap_or_default().into_values();
+            for row in rows.flatten() {
+                found.insert(key_of(&row), row);
+            }
+            let left = answer.unprocessed_keys.unwrap_or_default().into_values();
+            wanted = left.flat_map(|left| left.keys).collect();
+            if !wanted.is_empty() {
+                let cause = format!("{} rows were not read", wanted.len());
+                self.wait_or_give_up(&mut attempt, StoreError::Throttled(cause.into()))
+                    .await?;
+            }
+        }
+        Ok(found)
     }
 
     /// Stores what the items of a task need that is about to be accepted, no faster than a partition can take it.
@@ -319,4 +387,12 @@ fn shared_key(task_id: TaskId) -> Key {
 /// begins with the first row that has some of it.
 fn given_key(task_id: TaskId, chunk: ChunkIndex, last: Position) -> Key {
     (part_pk(task_id, chunk), format!("INPUT#{last:012}"))
+}
+
+fn key_of(row: &Row) -> Key {
+    let part = |name: &str| row.get(name).and_then(|value| value.as_s().ok().cloned());
+    (
+        part("pk").unwrap_or_default(),
+        part("sk").unwrap_or_default(),
+    )
 }

@@ -66,11 +66,13 @@ pub mod dropped {
     }
 
     /// The name of every guard: the write, or the work, that it guards, and what it asks.
-    pub const GUARDS: [&str; 27] = [
+    pub const GUARDS: [&str; 29] = [
         "submit: lock is free",
         "submit: lock is as seen",
         "submit: task is new",
         "submit: key is new",
+        "submit: a task is left",
+        "submit: items are left",
         "take over: seen",
         "claim: open",
         "claim: chunk is free",

@@ -7,6 +7,7 @@ use lambda_http::Request;
 use longhaul::cancel::Cancel;
 use longhaul::host::Host;
 use longhaul::order::Order;
+use longhaul::quota::Quota;
 use longhaul::store::{SeenLock, Store, Submission};
 use longhaul::task::{Outcome, Task, Terms, Uniqueness, UserId};
 use serde_json::{Value, json};
@@ -22,11 +23,15 @@ async fn submitted(store: &Store, user: &str) -> Task {
         lifetime: Duration::from_secs(7 * 86_400),
         retention: Duration::from_secs(86_400),
         uniqueness: Uniqueness::User,
+        quota: Quota::default(),
     };
     let order = Order::numbered("tuned-long-running-task", 4);
     let user = UserId::from_claim(user).unwrap();
     let task = Task::new(store.host(), user, &order, &terms);
-    let submission = store.submit(&task, None, SeenLock::Free).await.unwrap();
+    let submission = store
+        .submit(&task, None, SeenLock::Free, Quota::default())
+        .await
+        .unwrap();
     assert_eq!(submission, Submission::Accepted);
     task
 }

@@ -9,6 +9,7 @@ use lambda_http::{Body, Request, Response};
 use longhaul::chunk::Owner;
 use longhaul::host::Host;
 use longhaul::queue::{JobQueues, Message, Queue};
+use longhaul::quota::Quota;
 use longhaul::status::StatusReader;
 use longhaul::store::{Hold, ItemOutcome, ItemRow, Step, Store};
 use longhaul::submit::Submit;
@@ -79,6 +80,7 @@ impl Bench {
             lifetime: Duration::from_secs(7 * 86_400),
             retention: Duration::from_secs(86_400),
             uniqueness: Uniqueness::User,
+            quota: Quota::default(),
         };
         let limits = Limits::new(10_000);
         let submit = Submit::new::<Jobs>(store.clone(), queue, limits.clone(), terms);

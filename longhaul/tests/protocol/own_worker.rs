@@ -10,6 +10,7 @@ use longhaul::executor::Executor;
 use longhaul::host::Host;
 use longhaul::order::Order;
 use longhaul::queue::{JobQueues, Message, Queue};
+use longhaul::quota::Quota;
 use longhaul::runner::Runners;
 use longhaul::status::StatusReader;
 use longhaul::store::{SeenLock, Store};
@@ -125,6 +126,7 @@ impl Bench {
             lifetime: Duration::from_secs(7 * 86_400),
             retention: Duration::from_secs(86_400),
             uniqueness: Uniqueness::User,
+            quota: Quota::default(),
         }
     }
 
@@ -132,7 +134,9 @@ impl Bench {
         let user = UserId::from_claim(SAMPLE_USER).unwrap();
         let order = Order::numbered(job, 3);
         let task = Task::new(self.store.host(), user, &order, &Self::terms());
-        let submitted = self.store.submit(&task, None, SeenLock::Free);
+        let submitted = self
+            .store
+            .submit(&task, None, SeenLock::Free, Quota::default());
         submitted.await.unwrap();
         task
     }
@@ -346,7 +350,9 @@ async fn an_item_that_waited_for_others_of_its_job_is_not_to_blame_for_that() {
         let user = UserId::from_claim(user).unwrap();
         let order = Order::numbered("slow", 1);
         let task = Task::new(bench.store.host(), user, &order, &Bench::terms());
-        let submitted = bench.store.submit(&task, None, SeenLock::Free);
+        let submitted = bench
+            .store
+            .submit(&task, None, SeenLock::Free, Quota::default());
         submitted.await.unwrap();
         tasks.push(task);
     }
@@ -386,6 +392,8 @@ fn read<T>(
             "TABLE_NAME",
             "QUEUE_URL",
             "MAX_ITEMS",
+            "QUOTA_TASKS",
+            "QUOTA_ITEMS",
             "CHUNK_ITEMS",
             "LEASE_SECONDS",
             "MAX_TASK_DAYS",

@@ -19,6 +19,7 @@ use longhaul::forecast::{Forecast, Reckoning};
 use longhaul::host::Host;
 use longhaul::order::Order;
 use longhaul::queue::{JobQueues, Message};
+use longhaul::quota::Quota;
 use longhaul::status::StatusReader;
 use longhaul::store::{Hold, ItemOutcome, ItemRow, SeenLock, Step, Store};
 use longhaul::task::{Outcome, Task, Terms, Uniqueness, UserId};
@@ -52,12 +53,13 @@ impl Bench {
             lifetime: Duration::from_secs(7 * 86_400),
             retention: Duration::from_secs(86_400),
             uniqueness: Uniqueness::User,
+            quota: Quota::default(),
         };
         let order = Order::numbered("tuned-long-running-task", 4);
         let user = UserId::from_claim(user).unwrap();
         let task = Task::new(self.store.host(), user, &order, &terms);
         self.store
-            .submit(&task, None, SeenLock::Free)
+            .submit(&task, None, SeenLock::Free, Quota::default())
             .await
             .unwrap();
         task
@@ -243,11 +245,14 @@ async fn a_page_of_large_items_ends_before_a_function_could_not_answer_with_it()
         lifetime: Duration::from_secs(7 * 86_400),
         retention: Duration::from_secs(86_400),
         uniqueness: Uniqueness::User,
+        quota: Quota::default(),
     };
     let order = Order::numbered("tuned-long-running-task", 1000);
     let user = UserId::from_claim(SAMPLE_USER).unwrap();
     let task = Task::new(bench.store.host(), user, &order, &terms);
-    let submission = bench.store.submit(&task, None, SeenLock::Free);
+    let submission = bench
+        .store
+        .submit(&task, None, SeenLock::Free, Quota::default());
     submission.await.unwrap();
     let (owner, until) = (Owner::new(1), bench.store.host().now());
     let message = Message::to(&task, 0);
@@ -492,6 +497,7 @@ async fn a_page_that_takes_many_calls_is_answered_in_time_and_the_next_one_goes_
         lifetime: Duration::from_secs(7 * 86_400),
         retention: Duration::from_secs(86_400),
         uniqueness: Uniqueness::User,
+        quota: Quota::default(),
     };
     let mut order = Order::numbered("translate", ITEMS_IN_ALL);
     let inputs = (0..ITEMS_IN_ALL).map(|index| to_raw_value(&index).unwrap());
@@ -499,7 +505,9 @@ async fn a_page_that_takes_many_calls_is_answered_in_time_and_the_next_one_goes_
     let user = UserId::from_claim(SAMPLE_USER).unwrap();
     let task = Task::new(bench.store.host(), user, &order, &terms);
     bench.store.put_inputs(&task, &order).await.unwrap();
-    let submission = bench.store.submit(&task, None, SeenLock::Free);
+    let submission = bench
+        .store
+        .submit(&task, None, SeenLock::Free, Quota::default());
     submission.await.unwrap();
     for (index, chunk) in (0..ITEMS_IN_ALL).zip(0..) {
         let (owner, until) = (Owner::new(1), bench.store.host().now());

@@ -11,6 +11,7 @@ use longhaul::host::{Host, Timestamp};
 use longhaul::listing::{ItemCursor, Listing};
 use longhaul::order::Order;
 use longhaul::queue::Message;
+use longhaul::quota::Quota;
 use longhaul::store::{
     Advance, Cancellation, Claim, Hold, ItemOutcome, ItemRow, OPEN_SHARDS, SeenLock, Step, Store,
     Submission,
@@ -62,6 +63,7 @@ impl Bench {
             lifetime: Duration::from_secs(7 * 86_400),
             retention: Duration::from_secs(86_400),
             uniqueness: Uniqueness::User,
+            quota: Quota::default(),
         };
         let user = UserId::from_claim(user).unwrap();
         Task::new(
@@ -74,7 +76,10 @@ impl Bench {
 
     async fn submit(&self, task: &Task, key: Option<&str>, seen: SeenLock<'_>) -> Submission {
         let key = key.map(|text| IdempotencyKey::from_header(text.as_bytes()).unwrap());
-        self.store.submit(task, key.as_ref(), seen).await.unwrap()
+        self.store
+            .submit(task, key.as_ref(), seen, Quota::default())
+            .await
+            .unwrap()
     }
 
     async fn submitted(&self, user: &str, number_of_items: u64) -> Task {

@@ -7,6 +7,7 @@ use longhaul::api::ANSWER_SECONDS_MAX;
 use longhaul::chunk::Owner;
 use longhaul::host::Host;
 use longhaul::queue::{Message, Queue};
+use longhaul::quota::Quota;
 use longhaul::store::{Claim, Store};
 use longhaul::submit::Submit;
 use longhaul::task::{Terms, Uniqueness};
@@ -23,6 +24,10 @@ const SUBMIT_IDEMPOTENT: &str = include_str!("../../../events/submit-idempotent.
 const SUBMIT_INVALID: &str = include_str!("../../../events/submit-invalid.json");
 
 fn function(aws: &EmbeddedAws, uniqueness: Uniqueness) -> Submit {
+    with_quota(aws, uniqueness, Quota::default())
+}
+
+fn with_quota(aws: &EmbeddedAws, uniqueness: Uniqueness, quota: Quota) -> Submit {
     let store = Store::new(aws.dynamodb("submit"), aws.table().name(), Host::system());
     let queue = Queue::new(aws.sqs("submit"), QUEUE_URL);
     let terms = Terms {
@@ -31,6 +36,7 @@ fn function(aws: &EmbeddedAws, uniqueness: Uniqueness) -> Submit {
         lifetime: Duration::from_secs(7 * 86_400),
         retention: Duration::from_secs(86_400),
         uniqueness,
+        quota,
     };
     Submit::new::<Jobs>(store, queue, Limits::new(10_000), terms)
 }
@@ -453,8 +459,7 @@ async fn whoever_is_refused_writes_nothing() {
     let _ = aws.take_calls();
     assert_eq!(answer(&aws, &words(&["one"])).await.0, 201);
     assert_eq!(aws.table().rows().len(), before);
-    let calls = aws.take_calls();
-    assert!(calls.iter().all(|call| call == "GetItem"), "{calls:?}");
+    assert_eq!(aws.take_calls(), ["GetItem", "BatchGetItem"]);
     for bad in [vec![], vec!["x"; 10_001]] {
         assert_eq!(answer(&aws, &words(&bad)).await.0, 400);
         assert_eq!(aws.take_calls().len(), 0);
@@ -471,12 +476,117 @@ async fn a_repeated_submit_with_inputs_is_told_of_the_first_before_it_writes_any
     let first = answer(&aws, &request).await;
     let _ = aws.take_calls();
     assert_eq!(answer(&aws, &request).await, first);
-    assert!(aws.take_calls().iter().all(|call| call == "GetItem"));
+    // The lock, the key, and the task that it names.
+    assert_eq!(aws.take_calls(), ["GetItem", "BatchGetItem", "GetItem"]);
     *request.body_mut() = json!({"words": ["two"], "language": "la"})
         .to_string()
         .into();
     assert_eq!(answer(&aws, &request).await.0, 422);
+    assert_eq!(aws.take_calls(), ["GetItem", "BatchGetItem"]);
     assert_eq!(rows(&aws, "INPUT#").len(), 1);
+}
+
+fn items(count: u64) -> Request {
+    with_body(json!({"number_of_items": count}).to_string())
+}
+
+#[tokio::test]
+async fn what_is_accepted_counts_against_the_quota_of_its_day_and_what_is_refused_does_not() {
+    let aws = EmbeddedAws::default();
+    let quota = Quota {
+        tasks: 2,
+        items: 10,
+    };
+    let submit = with_quota(&aws, Uniqueness::Request, quota);
+    let status = async |request: &Request| submit.handle(request).await.status().as_u16();
+    assert_eq!(status(&items(4)).await, 200);
+    // Refused for other reasons: it is active already, it is too much, it makes no sense.
+    for (refused, expected) in [(4, 201), (7, 429), (11, 429), (0, 400)] {
+        assert_eq!(status(&items(refused)).await, expected, "{refused}");
+    }
+    assert_eq!(status(&items(6)).await, 200);
+    let [day] = &rows(&aws, "QUOTA#")[..] else {
+        panic!("not one day")
+    };
+    assert_eq!((&day["tasks"], &day["items"]), (&json!(2), &json!(10)));
+    let created = rows(&aws, "TASK#")[0]["created_at"].as_u64().unwrap() / 1000;
+    let midnight = (created / 86_400 + 1) * 86_400;
+    assert_eq!(day["expires_at"], midnight + 86_400);
+    // Whoever has a task is told of it, and not of the quota.
+    assert_eq!(status(&items(6)).await, 201);
+    assert_eq!(status(&items(1)).await, 429);
+}
+
+#[tokio::test]
+async fn a_quota_that_is_used_up_is_told_with_when_it_is_renewed_and_costs_two_calls_at_most() {
+    let aws = EmbeddedAws::default();
+    let tasks = Quota { tasks: 1, items: 0 };
+    let submit = with_quota(&aws, Uniqueness::Request, tasks);
+    assert_eq!(submit.handle(&items(4)).await.status(), 200);
+    let before = aws.table().rows();
+    let _ = aws.take_calls();
+    let refused = submit.handle(&items(5)).await;
+    assert_eq!(refused.status(), 429);
+    let message = "Today's quota of 1 task is used up. It is renewed at midnight (UTC).";
+    assert_eq!(
+        json_of(&refused),
+        json!({"success": false, "message": message})
+    );
+    let wait: u64 = refused.headers()[RETRY_AFTER]
+        .to_str()
+        .unwrap()
+        .parse()
+        .unwrap();
+    assert!((1..=86_400).contains(&wait), "{wait}");
+    assert_eq!(aws.take_calls(), ["TransactWriteItems"]);
+    // With inputs nothing is written for it, also where there is a key.
+    let mut listed = words(&["one"]);
+    assert_eq!(submit.handle(&listed).await.status(), 429);
+    assert_eq!(aws.take_calls(), ["GetItem", "BatchGetItem"]);
+    let key = "k".parse().unwrap();
+    listed.headers_mut().insert("idempotency-key", key);
+    assert_eq!(submit.handle(&listed).await.status(), 429);
+    assert_eq!(aws.take_calls(), ["GetItem", "BatchGetItem"]);
+    // More than a day can have costs no call.
+    let submit = with_quota(&aws, Uniqueness::Request, Quota { tasks: 0, items: 3 });
+    let refused = submit.handle(&items(4)).await;
+    assert_eq!(refused.status(), 429);
+    let message = "The task has 4 items, more than is left of today's quota of 3. It is renewed at midnight (UTC).";
+    assert_eq!(json_of(&refused)["message"], message);
+    assert!(aws.take_calls().is_empty());
+    assert_eq!(aws.table().rows(), before);
+}
+
+#[tokio::test]
+async fn a_submit_that_is_repeated_counts_once() {
+    let aws = EmbeddedAws::default();
+    let submit = with_quota(&aws, Uniqueness::User, Quota { tasks: 1, items: 5 });
+    let mut request = items(5);
+    request
+        .headers_mut()
+        .insert("idempotency-key", "k".parse().unwrap());
+    for _ in 0..3 {
+        assert_eq!(submit.handle(&request).await.status(), 200);
+    }
+    let day = &rows(&aws, "QUOTA#")[0];
+    assert_eq!((&day["tasks"], &day["items"]), (&json!(1), &json!(5)));
+}
+
+#[tokio::test]
+async fn of_many_at_once_exactly_as_many_are_accepted_as_the_quota_has() {
+    let aws = EmbeddedAws::default();
+    let quota = Quota { tasks: 3, items: 0 };
+    let submit = with_quota(&aws, Uniqueness::Request, quota);
+    let mut submits = tokio::task::JoinSet::new();
+    for count in 1..=12 {
+        let submit = submit.clone();
+        submits.spawn(async move { submit.handle(&items(count)).await });
+    }
+    let answers = submits.join_all().await;
+    let accepted = answers.iter().filter(|answer| answer.status() == 200);
+    assert_eq!(accepted.count(), 3);
+    let refused = answers.iter().filter(|answer| answer.status() == 429);
+    assert_eq!(refused.count(), 9);
 }
 
 #[tokio::test(start_paused = true)]

@@ -8,6 +8,7 @@ use longhaul::chunk::Owner;
 use longhaul::host::{Host, Timestamp};
 use longhaul::order::Order;
 use longhaul::queue::{Message, Queue};
+use longhaul::quota::Quota;
 use longhaul::store::{Hold, SeenLock, Step, Store};
 use longhaul::sweeper::{Patience, Sweeper, Swept};
 use longhaul::task::{Status, Task, Terms, Uniqueness, UserId};
@@ -62,12 +63,13 @@ impl Bench {
             lifetime: LIFETIME,
             retention: Duration::from_secs(86_400),
             uniqueness: Uniqueness::User,
+            quota: Quota::default(),
         };
         let user = UserId::from_claim(user).unwrap();
         let order = Order::numbered("tuned-long-running-task", 10);
         let task = Task::new(self.store.host(), user, &order, &terms);
         self.store
-            .submit(&task, None, SeenLock::Free)
+            .submit(&task, None, SeenLock::Free, Quota::default())
             .await
             .unwrap();
         task

@@ -13,6 +13,7 @@ use longhaul::executor::Executor;
 use longhaul::host::{Host, Timestamp};
 use longhaul::order::Order;
 use longhaul::queue::{Message, Queue};
+use longhaul::quota::Quota;
 use longhaul::runner::Runners;
 use longhaul::store::{Claim, SeenLock, Store};
 use longhaul::task::{Status, Task, Terms, Uniqueness, UserId};
@@ -122,12 +123,13 @@ impl Bench {
             lifetime: Duration::from_secs(7 * 86_400),
             retention: Duration::from_secs(86_400),
             uniqueness: Uniqueness::User,
+            quota: Quota::default(),
         };
         let user = UserId::from_claim(user).unwrap();
         let order = Order::numbered("tuned-long-running-task", number_of_items);
         let task = Task::new(self.store.host(), user, &order, &terms);
         self.store
-            .submit(&task, None, SeenLock::Free)
+            .submit(&task, None, SeenLock::Free, Quota::default())
             .await
             .unwrap();
         task

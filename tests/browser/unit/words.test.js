@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
+import { ApiError } from '../../../frontend/js/api.js';
 import { parseRetryAfter } from '../../../frontend/js/retry.js';
 import { CognitoError } from '../../../frontend/js/session.js';
 import * as words from '../../../frontend/js/words.js';
@@ -55,6 +56,17 @@ test('a task that waits has not started, whenever it was asked for', () => {
 
 test('an outage of the sign-in service is called so', () => {
   assert.equal(words.apiProblem(new CognitoError('InternalFailure', '', 500)), 'The sign-in service has a problem.');
+});
+
+test('a quota that is used up is told in its own words, and not tried again like a request too many', () => {
+  const used = new ApiError(429, "Today's quota of 2 tasks is used up.", {}, 7_200_000);
+  assert.equal(words.apiProblem(used), "Today's quota of 2 tasks is used up.");
+  assert.equal(used.isRetryable, false);
+  for (const wait of [null, 2_000, 60_000]) {
+    const tooMany = new ApiError(429, 'Too Many Requests', {}, wait);
+    assert.equal(words.apiProblem(tooMany), 'Too many requests at once.');
+    assert.equal(tooMany.isRetryable, true);
+  }
 });
 
 test('only whole seconds are taken from Retry-After', () => {

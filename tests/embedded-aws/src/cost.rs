@@ -43,7 +43,10 @@ impl Cost {
             Some(table) => units_of(table).unwrap_or_default(),
             None => 0.0,
         };
-        let is_read = matches!(call.operation.as_str(), "GetItem" | "Query" | "Scan");
+        let is_read = matches!(
+            call.operation.as_str(),
+            "GetItem" | "BatchGetItem" | "Query" | "Scan"
+        );
         let (read_units, write_units) = if is_read { (units, 0.0) } else { (0.0, units) };
         Self {
             calls: 1,

@@ -152,6 +152,7 @@ impl Table {
         match operation {
             "CreateTable" => answer(request, |request| database.create_table(request)),
             "GetItem" => answer(request, |request| database.get_item(request)),
+            "BatchGetItem" => answer(request, |request| database.batch_get_item(request)),
             "PutItem" => answer(request, |request| database.put_item(request)),
             "UpdateItem" => answer(request, |request| database.update_item(request)),
             "DeleteItem" => answer(request, |request| database.delete_item(request)),

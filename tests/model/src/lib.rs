@@ -7,7 +7,7 @@
 //!
 //! | step here | call there |
 //! |---|---|
-//! | [`Action::Glance`] | `Store::look_before`: it reads the lock, then the key |
+//! | [`Action::Glance`] | `Store::look_before`: it reads the lock, then the key and the lock's task |
 //! | [`Write::Put`] | `Store::put_inputs`, one row at a time; [`Action::Unprocessed`]: a batch that leaves it out |
 //! | [`Action::ReadOld`], [`Action::ReadUndone`] | `Store::task` and `Store::undone`, by a retry |
 //! | [`Write::Submit`] | `Store::submit`, the transaction of a submit |

@@ -11,6 +11,7 @@ use embedded_aws::{EmbeddedAws, Ended, Fault, Faults, Program, QUEUE_URL, Reache
 use longhaul::host::Host;
 use longhaul::order::Order;
 use longhaul::queue::Message;
+use longhaul::quota::Quota;
 use longhaul::store::{SeenLock, Store};
 use longhaul::task::{Status, Task, Terms, Uniqueness, UserId};
 use serde_json::{Value, json};
@@ -48,11 +49,14 @@ impl Bench {
             lifetime: Duration::from_secs(86_400),
             retention: Duration::from_secs(86_400),
             uniqueness: Uniqueness::User,
+            quota: Quota::default(),
         };
         let user = UserId::from_claim("ann").unwrap();
         let order = Order::numbered(job, number_of_items);
         let task = Task::new(self.store.host(), user, &order, &terms);
-        let submitted = self.store.submit(&task, None, SeenLock::Free);
+        let submitted = self
+            .store
+            .submit(&task, None, SeenLock::Free, Quota::default());
         submitted.await.unwrap();
         task
     }

@@ -168,6 +168,10 @@ impl Actor {
                     self.judge_refusal(items);
                     return None;
                 }
+                (429, _) => {
+                    self.judge_exhausted(&answer, items);
+                    return None;
+                }
                 (503, _) => self.pause().await,
                 _ => {
                     world.complain(format!(
@@ -208,6 +212,11 @@ impl Actor {
                     return Some(told);
                 }
                 (503, _) => self.pause().await,
+                (429, _) => {
+                    let left = old.map(|task| task.number_of_items - task.progress().done);
+                    self.judge_exhausted(&answer, left.unwrap_or_default());
+                    return None;
+                }
                 (409, _) => {
                     let progress =
                         old.map(|task| (task.status, task.progress().done, task.number_of_items));
@@ -312,6 +321,18 @@ impl Actor {
         };
         if let Some(complaint) = complaint {
             world.complain(complaint);
+        }
+    }
+
+    /// A day may be over only if it is, and another one is never further away than that.
+    fn judge_exhausted(&self, answer: &Answer, items: u64) {
+        let world = &self.run.world;
+        let user = &self.script.user;
+        let verdict = world.state().ledger.judge_exhausted(user, items);
+        world.judge(verdict);
+        let wait = answer.retry_after;
+        if !wait.is_some_and(|seconds| (1..=86_401).contains(&seconds)) {
+            world.complain(format!("a day is over, and the next begins in {wait:?} s"));
         }
     }
 

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use longhaul::host::Timestamp;
+use longhaul::quota::{Day, Quota};
 use longhaul::task::{ATTEMPTS_MAX, Status, TAKE_OVER_AFTER, Task, TaskId, Uniqueness};
 use serde_json::Value;
 
@@ -89,6 +90,8 @@ pub(crate) struct Ledger {
     pub(crate) hops_limited: bool,
     /// Whether a user may have an open task for each different request.
     pub(crate) one_per_request: bool,
+    /// What a user may have accepted in a day.
+    pub(crate) quota: Quota,
     /// When something first went wrong.
     pub(crate) fault_at: Option<Duration>,
     /// Live updates and events of ended tasks.
@@ -183,6 +186,10 @@ impl Ledger {
                 Self::judge_key(change, writer)?;
             } else if sk.starts_with("LOCK") {
                 self.planted.remove(&change.key);
+            } else if sk.starts_with("QUOTA#") {
+                claim(self.quota.is_set(), || {
+                    format!("{:?} counts for nothing", change.key)
+                })?;
             } else {
                 return Err(format!("{:?} is no key of ours", change.key));
             }
@@ -196,6 +203,9 @@ impl Ledger {
             }
             if let Some(task) = change.after.as_ref().and_then(|row| row.task.as_ref()) {
                 self.judge_uniqueness(task)?;
+                if change.before.is_none() {
+                    self.judge_day(task)?;
+                }
             }
         }
         Ok(())
@@ -736,6 +746,63 @@ impl Ledger {
             .collect();
         claim(alike.len() <= 1, || {
             format!("a user has several open tasks of which there may be one: {alike:?}")
+        })
+    }
+
+    /// What was accepted of the user's on the day of this task is what is counted, and no more than may be.
+    fn judge_day(&self, task: &Task) -> Verdict {
+        if !self.quota.is_set() {
+            return Ok(());
+        }
+        let day = Day::of(task.created_at);
+        let of_day = self.tasks.keys().filter_map(|id| self.task(id));
+        let of_day = of_day
+            .filter(|other| other.user == task.user && Day::of(other.created_at) == day)
+            .map(|other| other.number_of_items);
+        let (tasks, items) = of_day.fold((0, 0), |(tasks, items), more| (tasks + 1, items + more));
+        let Quota {
+            tasks: most,
+            items: most_items,
+        } = self.quota;
+        let is_within = (most == 0 || tasks <= most) && (most_items == 0 || items <= most_items);
+        claim(is_within, || {
+            format!("{tasks} tasks of {items} items were accepted, more than the day's quota")
+        })?;
+        let key = (
+            format!("USER#{}", task.user.as_str()),
+            format!("QUOTA#{day}"),
+        );
+        let row = self.mirror.get(&key);
+        let counted = row.map(|row| (row.number("tasks"), row.number("items")));
+        claim(counted == Some((tasks, items)), || {
+            format!("{tasks} tasks of {items} items were accepted, {counted:?} are counted")
+        })?;
+        let expires_at = row.map_or(0, |row| row.number("expires_at"));
+        claim(expires_at >= day.end().seconds(), || {
+            format!("what is used on {day} is forgotten on {day}")
+        })
+    }
+
+    /// Judges that a task of so many items is refused to the user.
+    ///
+    /// # Errors
+    ///
+    /// When there was no day on which it would have been too much.
+    pub(crate) fn judge_exhausted(&self, user: &str, items: u64) -> Verdict {
+        let pk = format!("USER#{user}");
+        let mut days = self.mirror.rows_of(&pk);
+        let Quota {
+            tasks: most,
+            items: most_items,
+        } = self.quota;
+        let is_too_much = |tasks: u64, used: u64| {
+            (most > 0 && tasks >= most) || (most_items > 0 && used + items > most_items)
+        };
+        let was_too_much = days.any(|((_, sk), row)| {
+            sk.starts_with("QUOTA#") && is_too_much(row.number("tasks"), row.number("items"))
+        });
+        claim(was_too_much || is_too_much(0, 0), || {
+            format!("{user} was refused {items} items although they were within the quota")
         })
     }
 

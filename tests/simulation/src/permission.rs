@@ -52,6 +52,7 @@ pub(crate) fn permissions(call: &Call) -> Vec<Permission> {
                 })
                 .collect()
         }
+        "BatchGetItem" => vec![of("dynamodb:BatchGetItem", "Table", Some("USER#"))],
         "BatchWriteItem" => vec![of("dynamodb:BatchWriteItem", "Table", Some("TASK#"))],
         "BatchExecuteStatement" => vec![of("dynamodb:PartiQLInsert", "Table", Some("TASK#"))],
         "SendMessage" if body["QueueUrl"] == FAILURES_URL => {

@@ -6,6 +6,7 @@ use std::ops::Range;
 use std::time::Duration;
 
 use fastrand::Rng;
+use longhaul::quota::Quota;
 use longhaul::task::{Terms, Uniqueness};
 
 use crate::site::Function;
@@ -56,6 +57,7 @@ impl Default for Settings {
                 lifetime: Duration::from_secs(7 * 86_400),
                 retention: Duration::from_secs(30 * 86_400),
                 uniqueness: Uniqueness::User,
+                quota: Quota::default(),
             },
             items_in_flight: 10,
             progress_interval: Duration::from_millis(500),
@@ -674,6 +676,18 @@ impl Scenario {
             chunk_items: random.u64(1..=10),
             lease,
             uniqueness: one_of(random, &[Uniqueness::User, Uniqueness::Request]),
+            // Not drawn, so that whatever else a seed stands for stays the same.
+            quota: match self.seed % 5 {
+                0 => Quota {
+                    tasks: 1 + self.seed / 5 % 3,
+                    items: 0,
+                },
+                1 => Quota {
+                    tasks: 4,
+                    items: 5 + self.seed / 5 % 30,
+                },
+                _ => Quota::default(),
+            },
             ..settings.terms
         };
         settings.items_in_flight = random.usize(1..=10);

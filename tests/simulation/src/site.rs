@@ -54,12 +54,11 @@ pub(crate) fn method(call: &Call) -> &'static str {
     match call.operation.as_str() {
         "GetItem" => match &body["Key"]["sk"]["S"] {
             Value::String(key) if key.starts_with("ITEM#") => "item",
-            Value::String(key) if key.starts_with("KEY#") || key.starts_with("LOCK") => {
-                "look_before"
-            }
+            Value::String(key) if key.starts_with("LOCK") => "look_before",
             Value::String(key) if key == "SHARED" => "shared",
             _ => "task",
         },
+        "BatchGetItem" => "look_before",
         "Query" if body.get("IndexName").is_some() => "due_tasks",
         "Query" => {
             let value = |name| body["ExpressionAttributeValues"][name]["S"].as_str();

@@ -171,6 +171,7 @@ impl World {
         let settings = &scenario.settings;
         let mut ledger = Ledger::new(settings.dispatches_max, settings.terms.uniqueness);
         ledger.hops_limited = scenario.hops.is_some();
+        ledger.quota = settings.terms.quota;
         let mut state = State {
             chance,
             faults_left: scenario.weather.budget,

@@ -23,10 +23,11 @@ const TWO: &str = "two tasks are open under one lock";
 const ENDED: &str = "a task that had ended";
 const NOT_MINE: &str = "somebody else wrote it";
 const UNSEEN: &str = "the sweeper saw version";
+const QUOTA: &str = "more than the day's quota";
 const OPEN: &str = "and it is open";
 
 /// A guard, how it is shown to be needed, and what is complained of without it.
-const NEEDED: [(&str, Shown, &str); 27] = [
+const NEEDED: [(&str, Shown, &str); 29] = [
     ("submit: lock is free", Chance(Profile::Storm), TWO),
     ("submit: lock is as seen", Chance(Profile::Locks), TWO),
     ("submit: task is new", Chance(Profile::Ghosts), ENDED),
@@ -35,6 +36,8 @@ const NEEDED: [(&str, Shown, &str); 27] = [
         Chance(Profile::Storm),
         "one idempotency key, two tasks",
     ),
+    ("submit: a task is left", Chance(Profile::Storm), QUOTA),
+    ("submit: items are left", Chance(Profile::Storm), QUOTA),
     (
         "take over: seen",
         Plan(late_take_over),

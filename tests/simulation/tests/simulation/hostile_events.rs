@@ -11,6 +11,7 @@ use longhaul::Limits;
 use longhaul::cancel::Cancel;
 use longhaul::host::Host;
 use longhaul::queue::{JobQueues, Queue};
+use longhaul::quota::Quota;
 use longhaul::serve;
 use longhaul::status::StatusReader;
 use longhaul::store::Store;
@@ -227,6 +228,7 @@ async fn answers_are_of_the_contract(seeds: Range<u64>) {
         lifetime: Duration::from_secs(7 * 86_400),
         retention: Duration::from_secs(86_400),
         uniqueness: Uniqueness::User,
+        quota: Quota::default(),
     };
     let limits = Limits::new(10_000);
     let submit = &Submit::new::<Jobs>(store.clone(), queue, limits.clone(), terms);

@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use embedded_aws::Fault;
 use serde_json::Value;
-use simulation::scenario::{Client, Live, Odds, Page, Profile, Scenario};
+use simulation::scenario::{Client, Live, Odds, Page, Planned, Profile, Scenario};
 use simulation::{Function, Permission, run};
 
 const TEMPLATE: &str = include_str!("../../../../template.yaml");
@@ -111,7 +112,11 @@ fn partitions(template: &Value, role: &str) -> BTreeSet<String> {
 fn used(granted: &BTreeMap<&str, BTreeSet<Grant>>) -> BTreeMap<Function, BTreeSet<Permission>> {
     let mut used: BTreeMap<_, BTreeSet<_>> = BTreeMap::new();
     let drawn = (0..SEEDS_MAX).map(|seed| Scenario::drawn(seed, Profile::Mixed));
-    let planned = [many_pages_that_go_without_a_word(), what_nobody_can_read()];
+    let planned = [
+        many_pages_that_go_without_a_word(),
+        a_worker_that_dies_before_it_says_that_all_is_done(),
+        what_nobody_can_read(),
+    ];
     for scenario in planned.into_iter().chain(drawn) {
         for (function, permissions) in run(&scenario).figures.permissions {
             used.entry(function).or_default().extend(permissions);
@@ -143,6 +148,19 @@ fn many_pages_that_go_without_a_word() -> Scenario {
         ..scenario.clients[0].clone()
     };
     scenario.clients.push(later);
+    scenario
+}
+
+/// The sweeper has to say that all is done.
+fn a_worker_that_dies_before_it_says_that_all_is_done() -> Scenario {
+    let mut scenario = Scenario::one_task(1, 1);
+    scenario.planned = vec![Planned {
+        function: Function::Worker,
+        method: "finish",
+        nth: 0,
+        lasts: 1,
+        fault: Fault::CrashBefore,
+    }];
     scenario
 }
 
