@@ -30,6 +30,7 @@ use crate::process;
 use crate::schedule::{self, Lane, Output, at_lowest_priority};
 use crate::stack::Stack;
 use crate::steps::Steps;
+use crate::supply_chain;
 use crate::tools;
 
 /// How the template is deployed for tests: quick items, few at a time so that progress has steps to see; leases,
@@ -71,7 +72,7 @@ const LONG: [&str; 2] = ["long tests", "mutants"];
 
 /// What a check needs is listed before it. What the other lane waits for comes first, so that the stack is at work as soon as
 /// it can be; clippy, which compiles everything once more in its own way, comes when the stack is.
-const CHECKS: [Check; 14] = [
+const CHECKS: [Check; 15] = [
     Check {
         name: "format",
         lane: Lane::Code,
@@ -95,6 +96,12 @@ const CHECKS: [Check; 14] = [
         lane: Lane::Stack,
         needs: &[TOOLS],
         work: template,
+    },
+    Check {
+        name: "supply chain",
+        lane: Lane::Stack,
+        needs: &[],
+        work: supply_chain,
     },
     Check {
         name: STACK,
@@ -357,6 +364,10 @@ fn tests_on_another_dynamodb(run: &Run, output: &mut Output) -> Result<()> {
     let settings = Settings::read(&run.places)?;
     let state = run.places.shared().join("test-dynamodb");
     emulator::with_ministack(&run.places.with_state(state), &settings.region, on)
+}
+
+fn supply_chain(run: &Run, output: &mut Output) -> Result<()> {
+    supply_chain::check(&run.places, output)
 }
 
 fn local_stack(run: &Run, output: &mut Output) -> Result<()> {

@@ -2,6 +2,7 @@
 
 mod artifacts;
 mod aws;
+mod cargo_tool;
 mod checks;
 mod commands;
 mod deploy;
@@ -22,6 +23,7 @@ mod schedule;
 mod simulate;
 mod stack;
 mod steps;
+mod supply_chain;
 mod template;
 mod tools;
 mod users;

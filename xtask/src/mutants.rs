@@ -5,18 +5,21 @@
 //! against a few of the simulator's runs.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 use serde::Deserialize;
 
+use crate::cargo_tool::CargoTool;
 use crate::places::Places;
 use crate::process;
 use crate::schedule::{Output, at_lowest_priority};
 
-/// What `cargo install` gets, with the lock file that it brings.
-const VERSION: &str = "27.1.0";
+const CARGO_MUTANTS: CargoTool = CargoTool {
+    name: "cargo-mutants",
+    version: "27.1.0",
+};
 
 /// What part of the mutants has to be noticed, in percent.
 const GOAL: usize = 90;
@@ -89,7 +92,7 @@ impl Outcome {
 
 /// Prints the score and what was missed; fails below the goal.
 pub(crate) fn run(places: &Places, output: &mut Output) -> Result<()> {
-    let cargo_mutants = install(places, output)?;
+    let cargo_mutants = CARGO_MUTANTS.install(places, output)?;
     let results = places.root.join("target/mutants");
     // Each round's results are moved aside by the next, which reads there what is left to be tried.
     if results.exists() {
@@ -170,24 +173,6 @@ fn round(
         }
     })?;
     Ok(())
-}
-
-fn install(places: &Places, output: &mut Output) -> Result<PathBuf> {
-    let root = places.shared().join("cargo");
-    let mut cargo = process::cargo(&places.root);
-    cargo
-        .args([
-            "install",
-            "--quiet",
-            "--locked",
-            "--version",
-            VERSION,
-            "--root",
-        ])
-        .arg(&root)
-        .arg("cargo-mutants");
-    output.succeed(&mut cargo)?;
-    Ok(root.join("bin/cargo-mutants"))
 }
 
 #[cfg(test)]
