@@ -126,6 +126,21 @@ pageTest('when the API stays away, the page says what is known, and pressing aga
   assert.equal(new Set(submits.map(({ request }) => request.headers()['idempotency-key'])).size, 1);
 });
 
+pageTest('a quota that is used up is told in the API\'s words, and nothing is tried again', async (tab) => {
+  tab.expectNoise('the server responded with a status of 429', SUBMIT);
+  await tab.openAndSignIn();
+  const submits = tab.requests('POST', SUBMIT);
+  const message = "Today's quota of 2 tasks is used up. It is renewed at midnight (UTC).";
+  await tab.intercept('POST', SUBMIT, answer(429, { success: false, message }, { 'Retry-After': '7200' }), 1);
+  await tab.start(1);
+  await tab.says(`${message} The task was not started.`);
+  // Longer than the first tries after a request too many are apart.
+  await tab.page.waitForTimeout(3_000);
+  assert.equal(submits.length, 1);
+  await tab.start(1);
+  await tab.reaches('Finished');
+});
+
 pageTest('a task that was started unnoticed is found, and the next one of the same size is a new one', async (tab) => {
   tab.expectNoise('net::ERR_CONNECTION_RESET', API);
   await tab.openAndSignIn();
