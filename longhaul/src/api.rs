@@ -169,21 +169,24 @@ pub async fn answer(
         .unwrap_or_else(ApiError::into_response)
 }
 
-/// The caller: the `sub` claim that API Gateway's authorizer verified. Headers and bodies have no
-/// say in it.
+/// The caller: the `sub` that API Gateway's authorizer found, in the claims of a token that it verified or in what the
+/// [authorizer of the API for HTTP Basic](crate::authorizer) says. Headers and bodies have no say in it.
 ///
 /// # Errors
 ///
-/// [`ApiError::Unauthorized`] when the request did not come through the authorizer.
+/// [`ApiError::Unauthorized`] when the request did not come through one of them, and one only.
 pub fn user(request: &Request) -> Result<UserId, ApiError> {
     let Some(RequestContext::ApiGatewayV2(context)) = request.request_context_ref() else {
         return Err(ApiError::Unauthorized);
     };
     let authorizer = context.authorizer.as_ref();
-    let claims = authorizer.and_then(|authorizer| authorizer.jwt.as_ref());
-    claims
-        .and_then(|jwt| jwt.claims.get("sub"))
-        .and_then(|sub| UserId::from_claim(sub))
+    let sub = authorizer.and_then(|it| match (&it.jwt, it.fields.get("sub")) {
+        (Some(token), None) => token.claims.get("sub").map(String::as_str),
+        (None, Some(sub)) => sub.as_str(),
+        // An API has one authorizer.
+        _ => None,
+    });
+    sub.and_then(UserId::from_claim)
         .ok_or(ApiError::Unauthorized)
 }
 

@@ -94,6 +94,7 @@ pub mod store;
 pub mod task;
 
 // The functions.
+pub mod authorizer;
 pub mod cancel;
 pub mod ended;
 pub mod live;

@@ -9,8 +9,17 @@ use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
 use tracing_subscriber::util::SubscriberInitExt as _;
 
 /// The crates whose lines say what this module promises.
-const OURS: [&str; 10] = [
-    "cancel", "ended", "jobs", "live", "longhaul", "notify", "status", "submit", "sweeper",
+const OURS: [&str; 11] = [
+    "authorizer",
+    "cancel",
+    "ended",
+    "jobs",
+    "live",
+    "longhaul",
+    "notify",
+    "status",
+    "submit",
+    "sweeper",
     "worker",
 ];
 

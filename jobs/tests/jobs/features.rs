@@ -31,7 +31,15 @@ fn what_jobs_depend_on_changes_nothing_of_what_other_functions_are_built_from() 
     let library = features_of(&["longhaul"]);
     assert!(library.len() > 100, "{library:?}");
     let functions = [
-        "submit", "status", "cancel", "worker", "sweeper", "live", "notify", "ended",
+        "submit",
+        "status",
+        "cancel",
+        "worker",
+        "sweeper",
+        "live",
+        "notify",
+        "ended",
+        "authorizer",
     ];
     let deployed = features_of(&functions);
     for (package, features) in &library {

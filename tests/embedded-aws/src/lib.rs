@@ -1,4 +1,4 @@
-//! `DynamoDB`, SQS, `EventBridge` and API Gateway's connections in process, behind the AWS SDK's own HTTP connector. For tests only.
+//! `DynamoDB`, SQS, `EventBridge`, API Gateway's connections and sign-in at Cognito in process, behind the AWS SDK's own HTTP connector. For tests only.
 //!
 //! The clients under test are the real `aws_sdk_*` clients: they serialise real requests, sign
 //! them, retry them and parse real answers. Only the wire is replaced. `DynamoDB` is dynoxide, which
@@ -9,6 +9,7 @@
 //! caller, fail, time out, or take effect without the caller ever learning of it.
 
 mod bus;
+mod cognito;
 mod cost;
 mod dynamodb;
 mod gateway;
@@ -30,9 +31,11 @@ use aws_smithy_runtime_api::client::http::{
 use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_types::body::SdkBody;
+use cognito::Accounts;
 use gateway::Gateway;
 use serde_json::{Value, json};
 
+pub use cognito::{CLIENT_ID, Standing, USER_POOL_ID};
 pub use cost::Cost;
 pub use dynamodb::{ENDPOINT_VARIABLE, Table, plain};
 pub use gateway::Posted;
@@ -142,6 +145,7 @@ pub struct EmbeddedAws {
     sent: Arc<Mutex<Vec<Sent>>>,
     gateway: Arc<Mutex<Gateway>>,
     events: Arc<Mutex<Vec<Value>>>,
+    accounts: Arc<Mutex<Accounts>>,
     calls: Arc<Mutex<Vec<String>>>,
     cost: Arc<Mutex<Cost>>,
     faults: Arc<dyn Faults>,
@@ -167,6 +171,7 @@ impl EmbeddedAws {
             sent: Arc::default(),
             gateway: Arc::default(),
             events: Arc::default(),
+            accounts: Arc::default(),
             calls: Arc::default(),
             cost: Arc::default(),
             faults: Arc::new(faults),
@@ -224,6 +229,11 @@ impl EmbeddedAws {
         std::mem::take(&mut lock(&self.gateway).posted)
     }
 
+    /// Makes a user whom Cognito knows.
+    pub fn add_account(&self, name: &str, password: &str, standing: Standing) {
+        lock(&self.accounts).add(name, password, standing);
+    }
+
     /// Takes what was put on the event bus since the last time.
     #[must_use]
     pub fn take_events(&self) -> Vec<Value> {
@@ -265,6 +275,7 @@ impl EmbeddedAws {
             }
             "PostToConnection" | "DeleteConnection" => lock(&self.gateway).carry_out(call),
             "PutEvents" => self.put_events(call, |_| false),
+            "AdminInitiateAuth" => lock(&self.accounts).sign_in(call),
             _ => match self.faults.stale_answer(call) {
                 Some(body) => Answer::ok(body),
                 None => self.table.call(&call.operation, &Cost::ask(&call.body)),
@@ -497,6 +508,7 @@ fn throttled(call: &Call) -> Answer {
     let kind = match call.operation.as_str() {
         "SendMessage" | "SendMessageBatch" => "com.amazonaws.sqs#RequestThrottled",
         "PutEvents" => "com.amazonaws.events#ThrottlingException",
+        "AdminInitiateAuth" => "TooManyRequestsException",
         "PostToConnection" | "DeleteConnection" => return gateway::limited(),
         _ => "com.amazonaws.dynamodb.v20120810#ProvisionedThroughputExceededException",
     };
