@@ -488,15 +488,18 @@ fn status(places: &Places) -> ExitCode {
 
 fn describe(stack: &Stack) -> String {
     let fields = [
-        ("page", &stack.outputs.page_url),
-        ("user", &stack.username),
-        ("password", &stack.password),
-        ("API", &stack.outputs.api_url),
-        ("emulator", &stack.endpoint_url),
-        ("table", &stack.outputs.table_name),
-        ("queue", &stack.outputs.queue_url),
+        ("page", Some(&stack.outputs.page_url)),
+        ("user", Some(&stack.username)),
+        ("password", Some(&stack.password)),
+        ("API", Some(&stack.outputs.api_url)),
+        ("for Basic", stack.outputs.basic_api_url.as_ref()),
+        ("emulator", Some(&stack.endpoint_url)),
+        ("table", Some(&stack.outputs.table_name)),
+        ("queue", Some(&stack.outputs.queue_url)),
     ];
-    let fields = fields.map(|(name, value)| format!("  {name:<9} {value}"));
+    let fields = fields.into_iter();
+    let fields = fields.filter_map(|(name, value)| Some(format!("  {name:<9} {}", value?)));
+    let fields: Vec<_> = fields.collect();
     format!("{}\n\nThe page: {WHO_FINDS_THE_PAGE}", fields.join("\n"))
 }
 

@@ -209,25 +209,23 @@ pub(crate) fn deploy(
     })
 }
 
-/// Tells the emulator the API's CORS settings, which it does not take from a template (AWS does).
+/// Tells the emulator the APIs' CORS settings, which it does not take from a template (AWS does).
 pub(crate) fn apply_cors(
     places: &Places,
     aws: &Aws,
     outputs: &Outputs,
     parameters: &Parameters,
 ) -> Result<()> {
-    let api_id = outputs.api_url.rsplit('/').next().unwrap_or_default();
     let template = Template::read(places)?;
     let others = parameters.get("AllowedOrigins");
     let cors = cors(template.cors()?, &outputs.page_url, others).to_string();
-    aws.call(&[
-        "apigatewayv2",
-        "update-api",
-        "--api-id",
-        api_id,
-        "--cors-configuration",
-        &cors,
-    ])?;
+    for api_url in [Some(&outputs.api_url), outputs.basic_api_url.as_ref()] {
+        let Some(api_id) = api_url.and_then(|url| url.rsplit('/').next()) else {
+            continue;
+        };
+        let call = ["apigatewayv2", "update-api", "--api-id", api_id];
+        aws.call(&[&call[..], &["--cors-configuration", &cors]].concat())?;
+    }
     Ok(())
 }
 
@@ -349,7 +347,7 @@ mod tests {
         assert_eq!(deployed.get("EmulatorPort"), "4566");
         assert_eq!(
             deployed.unusual(&template),
-            ["FailEvery=2", "LiveUpdates=true"]
+            ["BasicAuth=on", "FailEvery=2", "LiveUpdates=true"]
         );
         assert_eq!(parameters(&[])?.get("FailEvery"), "0");
         Ok(())

@@ -32,10 +32,11 @@ const SHELL: [(&str, &str); 12] = [
     ("CARGO_BUILD_TARGET", "no-such-target"),
 ];
 
-/// Values that do not survive a command line of SAM's, and the switches of what tasks are told to.
-const SET: [&str; 4] = [
+/// Values that do not survive a command line of SAM's, and the switches.
+const SET: [&str; 5] = [
     "AlarmEmail=",
     "AllowedOrigins=http://localhost:5173",
+    "BasicAuth=off",
     "LiveUpdates=false",
     "EndEvents=false",
 ];
@@ -53,7 +54,7 @@ pub(crate) fn check(places: &Places, xtask: &Path, url: &str, output: &mut Outpu
     output.succeed(&mut up)?;
     let stack = Stack::load(places)?;
     let token = users::token(&stack, DEMO_USER)?;
-    expect_no_listeners(places, &stack, &token)?;
+    expect_nothing_that_is_off(places, &stack, &token)?;
     let tasks = format!("{}/api/tuned-long-running-task/", stack.outputs.api_url);
     let accepted = call(&token, &tasks, Some(json!({"number_of_items": 3})))?;
     let task_id = accepted.pointer("/data/task_id").and_then(Value::as_str);
@@ -71,7 +72,7 @@ pub(crate) fn check(places: &Places, xtask: &Path, url: &str, output: &mut Outpu
 }
 
 /// What is switched off is not there: no function, no stream, no route, and the page does not look for it.
-fn expect_no_listeners(places: &Places, stack: &Stack, token: &str) -> Result<()> {
+fn expect_nothing_that_is_off(places: &Places, stack: &Stack, token: &str) -> Result<()> {
     let aws = Aws::Local {
         places: places.clone(),
         endpoint: stack.endpoint_url.clone(),
@@ -88,7 +89,9 @@ fn expect_no_listeners(places: &Places, stack: &Stack, token: &str) -> Result<()
     let names = resources
         .iter()
         .filter_map(|it| it["LogicalResourceId"].as_str());
-    let listeners = [
+    let off = [
+        "Basic",
+        "Authorizer",
         "Live",
         "Notify",
         "Ended",
@@ -100,7 +103,7 @@ fn expect_no_listeners(places: &Places, stack: &Stack, token: &str) -> Result<()
         "Ticket",
     ];
     let left: Vec<_> = names
-        .filter(|name| listeners.iter().any(|listener| name.starts_with(listener)))
+        .filter(|name| off.iter().any(|part| name.starts_with(part)))
         .collect();
     let table = &stack.outputs.table_name;
     let table = aws.call(&["dynamodb", "describe-table", "--table-name", table])?;

@@ -14,8 +14,16 @@ use crate::steps::{Step, Steps, seconds};
 use crate::template::Template;
 
 /// The packages that are deployed; each has a binary of its own name.
-pub(crate) const FUNCTIONS: [&str; 8] = [
-    "submit", "status", "cancel", "worker", "sweeper", "live", "notify", "ended",
+pub(crate) const FUNCTIONS: [&str; 9] = [
+    "submit",
+    "status",
+    "cancel",
+    "worker",
+    "sweeper",
+    "live",
+    "notify",
+    "ended",
+    "authorizer",
 ];
 
 /// How the functions are built.

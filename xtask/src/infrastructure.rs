@@ -19,10 +19,18 @@ struct Rule {
     faults: fn(&Deployed) -> Vec<String>,
 }
 
-const RULES: [Rule; 16] = [
+const RULES: [Rule; 18] = [
     Rule {
-        name: "every route of the HTTP API asks for an access token",
+        name: "every route of an HTTP API asks for an access token, or whose a password is",
         faults: routes_without_authorizer,
+    },
+    Rule {
+        name: "all HTTP APIs have the same routes, which lead to the same functions",
+        faults: unlike_routes,
+    },
+    Rule {
+        name: "an answer of an authorizer that is kept is given to who sends the same header",
+        faults: shared_answers,
     },
     Rule {
         name: "every connection is authorized",
@@ -97,6 +105,7 @@ pub(crate) fn check(places: &Places, nowhere: &Aws) -> Result<()> {
     }
     let template: Value = serde_json::from_str(&output.stdout).context("no JSON")?;
     let all_on = [
+        ("BasicAuth", "on"),
         ("LiveUpdates", "true"),
         ("LiveAccessLog", "true"),
         ("EndEvents", "true"),
@@ -135,8 +144,30 @@ fn routes_without_authorizer(deployed: &Deployed) -> Vec<String> {
     unlike(deployed, "AWS::ApiGatewayV2::Route", |route| {
         deployed.protocol_of(route) != "HTTP"
             || (route.at("/AuthorizationType") == "JWT"
-                && !route.at("/AuthorizerId").is_null()
+                && deployed.authorizer_of(route) == Some("JWT")
                 && texts(route.at("/AuthorizationScopes")).len() == 1)
+            || (route.at("/AuthorizationType") == "CUSTOM"
+                && deployed.authorizer_of(route) == Some("REQUEST"))
+    })
+}
+
+fn unlike_routes(deployed: &Deployed) -> Vec<String> {
+    let apis = deployed.of_type("AWS::ApiGatewayV2::Api");
+    let apis = apis.filter(|api| api.at("/ProtocolType") == "HTTP");
+    let routes: Vec<_> = apis.map(|api| (api, deployed.routes_of(api))).collect();
+    let unlike_first = routes.iter().filter(|(_, of_it)| *of_it != routes[0].1);
+    unlike_first.map(|(api, _)| api.name.clone()).collect()
+}
+
+fn shared_answers(deployed: &Deployed) -> Vec<String> {
+    unlike(deployed, "AWS::ApiGatewayV2::Authorizer", |authorizer| {
+        let seconds = authorizer.at("/AuthorizerResultTtlInSeconds").as_u64();
+        deployed.protocol_of(authorizer) != "HTTP"
+            || authorizer.at("/AuthorizerType") != "REQUEST"
+            || (texts(authorizer.at("/IdentitySource")) == ["$request.header.Authorization"]
+                && *authorizer.at("/EnableSimpleResponses") == true
+                && authorizer.at("/AuthorizerPayloadFormatVersion") == "2.0"
+                && seconds.is_some_and(|seconds| seconds <= 300))
     })
 }
 

@@ -23,6 +23,9 @@ pub(crate) struct Outputs {
     pub(crate) contacts_table_name: String,
     pub(crate) queue_url: String,
     pub(crate) dlq_url: String,
+    /// Where there is an API for HTTP Basic.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) basic_api_url: Option<String>,
     /// Where there are live updates.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) socket_api_id: Option<String>,
@@ -85,6 +88,7 @@ impl Outputs {
             contacts_table_name: get("ContactsTableName")?,
             queue_url: get("QueueUrl")?,
             dlq_url: get("DeadLetterQueueUrl")?,
+            basic_api_url: find("BasicApiUrl").map(|url| url.trim_end_matches('/').to_owned()),
             socket_api_id: find("SocketApiId"),
             event_source: find("EventSource"),
             ended_failures_url: find("EndedFailuresUrl"),
@@ -187,6 +191,7 @@ mod tests {
                 contacts_table_name: text(),
                 queue_url: text(),
                 dlq_url: text(),
+                basic_api_url: Some(text()),
                 socket_api_id: None,
                 event_source: Some(text()),
                 ended_failures_url: Some(text()),

@@ -273,6 +273,7 @@ pub(crate) mod tests {
             "SweeperFunction" => drop(longhaul::sweeper::Config::read(environment)),
             "LiveFunction" => drop(longhaul::live::Config::read(environment)),
             "NotifyFunction" => drop(longhaul::notify::Config::read(environment)),
+            "AuthorizerFunction" => drop(longhaul::authorizer::Config::read(environment)),
             "EndedFunction" => drop(longhaul::ended::Config::read(environment)),
             _ => {
                 assert!(is_worker, "a function of which nobody knows what it reads");

@@ -44,7 +44,7 @@ pub mod watching;
 mod world;
 
 pub use live::Count;
-pub use permission::Permission;
+pub use permission::{Permission, permissions};
 pub use run::{Report, run};
 pub use site::Function;
 pub use watch::{Poll, Sample, Watched};

@@ -18,7 +18,7 @@ pub struct Permission {
 
 /// What `call` needs.
 #[must_use]
-pub(crate) fn permissions(call: &Call) -> Vec<Permission> {
+pub fn permissions(call: &Call) -> Vec<Permission> {
     let of = |action: &str, resource, partition: Option<&str>| Permission {
         action: action.to_owned(),
         resource,
@@ -74,6 +74,7 @@ pub(crate) fn permissions(call: &Call) -> Vec<Permission> {
                 None,
             )]
         }
+        "AdminInitiateAuth" => vec![of("cognito-idp:AdminInitiateAuth", "UserPool", None)],
         other => vec![of(other, "unknown", None)],
     }
 }

@@ -92,11 +92,38 @@ impl Deployed {
         self.of_type("AWS::Lambda::EventSourceMapping")
     }
 
-    /// That of the API that a route belongs to.
-    pub(super) fn protocol_of(&self, route: &Resource) -> &str {
-        let api = self.get(route.at("/ApiId/Ref"));
+    /// That of the API that a route or an authorizer belongs to.
+    pub(super) fn protocol_of(&self, part: &Resource) -> &str {
+        let api = self.get(part.at("/ApiId/Ref"));
         api.and_then(|api| api.at("/ProtocolType").as_str())
             .unwrap_or("HTTP")
+    }
+
+    /// The type of a route's authorizer, if it is one of the same API.
+    pub(super) fn authorizer_of(&self, route: &Resource) -> Option<&str> {
+        let authorizer = self.get(route.at("/AuthorizerId/Ref"))?;
+        let is_of_api = authorizer.at("/ApiId") == route.at("/ApiId");
+        authorizer
+            .at("/AuthorizerType")
+            .as_str()
+            .filter(|_| is_of_api)
+    }
+
+    /// The keys of an API's routes, and the functions that they lead to.
+    pub(super) fn routes_of(&self, api: &Resource) -> BTreeMap<String, Value> {
+        let routes = self.of_type("AWS::ApiGatewayV2::Route");
+        let routes = routes.filter(|route| route.at("/ApiId/Ref") == api.name.as_str());
+        let integration = |route: &Resource| {
+            let target = route.at("/Target/Fn::Sub").as_str()?;
+            let name = target.strip_prefix("integrations/${")?.strip_suffix('}')?;
+            self.resources.get(name)
+        };
+        let route = |route: &Resource| {
+            let function = integration(route).map(|it| it.at("/IntegrationUri").clone());
+            let key = route.at("/RouteKey").as_str().unwrap_or_default();
+            (key.to_owned(), function.unwrap_or_default())
+        };
+        routes.map(route).collect()
     }
 
     /// All statements of all policies, with the names of the resources that they are in.

@@ -1,12 +1,14 @@
 //! What the template allows each function is what the function does, no more and no less.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use embedded_aws::Fault;
+use embedded_aws::{CLIENT_ID, Call, EmbeddedAws, Fault, Standing, USER_POOL_ID};
+use longhaul::authorizer::{Authorizer, Config};
 use serde_json::Value;
 use simulation::scenario::{Client, Live, Odds, Page, Planned, Profile, Scenario};
-use simulation::{Function, Permission, run};
+use simulation::{Function, Permission, permissions, run};
 
 const TEMPLATE: &str = include_str!("../../../../template.yaml");
 
@@ -27,6 +29,10 @@ const ROLES: [(&str, Function); 9] = [
     ("NotifyRole", Function::Notify),
     ("EndedRole", Function::Ended),
 ];
+
+/// The function that comes before all others of its API, and of which the simulator knows nothing: it has no part in
+/// what becomes of a task.
+const AUTHORIZER_ROLE: &str = "AuthorizerRole";
 
 /// What no function calls, each with who does: Lambda itself, with the function's role, and a job.
 fn is_for_others(action: &str, resource: &str) -> bool {
@@ -54,6 +60,7 @@ fn known(resource: &str) -> &'static str {
         "${Table.Arn}/index/open-tasks" => "Table/index/open-tasks",
         "Queue.Arn" | "DeliverMessagesQueue.Arn" => "Queue",
         "EndedFailures.Arn" => "EndedFailures",
+        "UserPool.Arn" => "UserPool",
         bus if bus.ends_with(":event-bus/default") => "event-bus",
         api if api.ends_with("/live/POST/@connections/*") => "POST/@connections",
         api if api.ends_with("/live/DELETE/@connections/*") => "DELETE/@connections",
@@ -202,4 +209,49 @@ fn what_is_granted_is_what_is_used() {
         let touched: BTreeSet<_> = touched.map(|kind| format!("{kind}*")).collect();
         assert_eq!(partitions, touched, "{role}: left, granted; right, touched");
     }
+}
+
+/// What the authorizer needed for somebody who is let in, and for whom it is not said.
+async fn used_by_authorizer() -> BTreeSet<Grant> {
+    let needed: Arc<Mutex<BTreeSet<Grant>>> = Arc::default();
+    let noted = Arc::clone(&needed);
+    let aws = EmbeddedAws::with_faults(move |call: &Call| {
+        let of_call = permissions(call);
+        noted.lock().unwrap().extend(of_call.iter().map(action_of));
+        Fault::None
+    });
+    let config = Config {
+        user_pool_id: USER_POOL_ID.into(),
+        client_id: CLIENT_ID.into(),
+    };
+    let authorizer = Authorizer::new(&aws.config("authorizer"), config);
+    let event = include_str!("../../../../events/authorize-basic.json");
+    assert_eq!(
+        authorizer.handle(event).await.unwrap()["isAuthorized"],
+        false
+    );
+    let standing = Standing::Good("3f1c2b9e-7a54-4d0e-9b1a-5f7d6c8e9a10".into());
+    aws.add_account("demo", "Sample-Password:1", standing);
+    assert_eq!(
+        authorizer.handle(event).await.unwrap()["isAuthorized"],
+        true
+    );
+    needed.lock().unwrap().clone()
+}
+
+#[tokio::test]
+async fn what_the_authorizer_is_granted_is_what_it_uses() {
+    let template: Value = serde_saphyr::from_str(TEMPLATE).unwrap();
+    let granted = actions(&template, AUTHORIZER_ROLE);
+    assert_eq!(granted, used_by_authorizer().await);
+}
+
+#[test]
+fn no_role_is_left_out() {
+    let template: Value = serde_saphyr::from_str(TEMPLATE).unwrap();
+    let resources = template["Resources"].as_object().unwrap().iter();
+    let roles = resources.filter(|(_, resource)| resource["Type"] == "AWS::IAM::Role");
+    let roles: BTreeSet<_> = roles.map(|(name, _)| name.as_str()).collect();
+    let known = ROLES.iter().map(|(role, _)| *role).chain([AUTHORIZER_ROLE]);
+    assert_eq!(roles, known.collect());
 }
