@@ -67,6 +67,17 @@ const STACK: &str = "local stack";
 /// Has a stack of its own.
 const FOREIGN_EMULATOR: &str = "somebody else's emulator";
 
+/// The end-to-end tests of what the API promises to a client, however it says whose it is. They run once more with HTTP Basic.
+const CONTRACT: [&str; 7] = [
+    "bad_input::",
+    "cancel::",
+    "headers::",
+    "idempotency::",
+    "privacy::",
+    "progress::",
+    "retry::",
+];
+
 /// What runs in the long tier only.
 const LONG: [&str; 2] = ["long tests", "mutants"];
 
@@ -391,12 +402,22 @@ fn foreign_emulator(run: &Run, output: &mut Output) -> Result<()> {
 }
 
 fn end_to_end_tests(run: &Run, output: &mut Output) -> Result<()> {
-    let secrets = run_stack_tests(run, output, "e2e")?;
+    let secrets = run.stack_places.state.join("secrets.txt");
+    run.stack_places.write_private(&secrets, b"")?;
+    let mut all = stack_tests(run, "e2e")?;
+    with_stack(run, output, all.env("LONGHAUL_SECRETS", &secrets))?;
+    let mut contract = stack_tests(run, "e2e")?;
+    contract.args(CONTRACT).env("LONGHAUL_SECRETS", &secrets);
+    with_stack(
+        run,
+        output,
+        contract.env("LONGHAUL_AUTHENTICATION", "basic"),
+    )?;
     expect_no_secrets(&secrets, &run.stack_places.emulator_log(), output)
 }
 
 fn recovery_tests(run: &Run, output: &mut Output) -> Result<()> {
-    run_stack_tests(run, output, "recovery").map(drop)
+    with_stack(run, output, &mut stack_tests(run, "recovery")?)
 }
 
 /// Everything that the functions, API Gateway and Lambda have logged during the tests, looked through for what the tests
@@ -437,19 +458,14 @@ fn page_tests(run: &Run, output: &mut Output) -> Result<()> {
 }
 
 /// The tests of this name, without cargo: it would wait for whatever is being compiled meanwhile.
-///
-/// Returns where they noted what must not be in any log.
-fn run_stack_tests(run: &Run, output: &mut Output, name: &str) -> Result<PathBuf> {
+fn stack_tests(run: &Run, name: &str) -> Result<Command> {
     let found = run.stack_tests()?.iter().find(|one| one.name == name);
     let executable = &found
         .with_context(|| format!("no tests {name}"))?
         .executable;
     let mut tests = Command::new(executable);
     tests.current_dir(run.places.root.join("tests/e2e"));
-    let secrets = run.stack_places.state.join("secrets.txt");
-    run.stack_places.write_private(&secrets, b"")?;
-    with_stack(run, output, tests.env("LONGHAUL_SECRETS", &secrets))?;
-    Ok(secrets)
+    Ok(tests)
 }
 
 fn with_stack(run: &Run, output: &mut Output, command: &mut Command) -> Result<()> {
@@ -481,6 +497,16 @@ mod tests {
                 assert!(is_before, "{} needs {need}", check.name);
             }
         }
+    }
+
+    #[test]
+    fn what_is_run_with_http_basic_is_there() -> Result<()> {
+        let tests = Places::find(None)?.root.join("tests/e2e/tests/e2e");
+        for module in CONTRACT {
+            let file = format!("{}.rs", module.trim_end_matches("::"));
+            assert!(tests.join(&file).is_file(), "{file}");
+        }
+        Ok(())
     }
 
     #[test]

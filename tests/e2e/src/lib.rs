@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 use std::{env, fs, thread};
 
 use anyhow::{Context, Result, bail, ensure};
+use aws_smithy_types::base64;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use url::Url;
@@ -39,6 +40,8 @@ pub struct Stack {
     pub region: String,
     /// The API's URL, without a slash at the end.
     pub api_url: String,
+    /// That of the API for HTTP Basic.
+    pub basic_api_url: String,
     /// The page's URL, without a slash at the end.
     pub page_url: String,
     /// The Cognito user pool.
@@ -59,6 +62,19 @@ pub struct Stack {
     pub event_source: String,
     /// The queue of the ends that could not be told.
     pub ended_failures_url: String,
+    /// How users say who they are.
+    #[serde(skip)]
+    authentication: Authentication,
+}
+
+/// How users say who they are. Each API takes one.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+enum Authentication {
+    /// With an access token.
+    #[default]
+    Token,
+    /// With name and password.
+    Basic,
 }
 
 /// A signed-in user.
@@ -76,6 +92,8 @@ pub struct User {
     /// The token for new ones.
     pub refresh_token: String,
     password: String,
+    /// What is sent as `Authorization`.
+    pub authorization: String,
 }
 
 /// What the API answered.
@@ -90,7 +108,7 @@ pub struct Answer {
 }
 
 impl Stack {
-    /// The stack that `LONGHAUL_STACK` describes.
+    /// The stack that `LONGHAUL_STACK` describes; its API for HTTP Basic, where `LONGHAUL_AUTHENTICATION` is `basic`.
     ///
     /// # Errors
     ///
@@ -107,7 +125,20 @@ impl Stack {
             .with_context(|| {
                 format!("LONGHAUL_STACK={path} cannot be read; is the stack running?")
             })?;
-        serde_json::from_slice(&text).with_context(|| format!("{path} does not describe a stack"))
+        let stack: Self = serde_json::from_slice(&text)
+            .with_context(|| format!("{path} does not describe a stack"))?;
+        let is_basic = env::var("LONGHAUL_AUTHENTICATION").is_ok_and(|it| it == "basic");
+        Ok(if is_basic { stack.basic() } else { stack })
+    }
+
+    /// The same stack, by its API for HTTP Basic.
+    #[must_use]
+    pub fn basic(&self) -> Self {
+        Self {
+            api_url: self.basic_api_url.clone(),
+            authentication: Authentication::Basic,
+            ..self.clone()
+        }
     }
 
     /// A new user with a random name, signed in.
@@ -140,7 +171,8 @@ impl Stack {
             json!({"UserPoolId": pool, "Username": name, "Password": password, "Permanent": true}),
         )?;
         let tokens = self.sign_in(&self.client_id, &name, &password)?;
-        for secret in [&name, &password] {
+        let basic = basic_authorization(&name, &password);
+        for secret in [&name, &password, &basic["Basic ".len()..]] {
             secrets::note(secret)?;
         }
         for token in ["AccessToken", "IdToken", "RefreshToken"] {
@@ -151,10 +183,16 @@ impl Stack {
                 .filter(|part| part.len() > 20)
                 .try_for_each(secrets::note)?;
         }
+        let token = text_of(&tokens, "AccessToken")?;
+        let authorization = match self.authentication {
+            Authentication::Token => format!("Bearer {token}"),
+            Authentication::Basic => basic,
+        };
         Ok(User {
             stack: self.clone(),
             sub,
-            token: text_of(&tokens, "AccessToken")?,
+            token,
+            authorization,
             id_token: text_of(&tokens, "IdToken")?,
             refresh_token: text_of(&tokens, "RefreshToken")?,
             name,
@@ -377,7 +415,17 @@ impl Stack {
 }
 
 impl User {
-    /// Calls the API with the user's token.
+    /// The same user, who says so with name and password.
+    #[must_use]
+    pub fn basic(&self) -> Self {
+        Self {
+            stack: self.stack.basic(),
+            authorization: basic_authorization(&self.name, &self.password),
+            ..self.clone()
+        }
+    }
+
+    /// Calls the API as the user.
     ///
     /// # Errors
     ///
@@ -389,8 +437,7 @@ impl User {
         headers: &[(&str, &str)],
         body: &[u8],
     ) -> Result<Answer> {
-        let authorization = format!("Bearer {}", self.token);
-        let mut all = vec![("authorization", authorization.as_str())];
+        let mut all = vec![("authorization", self.authorization.as_str())];
         all.extend_from_slice(headers);
         self.stack.call(method, path, &all, body)
     }
@@ -519,6 +566,12 @@ impl Answer {
         headers.retain(|name, _| name != "date" && name != "apigw-requestid");
         headers
     }
+}
+
+/// What says this name and this password (RFC 7617).
+#[must_use]
+pub fn basic_authorization(name: &str, password: &str) -> String {
+    format!("Basic {}", base64::encode(format!("{name}:{password}")))
 }
 
 fn text_of(object: &Value, name: &str) -> Result<String> {

@@ -189,8 +189,8 @@ fn raw_get(user: &User, path: &str, headers: &str) -> Result<(u16, String)> {
     connection.set_read_timeout(Some(Duration::from_mins(1)))?;
     write!(
         connection,
-        "GET /{base}{path} HTTP/1.1\r\n{own_host}authorization: Bearer {}\r\n{headers}connection: close\r\n\r\n",
-        user.token
+        "GET /{base}{path} HTTP/1.1\r\n{own_host}authorization: {}\r\n{headers}connection: close\r\n\r\n",
+        user.authorization
     )?;
     let mut answer = String::new();
     connection.read_to_string(&mut answer)?;

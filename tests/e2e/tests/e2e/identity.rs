@@ -8,13 +8,13 @@ use serde_json::{Value, json};
 use sha2::Sha256;
 
 /// An answer of API Gateway's own has no envelope: no function has seen the request.
-fn is_refused_by_the_gateway(answer: &Answer) -> Result<bool> {
+pub(crate) fn is_refused_by_the_gateway(answer: &Answer) -> Result<bool> {
     let body = answer.json()?;
     Ok([401, 403].contains(&answer.status) && body["success"].is_null())
 }
 
 /// Method and path of every route that is deployed, of a task that may be there.
-fn routes(stack: &Stack) -> Result<Vec<(String, String)>> {
+pub(crate) fn routes(stack: &Stack) -> Result<Vec<(String, String)>> {
     let api = stack.api_url.rsplit('/').next().unwrap_or_default();
     let listed = stack.rest(
         "GET",
@@ -144,10 +144,7 @@ fn bad_credentials(
             "another pool's token",
             bearer(&stack.token_of_another_pool()?),
         ),
-        (
-            "a password",
-            format!("Basic {}", base64::encode("demo:demo")),
-        ),
+        ("name and password", user.basic().authorization),
         ("two tokens", format!("Bearer {good}, Bearer {good}")),
     ])
 }

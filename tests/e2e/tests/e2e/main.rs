@@ -1,6 +1,7 @@
 //! Black-box tests of a deployed stack. They need `LONGHAUL_STACK`; `cargo xtask test` provides it.
 
 mod bad_input;
+mod basic;
 mod cancel;
 mod deliver;
 mod ended;
