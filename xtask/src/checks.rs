@@ -12,7 +12,7 @@ use std::process::{Command, ExitCode};
 use std::sync::OnceLock;
 use std::time::Instant;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
 
 use crate::artifacts::{self, Built};
@@ -23,7 +23,9 @@ use crate::dynamodb::ENDPOINT_VARIABLE;
 use crate::emulator;
 use crate::environment;
 use crate::foreign_emulator;
+use crate::functions::FUNCTIONS;
 use crate::infrastructure;
+use crate::logs;
 use crate::mutants;
 use crate::places::Places;
 use crate::process;
@@ -413,19 +415,38 @@ fn end_to_end_tests(run: &Run, output: &mut Output) -> Result<()> {
         output,
         contract.env("LONGHAUL_AUTHENTICATION", "basic"),
     )?;
-    expect_no_secrets(&secrets, &run.stack_places.emulator_log(), output)
+    expect_no_secrets(&secrets, &logged(run)?, output)
 }
 
 fn recovery_tests(run: &Run, output: &mut Output) -> Result<()> {
     with_stack(run, output, &mut stack_tests(run, "recovery")?)
 }
 
-/// Everything that the functions, API Gateway and Lambda have logged during the tests, looked through for what the tests
-/// noted: passwords, tokens, tickets, names, and what was asked for.
-fn expect_no_secrets(secrets: &Path, log: &Path, output: &mut Output) -> Result<()> {
+/// Everything that the functions, API Gateway and Lambda have logged: each function into its group, some of it into the
+/// emulator's own log as well.
+fn logged(run: &Run) -> Result<String> {
+    let stack = run.stack()?;
+    let mut logged = fs::read_to_string(run.stack_places.emulator_log())?;
+    let aws = stack.aws(&run.stack_places);
+    let mut silent = BTreeSet::from(FUNCTIONS);
+    for group in logs::groups(&aws, stack)? {
+        let events = aws.call(&["logs", "filter-log-events", "--log-group-name", &group])?;
+        let events = events["events"].as_array().context("no events")?;
+        let messages = events.iter().filter_map(|it| it["message"].as_str());
+        for message in messages {
+            silent.retain(|function| !group.ends_with(&format!("-{function}")));
+            logged.push_str(message.trim_end());
+            logged.push('\n');
+        }
+    }
+    ensure!(silent.is_empty(), "nothing is logged of {silent:?}");
+    Ok(logged)
+}
+
+/// What was logged, looked through for what the tests noted: passwords, tokens, tickets, names, and what was asked for.
+fn expect_no_secrets(secrets: &Path, log: &str, output: &mut Output) -> Result<()> {
     let noted = fs::read_to_string(secrets).context("nothing was noted")?;
     let secrets: BTreeSet<_> = noted.lines().filter(|secret| !secret.is_empty()).collect();
-    let log = fs::read_to_string(log)?;
     // The emulator tells whom it has made a user; that is no log of the stack's.
     let is_cognitos = |line: &&str| line.contains(" [cognito] ");
     let log: Vec<_> = log.lines().filter(|line| !is_cognitos(line)).collect();

@@ -8,6 +8,7 @@ use anyhow::{Result, bail};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
+use crate::aws::Aws;
 use crate::emulator;
 use crate::interrupt::Interrupted;
 use crate::places::Places;
@@ -46,8 +47,12 @@ pub(crate) enum End {
 
 /// Prints the functions' output: all of it, or with `follow` until the developer interrupts or the stack is gone.
 pub(crate) fn print(places: &Places, stack: &Stack, since: Since, follow: bool) -> Result<End> {
-    let mut sam = stack.aws(places).sam();
-    sam.args(["logs", "--output", "json", "--stack-name", &stack.name]);
+    let aws = stack.aws(places);
+    let mut sam = aws.sam();
+    sam.args(["logs", "--output", "json"]);
+    for group in groups(&aws, stack)? {
+        sam.args(["--cw-log-group", &group]);
+    }
     sam.arg("--start-time").arg(match since {
         Since::Beginning => "1 week ago",
         Since::Now => "1 second ago",
@@ -89,6 +94,17 @@ pub(crate) fn print(places: &Places, stack: &Stack, since: Since, follow: bool) 
         Err(error) if error.is::<Interrupted>() || is_broken_pipe(&error) => Ok(End::ByDeveloper),
         Err(error) => Err(error),
     }
+}
+
+/// The groups that the functions log to. Of a stack as a whole SAM wants those of the APIs as well, and finds none of a
+/// WebSocket API.
+pub(crate) fn groups(aws: &Aws, stack: &Stack) -> Result<Vec<String>> {
+    let prefix = format!("/aws/lambda/{}-", stack.name);
+    let list = ["logs", "describe-log-groups", "--log-group-name-prefix"];
+    let listed = aws.call(&[&list[..], &[&prefix]].concat())?;
+    let groups = listed["logGroups"].as_array().into_iter().flatten();
+    let names = groups.filter_map(|group| group["logGroupName"].as_str());
+    Ok(names.map(str::to_owned).collect())
 }
 
 fn is_broken_pipe(error: &anyhow::Error) -> bool {
