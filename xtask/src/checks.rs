@@ -336,7 +336,7 @@ fn install_tools(run: &Run, _: &mut Output) -> Result<()> {
     tools::install(&run.places, &Steps::new()).map(drop)
 }
 
-/// What cfn-lint says of the template, and of the one that is an example; and what our own rules do.
+/// What cfn-lint says of the template, and of the one that is an example; what our own rules do, and checkov.
 fn template(run: &Run, output: &mut Output) -> Result<()> {
     tools::install(&run.places, &Steps::new())?;
     let settings = Settings::read(&run.places)?;
@@ -351,7 +351,30 @@ fn template(run: &Run, output: &mut Output) -> Result<()> {
         sam.args(["validate", "--lint", "--template-file"]);
         output.succeed(sam.arg(template))?;
     }
-    infrastructure::check(&run.places, &nowhere)
+    infrastructure::check(&run.places, &nowhere)?;
+    checkov(run, &nowhere, output)
+}
+
+/// What checkov says of the template with everything switched on.
+fn checkov(run: &Run, nowhere: &Aws, output: &mut Output) -> Result<()> {
+    let python = tools::install_checkov(&run.places, &Steps::new())?;
+    let translated = run.stack_places.state.join("template.json");
+    infrastructure::write_with_all_on(&run.places, nowhere, &translated)?;
+    let mut checkov = environment::command(python);
+    checkov.args(["-I", "-m", "checkov.main", "--config-file"]);
+    checkov.arg(run.places.root.join("tools/checkov.yaml"));
+    let checked = process::capture(checkov.arg("--file").arg(translated), |line| {
+        output.line(line);
+    })?;
+    ensure!(checked.status.success(), "checkov finds fault");
+    // What it cannot read it has nothing against.
+    let passed = checked.stdout.split("Passed checks: ").nth(1);
+    let passed = passed.and_then(|rest| rest.split(',').next()?.parse::<u32>().ok());
+    ensure!(
+        passed.is_some_and(|passed| passed > 0),
+        "nothing is checked"
+    );
+    Ok(())
 }
 
 /// Those of the store and of all handlers, and the simulator's runs to which nothing happens: what they show must not be

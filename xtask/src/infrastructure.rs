@@ -5,6 +5,9 @@
 
 mod deployed;
 
+use std::fs;
+use std::path::Path;
+
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
@@ -94,8 +97,21 @@ const RULES: [Rule; 18] = [
     },
 ];
 
-/// Finds fault with the checkout's template.
-pub(crate) fn check(places: &Places, nowhere: &Aws) -> Result<()> {
+/// The values of parameters with which everything is there.
+const ALL_ON: [(&str, &str); 6] = [
+    ("BasicAuth", "on"),
+    ("LiveUpdates", "true"),
+    ("LiveAccessLog", "true"),
+    ("EndEvents", "true"),
+    ("DeliveryUrl", "https://example.com"),
+    ("AlarmEmail", "somebody@example.com"),
+];
+
+/// And those with which as little as possible is.
+const ALL_OFF: [(&str, &str); 2] = [("LiveUpdates", "false"), ("EndEvents", "false")];
+
+/// The checkout's template as CloudFormation gets it.
+fn translated(places: &Places, nowhere: &Aws) -> Result<Value> {
     let mut translate = nowhere.python();
     translate.arg(places.root.join("tools/translate.py"));
     translate.arg(places.template());
@@ -103,17 +119,20 @@ pub(crate) fn check(places: &Places, nowhere: &Aws) -> Result<()> {
     if !output.status.success() {
         bail!("the template cannot be translated: {}", output.stderr);
     }
-    let template: Value = serde_json::from_str(&output.stdout).context("no JSON")?;
-    let all_on = [
-        ("BasicAuth", "on"),
-        ("LiveUpdates", "true"),
-        ("LiveAccessLog", "true"),
-        ("EndEvents", "true"),
-        ("DeliveryUrl", "https://example.com"),
-        ("AlarmEmail", "somebody@example.com"),
-    ];
-    let all_off = [("LiveUpdates", "false"), ("EndEvents", "false")];
-    for values in [all_on.as_slice(), &all_off] {
+    serde_json::from_str(&output.stdout).context("no JSON")
+}
+
+/// Writes it with everything switched on and all choices made, for a tool that cannot make them.
+pub(crate) fn write_with_all_on(places: &Places, nowhere: &Aws, file: &Path) -> Result<()> {
+    let mut template = translated(places, nowhere)?;
+    template["Resources"] = Deployed::of(&template, &ALL_ON)?.resources();
+    Ok(fs::write(file, template.to_string())?)
+}
+
+/// Finds fault with the checkout's template.
+pub(crate) fn check(places: &Places, nowhere: &Aws) -> Result<()> {
+    let template = translated(places, nowhere)?;
+    for values in [ALL_ON.as_slice(), &ALL_OFF] {
         let deployed = Deployed::of(&template, values)?;
         let faults = faults(&deployed);
         if !faults.is_empty() {

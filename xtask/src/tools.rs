@@ -1,10 +1,11 @@
-//! The Python tools: emulator, SAM CLI, AWS CLI, cargo-lambda, in a virtual environment of the project's own.
+//! The Python tools: emulator, SAM CLI, AWS CLI, cargo-lambda, in a virtual environment of the project's own; and checkov in
+//! another.
 
 use std::fs::{self, File};
 use std::io;
 use std::ops::RangeInclusive;
 use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
@@ -37,34 +38,116 @@ struct Python {
     version: (u32, u32),
 }
 
+/// What is installed, and where to.
+struct Tools {
+    requirements: PathBuf,
+    venv: PathBuf,
+}
+
+impl Tools {
+    fn python(&self) -> PathBuf {
+        self.venv.join("bin/python")
+    }
+}
+
 /// Makes the virtual environment, unless the one that is there was completed from the same requirements. True when it
 /// was made.
 pub(crate) fn install(places: &Places, steps: &Steps) -> Result<bool> {
-    steps.run("install the tools", |step| {
+    let tools = Tools {
+        requirements: places.requirements(),
+        venv: places.venv(),
+    };
+    steps.run("install the tools", |step| tools.install(places, step))
+}
+
+/// The same for checkov. Returns the Python that has it.
+pub(crate) fn install_checkov(places: &Places, steps: &Steps) -> Result<PathBuf> {
+    let checkov = Tools {
+        requirements: places.root.join("tools/checkov.txt"),
+        venv: places.shared().join("checkov"),
+    };
+    steps.run("install checkov", |step| checkov.install(places, step))?;
+    Ok(checkov.python())
+}
+
+impl Tools {
+    fn install(&self, places: &Places, step: &Step) -> Result<bool> {
         fs::create_dir_all(places.shared())?;
         let lock = lock(places, step)?;
-        let requirements = fs::read(places.requirements())
-            .with_context(|| format!("cannot read {}", places.requirements().display()))?;
-        let stamp = stamp(&requirements, &places.venv());
-        let stamp_file = places.venv().join("complete");
-        if fs::read_to_string(&stamp_file).is_ok_and(|found| found == stamp)
-            && runs(&places.tool("python"))
+        let requirements = fs::read(&self.requirements)
+            .with_context(|| format!("cannot read {}", self.requirements.display()))?;
+        let stamp = stamp(&requirements, &self.venv);
+        let stamp_file = self.venv.join("complete");
+        if fs::read_to_string(&stamp_file).is_ok_and(|found| found == stamp) && runs(&self.python())
         {
             step.result("already there");
             return Ok(false);
         }
         let python = find_python()?;
-        make(places, &python, &lock, step)?;
+        self.make(&python, &lock, step)?;
         // Written last: an interrupted install leaves no stamp and is begun anew.
         fs::write(&stamp_file, stamp)?;
         step.result(format!(
             "Python {}.{}, {}",
             python.version.0,
             python.version.1,
-            places.venv().display()
+            self.venv.display()
         ));
         Ok(true)
-    })
+    }
+
+    fn make(&self, python: &Python, lock: &File, step: &Step) -> Result<()> {
+        let venv = &self.venv;
+        if venv.exists() {
+            fs::remove_dir_all(venv)
+                .with_context(|| format!("cannot remove the incomplete {}", venv.display()))?;
+        }
+        step.busy_with("making the virtual environment");
+        let mut venv_module = environment::command(&python.program);
+        venv_module.args(["-m", "venv"]).arg(venv);
+        let made = process::capture_holding(&mut venv_module, lock, |_| {})?;
+        if !made.status.success() {
+            let hint = if made.stdout.contains("ensurepip") || made.stderr.contains("ensurepip") {
+                "\nDebian and Ubuntu ship that part as a package of its own: sudo apt install python3-venv"
+            } else {
+                ""
+            };
+            bail!(
+                "{} -m venv failed:\n{}{}{hint}",
+                python.program,
+                made.stdout,
+                process::tail(&made.stderr, 20)
+            );
+        }
+        // --no-deps: the file names every package, and pip could not check the hashes of what a resolver adds.
+        // --only-binary: a source distribution would run its own, unpinned build.
+        let mut pip = pip::command(&self.python())?;
+        pip.args([
+            "install",
+            "--require-hashes",
+            "--no-deps",
+            "--only-binary",
+            ":all:",
+        ])
+        .args(["--no-input", "--progress-bar", "off", "-r"])
+        .arg(&self.requirements);
+        let mut packages = 0;
+        let installed = process::capture_holding(&mut pip, lock, |line| {
+            if let Some(package) = line.strip_prefix("Collecting ") {
+                packages += 1;
+                step.busy_with(&format!("package {packages}: {package}"));
+            } else if line.starts_with("Installing collected packages") {
+                step.busy_with(&format!("unpacking {packages} packages"));
+            }
+        })?;
+        ensure!(
+            installed.status.success(),
+            "pip could not install {}:\n{}",
+            self.requirements.display(),
+            process::tail(&installed.stderr, 20)
+        );
+        mend_scripts(&venv.join("bin"), &self.python())
+    }
 }
 
 /// Two commands at once (an `up` and a `test`, or the rest of an install that was killed) would pull the environment
@@ -76,59 +159,6 @@ fn lock(places: &Places, step: &Step) -> Result<File> {
         interrupt::sleep(Duration::from_millis(200))?;
     }
     Ok(lock)
-}
-
-fn make(places: &Places, python: &Python, lock: &File, step: &Step) -> Result<()> {
-    let venv = places.venv();
-    if venv.exists() {
-        fs::remove_dir_all(&venv)
-            .with_context(|| format!("cannot remove the incomplete {}", venv.display()))?;
-    }
-    step.busy_with("making the virtual environment");
-    let mut venv_module = environment::command(&python.program);
-    venv_module.args(["-m", "venv"]).arg(&venv);
-    let made = process::capture_holding(&mut venv_module, lock, |_| {})?;
-    if !made.status.success() {
-        let hint = if made.stdout.contains("ensurepip") || made.stderr.contains("ensurepip") {
-            "\nDebian and Ubuntu ship that part as a package of its own: sudo apt install python3-venv"
-        } else {
-            ""
-        };
-        bail!(
-            "{} -m venv failed:\n{}{}{hint}",
-            python.program,
-            made.stdout,
-            process::tail(&made.stderr, 20)
-        );
-    }
-    // --no-deps: the file names every package, and pip could not check the hashes of what a resolver adds.
-    // --only-binary: a source distribution would run its own, unpinned build.
-    let mut pip = pip::command(&places.tool("python"))?;
-    pip.args([
-        "install",
-        "--require-hashes",
-        "--no-deps",
-        "--only-binary",
-        ":all:",
-    ])
-    .args(["--no-input", "--progress-bar", "off", "-r"])
-    .arg(places.requirements());
-    let mut packages = 0;
-    let installed = process::capture_holding(&mut pip, lock, |line| {
-        if let Some(package) = line.strip_prefix("Collecting ") {
-            packages += 1;
-            step.busy_with(&format!("package {packages}: {package}"));
-        } else if line.starts_with("Installing collected packages") {
-            step.busy_with(&format!("unpacking {packages} packages"));
-        }
-    })?;
-    ensure!(
-        installed.status.success(),
-        "pip could not install {}:\n{}",
-        places.requirements().display(),
-        process::tail(&installed.stderr, 20)
-    );
-    mend_scripts(&venv.join("bin"), &places.tool("python"))
 }
 
 /// What the kernel reads of a script's first line, on the strictest of the systems that this runs on.

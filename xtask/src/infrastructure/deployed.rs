@@ -83,6 +83,16 @@ impl Deployed {
             .filter(move |resource| resource.kind == kind)
     }
 
+    /// All of them, as a template has them.
+    pub(super) fn resources(&self) -> Value {
+        let resources = self.resources.values();
+        let resource = |it: &Resource| {
+            let resource = json!({"Type": it.kind, "Properties": it.properties});
+            (it.name.clone(), resource)
+        };
+        resources.map(resource).collect::<Map<_, _>>().into()
+    }
+
     /// The resource of this name.
     pub(super) fn get(&self, name: &Value) -> Option<&Resource> {
         self.resources.get(name.as_str()?)
