@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use http::{HeaderValue, StatusCode, header};
 use lambda_http::{Body, Request, RequestExt, Response, request::RequestContext};
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::json;
 
@@ -16,7 +17,7 @@ use crate::invalid::Invalid;
 use crate::quota::Exhausted;
 use crate::request::BadRequest;
 use crate::store::StoreError;
-use crate::task::{Task, TaskId, UserId};
+use crate::task::{Status, Task, TaskId, UserId};
 use crate::telemetry;
 
 /// What the routes call the part of a path that names a task.
@@ -90,7 +91,8 @@ impl ApiError {
         Self::Invalid(Invalid::field(name, message.into()))
     }
 
-    fn status(&self) -> StatusCode {
+    /// Its status.
+    pub(crate) fn status(&self) -> StatusCode {
         match self {
             Self::Invalid(_) | Self::Malformed(_) => StatusCode::BAD_REQUEST,
             Self::Unauthorized => StatusCode::UNAUTHORIZED,
@@ -290,23 +292,38 @@ pub fn choice<T: Copy>(
 }
 
 /// A task as the contract shows it.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct TaskView {
+    #[schemars(with = "String", extend("format" = "uuid"))]
     task_id: TaskId,
+    /// The job that it is a run of.
     job: String,
+    /// The task that it tries again.
+    #[schemars(with = "Option<String>", extend("format" = "uuid"))]
     retry_of: Option<TaskId>,
+    #[schemars(with = "Status")]
     task_status: &'static str,
+    #[schemars(range(max = 100))]
     done_percentage: u64,
     count_done_items: u64,
     number_of_items: u64,
     count_failed_items: u64,
+    #[schemars(extend("format" = "date-time"))]
     created_at: String,
+    #[schemars(extend("format" = "date-time"))]
     started_at: Option<String>,
+    #[schemars(extend("format" = "date-time"))]
     finished_at: Option<String>,
+    /// How long it will take from now on, where that can be said.
     eta_seconds: Option<u64>,
+    /// What is being done at the moment, in the job's words.
     phase: Option<String>,
+    /// When its work goes on, where all of it pauses.
+    #[schemars(extend("format" = "date-time"))]
     resumes_at: Option<String>,
+    /// Why it was given up.
     error: Option<String>,
+    /// It grows with every change of the task.
     version: u64,
 }
 

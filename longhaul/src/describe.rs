@@ -59,7 +59,7 @@ pub(crate) fn schema_of_request<J: Job>() -> Value {
     schema::<J::Request>(settings().for_deserialize())
 }
 
-fn settings() -> SchemaSettings {
+pub(crate) fn settings() -> SchemaSettings {
     SchemaSettings::draft2020_12().with(|settings| {
         settings.inline_subschemas = true;
         // The listing says once what they are, not in each.
@@ -68,7 +68,7 @@ fn settings() -> SchemaSettings {
 }
 
 /// The type's schema, without the type's name: that is for programmers, and it would change the listing if it did.
-fn schema<T: JsonSchema>(settings: SchemaSettings) -> Value {
+pub(crate) fn schema<T: JsonSchema>(settings: SchemaSettings) -> Value {
     let mut schema = settings.into_generator().into_root_schema_for::<T>();
     schema.remove("title");
     schema.to_value()

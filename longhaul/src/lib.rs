@@ -118,6 +118,8 @@ pub mod exit;
 #[doc(hidden)]
 pub mod host;
 #[doc(hidden)]
+pub mod openapi;
+#[doc(hidden)]
 pub mod serve;
 #[doc(hidden)]
 pub mod sockets;

@@ -26,8 +26,12 @@ use crate::store::Store;
 use crate::task::{Task, TaskId, UserId, hex_of_sha256};
 use crate::{aws, exit};
 
-const TASKS_DEFAULT: u16 = 20;
-const TASKS_MAX: u16 = 100;
+pub(crate) use items::{ITEMS_DEFAULT, ITEMS_MAX};
+
+/// How many tasks a page has that does not say it.
+pub(crate) const TASKS_DEFAULT: u16 = 20;
+/// How many it may ask for.
+pub(crate) const TASKS_MAX: u16 = 100;
 
 /// Where the tasks of all jobs are listed: no job has this name.
 const TASKS_OF_ALL_JOBS: &str = "tasks";

@@ -20,7 +20,7 @@ use crate::places::Places;
 use crate::stack::{self, Outputs, Stack};
 use crate::steps::{Steps, seconds};
 use crate::template::Template;
-use crate::{checks, functions, logs, page, process, simulate, tools, users};
+use crate::{checks, functions, logs, openapi, page, process, simulate, tools, users};
 
 /// The user that `up` makes.
 pub(crate) const DEMO_USER: &str = "demo";
@@ -88,6 +88,8 @@ enum Task {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
+    /// Write docs/openapi.json anew, after a change of the jobs
+    Openapi,
     /// Run every check and test; does all of its own set-up
     Test(checks::Options),
 }
@@ -194,6 +196,7 @@ pub(crate) fn run(cli: Cli) -> Result<ExitCode> {
         }
         Task::Watch { function, options } => watch(&places, &function, &options),
         Task::Simulate { arguments } => simulate::run(&places, &arguments),
+        Task::Openapi => openapi::write(&places),
         Task::Test(options) => checks::run(&places, &options),
     }
 }

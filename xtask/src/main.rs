@@ -15,6 +15,7 @@ mod infrastructure;
 mod interrupt;
 mod logs;
 mod mutants;
+mod openapi;
 mod page;
 mod pip;
 mod places;

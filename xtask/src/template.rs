@@ -46,6 +46,8 @@ struct Properties {
     response_templates: Option<BTreeMap<String, String>>,
     #[cfg(test)]
     environment: Option<tests::FunctionEnvironment>,
+    #[cfg(test)]
+    route_key: Option<String>,
 }
 
 /// The API's rules for other origins, but for the origins.
@@ -156,12 +158,13 @@ fn number(text: &str) -> Option<f64> {
 
 #[cfg(test)]
 pub(crate) mod tests {
+    use std::collections::BTreeSet;
     use std::fmt;
 
     use anyhow::anyhow;
     use jobs::{DeliverMessages, ImportContacts, Sample};
     use longhaul::config::Environment;
-    use longhaul::{Process as _, Setup};
+    use longhaul::{JobList as _, Process as _, Setup};
     use serde::Deserializer;
     use serde::de::{EnumAccess, IgnoredAny, SeqAccess, VariantAccess as _, Visitor};
 
@@ -421,6 +424,38 @@ pub(crate) mod tests {
             let visibility = mapping[timeout]["Visibility"];
             assert!(visibility > timeout.parse()?, "{timeout}: {visibility}");
         }
+        Ok(())
+    }
+
+    /// Both ends of the route that leads to what is described at this path: where that has a job's name, or what stands
+    /// for all of them, the route has any.
+    fn routes_to(method: &str, path: &str) -> [String; 2] {
+        let is_list = |segment: &str| segment == "tasks" || jobs::Jobs::NAMES.contains(&segment);
+        let segments = path.trim_end_matches('/').split('/');
+        let segments = segments.map(|segment| if is_list(segment) { "{job}" } else { segment });
+        let route = segments.collect::<Vec<_>>().join("/");
+        let route = format!("{} {route}", method.to_uppercase());
+        [format!("{route}/"), route]
+    }
+
+    #[test]
+    fn the_api_is_described_route_by_route() -> Result<()> {
+        let text = fs::read(Places::find(None)?.root.join("docs/openapi.json"))?;
+        let description: serde_json::Value = serde_json::from_slice(&text)?;
+        let mut described = BTreeSet::new();
+        for (path, operations) in description["paths"].as_object().context("no paths")? {
+            assert!(path.ends_with('/'), "{path}");
+            let operations = operations.as_object().context("no operations")?;
+            for method in operations.keys().filter(|key| *key != "parameters") {
+                described.extend(routes_to(method, path));
+            }
+        }
+        let template = template()?;
+        let resources = template.resources.values();
+        let keys = resources.filter_map(|resource| resource.properties.route_key.clone());
+        // Those of the WebSocket API have no method.
+        let routes: BTreeSet<_> = keys.filter(|key| key.contains(' ')).collect();
+        assert_eq!(described, routes);
         Ok(())
     }
 

@@ -5,4 +5,5 @@
 mod deliver_messages;
 mod features;
 mod import_contacts;
+mod openapi;
 mod tuned_long_running_task;

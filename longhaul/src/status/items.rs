@@ -16,8 +16,10 @@ use crate::listing::Listing;
 use crate::store::{ItemOutcome, ItemRow, Page, StoreError};
 use crate::task::Task;
 
-const ITEMS_DEFAULT: u16 = 100;
-const ITEMS_MAX: u16 = 1000;
+/// How many items a page has that does not say it.
+pub(crate) const ITEMS_DEFAULT: u16 = 100;
+/// How many it may ask for.
+pub(crate) const ITEMS_MAX: u16 = 1000;
 
 /// How long after its request a page still goes on to the next chunk…
 const ITEMS_SECONDS_MAX: Duration = Duration::from_secs(3);

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
 mod descriptions;
+mod openapi;
 mod requests;
 mod runners;
 mod watchdog;
