@@ -30,6 +30,7 @@ use crate::mutants;
 use crate::places::Places;
 use crate::process;
 use crate::schedule::{self, Lane, Output, at_lowest_priority};
+use crate::schemathesis;
 use crate::stack::Stack;
 use crate::steps::Steps;
 use crate::supply_chain;
@@ -133,6 +134,12 @@ const CHECKS: [Check; 15] = [
         lane: Lane::Stack,
         needs: &[STACK],
         work: page_tests,
+    },
+    Check {
+        name: "made-up requests",
+        lane: Lane::Stack,
+        needs: &[STACK],
+        work: made_up_requests,
     },
     // Last of those on the stack: it kills what the others use.
     Check {
@@ -499,6 +506,15 @@ fn page_tests(run: &Run, output: &mut Output) -> Result<()> {
         path.push(inherited);
     }
     with_stack(run, output, command.env("PATH", path))
+}
+
+/// Whether the API keeps to its description, whatever it is asked.
+fn made_up_requests(run: &Run, output: &mut Output) -> Result<()> {
+    let result = schemathesis::check(&run.stack_places, run.stack()?, run.long, output);
+    if result.is_err() {
+        keep_log(output, &run.stack_places.emulator_log());
+    }
+    result
 }
 
 /// The tests of this name, without cargo: it would wait for whatever is being compiled meanwhile.

@@ -21,6 +21,7 @@ mod pip;
 mod places;
 mod process;
 mod schedule;
+mod schemathesis;
 mod simulate;
 mod stack;
 mod steps;

@@ -82,6 +82,16 @@ impl Places {
         self.root.join("tools/requirements.txt")
     }
 
+    /// The virtual environment of schemathesis. What it needs need not go with what the other tools need.
+    pub(crate) fn schemathesis(&self) -> PathBuf {
+        self.shared().join("schemathesis")
+    }
+
+    /// The pinned and hashed packages of that.
+    pub(crate) fn schemathesis_requirements(&self) -> PathBuf {
+        self.root.join("tools/schemathesis.txt")
+    }
+
     /// The template that is deployed, here and on AWS.
     pub(crate) fn template(&self) -> PathBuf {
         self.root.join("template.yaml")
@@ -90,6 +100,11 @@ impl Places {
     /// An example of what may follow when a task has ended.
     pub(crate) fn on_end(&self) -> PathBuf {
         self.root.join("docs/on-end.yaml")
+    }
+
+    /// The description of the API.
+    pub(crate) fn openapi(&self) -> PathBuf {
+        self.root.join("docs/openapi.json")
     }
 
     /// The settings of `sam deploy`.

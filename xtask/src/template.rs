@@ -440,7 +440,7 @@ pub(crate) mod tests {
 
     #[test]
     fn the_api_is_described_route_by_route() -> Result<()> {
-        let text = fs::read(Places::find(None)?.root.join("docs/openapi.json"))?;
+        let text = fs::read(Places::find(None)?.openapi())?;
         let description: serde_json::Value = serde_json::from_slice(&text)?;
         let mut described = BTreeSet::new();
         for (path, operations) in description["paths"].as_object().context("no paths")? {

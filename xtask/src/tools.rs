@@ -1,5 +1,5 @@
-//! The Python tools: emulator, SAM CLI, AWS CLI, cargo-lambda, in a virtual environment of the project's own; and checkov in
-//! another.
+//! The Python tools, in virtual environments of the project's own: emulator, SAM CLI, AWS CLI and cargo-lambda in one, and
+//! checkov and schemathesis, which only tests need, in one each.
 
 use std::fs::{self, File};
 use std::io;
@@ -68,6 +68,18 @@ pub(crate) fn install_checkov(places: &Places, steps: &Steps) -> Result<PathBuf>
     };
     steps.run("install checkov", |step| checkov.install(places, step))?;
     Ok(checkov.python())
+}
+
+/// The same for schemathesis.
+pub(crate) fn install_schemathesis(places: &Places, steps: &Steps) -> Result<()> {
+    let schemathesis = Tools {
+        requirements: places.schemathesis_requirements(),
+        venv: places.schemathesis(),
+    };
+    let installed = steps.run("install schemathesis", |step| {
+        schemathesis.install(places, step)
+    });
+    installed.map(drop)
 }
 
 impl Tools {
