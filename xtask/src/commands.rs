@@ -20,7 +20,7 @@ use crate::places::Places;
 use crate::stack::{self, Outputs, Stack};
 use crate::steps::{Steps, seconds};
 use crate::template::Template;
-use crate::{checks, functions, logs, openapi, page, process, simulate, tools, users};
+use crate::{checks, functions, fuzz, logs, openapi, page, process, simulate, tools, users};
 
 /// The user that `up` makes.
 pub(crate) const DEMO_USER: &str = "demo";
@@ -90,6 +90,13 @@ enum Task {
     },
     /// Write docs/openapi.json anew, after a change of the jobs
     Openapi,
+    /// Feed what reads what others write with anything; needs `cargo install cargo-fuzz --locked` and a C++ compiler
+    Fuzz {
+        /// One of those in tests/fuzz/src/bin
+        target: String,
+        #[arg(long, default_value_t = 10)]
+        minutes: u32,
+    },
     /// Run every check and test; does all of its own set-up
     Test(checks::Options),
 }
@@ -197,6 +204,7 @@ pub(crate) fn run(cli: Cli) -> Result<ExitCode> {
         Task::Watch { function, options } => watch(&places, &function, &options),
         Task::Simulate { arguments } => simulate::run(&places, &arguments),
         Task::Openapi => openapi::write(&places),
+        Task::Fuzz { target, minutes } => fuzz::run(&places, &target, minutes),
         Task::Test(options) => checks::run(&places, &options),
     }
 }

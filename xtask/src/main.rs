@@ -11,6 +11,7 @@ mod emulator;
 mod environment;
 mod foreign_emulator;
 mod functions;
+mod fuzz;
 mod infrastructure;
 mod interrupt;
 mod logs;

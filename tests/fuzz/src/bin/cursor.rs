@@ -1,0 +1,5 @@
+//! `cargo xtask fuzz cursor`
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|input: &[u8]| fuzz::cursor(input));
