@@ -31,7 +31,7 @@ const SHORT: Tier = Tier {
 };
 
 const LONG: Tier = Tier {
-    examples: 400,
+    examples: 500,
     cases_min: 10_000,
 };
 
