@@ -108,7 +108,7 @@ impl Listing<'_> {
     fn settled(&self, chunk: ChunkIndex) -> Range<Position> {
         let start = self.task.plan().range(chunk).start;
         let stored = self.task.chunks.get(chunk);
-        start..start + stored.map_or(0, |stored| stored.cursor)
+        start..start.saturating_add(stored.map_or(0, |stored| stored.cursor))
     }
 
     /// How many items the chunk has to list.

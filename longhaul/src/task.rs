@@ -518,8 +518,10 @@ impl Task {
     /// How far it is.
     #[must_use]
     pub fn progress(&self) -> Progress {
-        let settled: u64 = self.chunks.iter().map(|chunk| chunk.cursor).sum();
-        let failed: u64 = self.chunks.iter().map(|chunk| chunk.failed).sum();
+        let sum =
+            |count: fn(&Chunk) -> u64| self.chunks.iter().map(count).fold(0, u64::saturating_add);
+        let settled = sum(|chunk| chunk.cursor);
+        let failed = sum(|chunk| chunk.failed);
         let done = settled.saturating_sub(failed);
         // 128 bits: a hundred times the number of items may not fit in 64.
         let percentage = u128::from(done) * 100 / u128::from(self.number_of_items.max(1));
@@ -543,7 +545,7 @@ impl Task {
     pub fn is_settled(&self, item: Position) -> bool {
         let chunk = self.plan().chunk_of(item);
         let cursor = self.chunks.get(chunk).map_or(0, |stored| stored.cursor);
-        item < self.plan().range(chunk).start + cursor
+        item < self.plan().range(chunk).start.saturating_add(cursor)
     }
 
     /// How the task ends, once every item is settled; `None` before.
