@@ -46,25 +46,39 @@ pub fn document<Jobs: JobList>() -> Value {
             "version": env!("CARGO_PKG_VERSION"),
             "license": {"name": "MIT OR Apache-2.0", "identifier": "MIT OR Apache-2.0"},
         },
-        "servers": [{
-            "url": "{api}",
-            "description": "The output ApiUrl of the stack.",
-            "variables": {"api": {"default": "https://api.example.com"}},
-        }],
-        "security": [{"accessToken": []}],
+        "servers": [
+            {
+                "url": "{api}",
+                "description": "The output ApiUrl of the stack, for access tokens.",
+                "variables": {"api": {"default": "https://api.example.com"}},
+            },
+            {
+                "url": "{basic_api}",
+                "description": "Its output BasicApiUrl, for names and passwords, with the parameter BasicAuth.",
+                "variables": {"basic_api": {"default": "https://basic.example.com"}},
+            },
+        ],
+        "security": [{"accessToken": []}, {"basic": []}],
         "paths": paths::<Jobs>(&jobs),
         "components": {
-            "securitySchemes": {"accessToken": {
-                "type": "http",
-                "scheme": "bearer",
-                "bearerFormat": "JWT",
-                "description": "An access token of the stack's user pool, good for 15 minutes. An ID token is refused.",
-            }},
+            "securitySchemes": security_schemes(),
             "parameters": parameters(&jobs),
             "headers": answers::headers(),
             "responses": answers::shared(),
             "schemas": schemas::all(&jobs),
         },
+    })
+}
+
+fn security_schemes() -> Value {
+    json!({
+        "accessToken": {
+            "type": "http",
+            "scheme": "bearer",
+            "bearerFormat": "JWT",
+            "description": "An access token of the stack's user pool, good for 15 minutes. An ID token is refused.",
+        },
+        "basic": {"type": "http", "scheme": "basic", "description": "A user's name and password."},
     })
 }
 

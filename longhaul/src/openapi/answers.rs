@@ -12,8 +12,11 @@ use crate::store::StoreError;
 /// "Control access with JWT authorizers").
 const OF_THE_GATEWAY: [(u16, &str); 7] = [
     (400, "It is no HTTP request."),
-    (401, "There is no good access token."),
-    (403, "The token does not have the scope."),
+    (401, "There are no credentials, or no good access token."),
+    (
+        403,
+        "The token does not have the scope, or name and password are wrong.",
+    ),
     (413, "The request has more than 10 MB."),
     (429, "There are too many requests."),
     (500, "The service is at fault."),
