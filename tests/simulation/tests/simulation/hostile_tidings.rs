@@ -1,12 +1,13 @@
-//! Whatever stands in any field of what the functions hear that tell of tasks: the door to live updates answers in the
-//! words of the contract and lists a connection for nobody but whom the authorizer names, no batch of the stream ever
-//! fails `notify`, and nobody is told of a task of somebody else's.
+//! Whatever stands in any field of what the functions hear that tell of tasks, or let somebody in: the door to live updates
+//! answers in the words of the contract and lists a connection for nobody but whom the authorizer names, no batch of the
+//! stream ever fails `notify`, nobody is told of a task of somebody else's, and only a password opens to whom it belongs.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use embedded_aws::{EmbeddedAws, Posted};
+use embedded_aws::{CLIENT_ID, EmbeddedAws, Posted, Standing, USER_POOL_ID};
 use fastrand::Rng;
+use longhaul::authorizer::{self, Authorizer};
 use longhaul::connection::Connection;
 use longhaul::ended::{self, Announce};
 use longhaul::host::{Host, Timestamp};
@@ -21,6 +22,7 @@ use crate::hostile_events::{complaint, text, value};
 
 const TICKET: &str = include_str!("../../../../events/ticket.json");
 const AUTHORIZE: &str = include_str!("../../../../events/authorize.json");
+const AUTHORIZE_BASIC: &str = include_str!("../../../../events/authorize-basic.json");
 const CONNECT: &str = include_str!("../../../../events/connect.json");
 const DISCONNECT: &str = include_str!("../../../../events/disconnect.json");
 /// Two changes of one task.
@@ -253,6 +255,36 @@ async fn the_door_lists_nobody_but_whom_the_authorizer_names(seeds: Range<u64>) 
     }
 }
 
+async fn nothing_but_the_password_lets_in(seeds: Range<u64>) {
+    let aws = EmbeddedAws::default();
+    aws.add_account(
+        "demo",
+        "Sample-Password:1",
+        Standing::Good(SAMPLE_USER.into()),
+    );
+    let config = authorizer::Config {
+        user_pool_id: USER_POOL_ID.into(),
+        client_id: CLIENT_ID.into(),
+    };
+    let authorizer = Authorizer::new(&aws.config("test"), config);
+    let sample: Value = serde_json::from_str(AUTHORIZE_BASIC).unwrap();
+    let mut outcomes = BTreeMap::new();
+    for seed in seeds {
+        let mut random = Rng::with_seed(seed);
+        let event = changed(&sample, &mut random);
+        let answer = authorizer.handle(&event.to_string()).await;
+        let answer = answer.unwrap_or_else(|error| panic!("seed {seed}: {error}\n{event:.2000}"));
+        let is_theirs = event["identitySource"] == sample["identitySource"];
+        assert_eq!(
+            answer["isAuthorized"], is_theirs,
+            "seed {seed}: {event:.2000}"
+        );
+        *outcomes.entry(is_theirs).or_insert(0) += 1;
+    }
+    println!("{outcomes:?}");
+    assert_eq!(outcomes.len(), 2);
+}
+
 #[tokio::test]
 async fn no_record_fails_a_batch_of_notify_or_is_told_to_somebody_else() {
     notify_fails_no_batch_and_tells_everybody_of_their_own(0..800).await;
@@ -269,9 +301,15 @@ async fn no_event_opens_the_door_or_lists_a_connection_for_somebody_else() {
 }
 
 #[tokio::test]
+async fn no_event_lets_in_who_has_not_the_password() {
+    nothing_but_the_password_lets_in(0..1_200).await;
+}
+
+#[tokio::test]
 #[ignore = "long: part of `cargo xtask test --long`"]
 async fn none_of_very_many_events_and_records_is_of_consequence_for_somebody_else() {
     notify_fails_no_batch_and_tells_everybody_of_their_own(800..30_000).await;
     whatever_can_be_read_is_said_and_the_rest_put_aside(800..30_000).await;
     the_door_lists_nobody_but_whom_the_authorizer_names(1_200..30_000).await;
+    nothing_but_the_password_lets_in(1_200..30_000).await;
 }
