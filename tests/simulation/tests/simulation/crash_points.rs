@@ -82,12 +82,36 @@ fn crash(function: Function, method: &'static str, nth: u32) -> Planned {
 
 pub(super) fn cases() -> Vec<Case> {
     let mut cases = submits();
+    cases.extend(quotas());
     cases.extend(retries());
     cases.extend(works());
     cases.extend(pauses());
     cases.extend(own_works());
     cases.extend(sweeps());
     cases.extend(lives());
+    cases
+}
+
+/// What becomes of a task too much.
+fn quotas() -> Vec<Case> {
+    let mut cases = vec![];
+    for (name, listed) in [
+        ("the quota is used up", false),
+        ("the same with inputs", true),
+    ] {
+        let mut used_up = small(3);
+        used_up.settings.terms.quota.tasks = 1;
+        used_up.clients[0].listed = listed;
+        let second = Client {
+            at: seconds(60),
+            ..used_up.clients[0].clone()
+        };
+        used_up.clients.push(second);
+        cases.push(Case {
+            takes_its_way: |report| report.tasks.len() == 1,
+            ..case(name, used_up)
+        });
+    }
     cases
 }
 
@@ -131,24 +155,6 @@ fn submits() -> Vec<Case> {
     };
     busy.clients.push(second);
     cases.push(case("submit while busy", busy));
-
-    for (name, listed) in [
-        ("the quota is used up", false),
-        ("the same with inputs", true),
-    ] {
-        let mut used_up = small(3);
-        used_up.settings.terms.quota.tasks = 1;
-        used_up.clients[0].listed = listed;
-        let second = Client {
-            at: seconds(60),
-            ..used_up.clients[0].clone()
-        };
-        used_up.clients.push(second);
-        cases.push(Case {
-            takes_its_way: |report| report.tasks.len() == 1,
-            ..case(name, used_up)
-        });
-    }
 
     for (name, afterwards) in [
         ("submit again under the same key", Afterwards::Repeat),
