@@ -145,6 +145,9 @@ function keepSockets() {
   };
 }
 
+const BUSY = new RegExp(`^error: Failed to load resource: the server responded with a status of 503.*\\(${literally(API)}`);
+const BUSY_MAX = 3;
+
 /** What the browser complains about, in all tabs of a context. */
 class Noise {
   heard = [];
@@ -175,7 +178,10 @@ class Noise {
   }
 
   check() {
-    assert.deepEqual(this.heard.filter((line) => !this.#expected.some((expected) => expected.test(line))), []);
+    const unexpected = this.heard.filter((line) => !this.#expected.some((expected) => expected.test(line)));
+    // A busy machine has no time for a request now and then, and the page asks again. More of these are no accident.
+    const busy = unexpected.filter((line) => BUSY.test(line)).slice(0, BUSY_MAX);
+    assert.deepEqual(unexpected.filter((line) => !busy.includes(line)), []);
   }
 }
 
