@@ -105,7 +105,13 @@ pub struct Answer {
     pub headers: BTreeMap<String, String>,
     /// The body as it came.
     pub body: Vec<u8>,
+    /// How often it took to ask.
+    pub tries: u32,
 }
+
+/// How often a request is made that is answered 503. A busy machine has no time for it now and then, and whoever gets such an
+/// answer tries again; one that is given for good is found all the same.
+const TRIES_MAX: u32 = 5;
 
 impl Stack {
     /// The stack that `LONGHAUL_STACK` describes; its API for HTTP Basic, where `LONGHAUL_AUTHENTICATION` is `basic`.
@@ -439,7 +445,15 @@ impl User {
     ) -> Result<Answer> {
         let mut all = vec![("authorization", self.authorization.as_str())];
         all.extend_from_slice(headers);
-        self.stack.call(method, path, &all, body)
+        let mut tries = 1;
+        loop {
+            let answer = self.stack.call(method, path, &all, body)?;
+            if answer.status != 503 || tries == TRIES_MAX {
+                return Ok(Answer { tries, ..answer });
+            }
+            thread::sleep(Duration::from_millis(500) * tries);
+            tries += 1;
+        }
     }
 
     /// `GET`.
@@ -645,5 +659,6 @@ fn send(method: &str, url: &str, headers: &[(&str, &str)], body: &[u8]) -> Resul
         status,
         headers,
         body,
+        tries: 1,
     })
 }

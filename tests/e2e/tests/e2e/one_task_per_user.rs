@@ -25,10 +25,13 @@ fn a_hundred_simultaneous_submits_start_one_task() -> Result<()> {
         for answer in &answers {
             *statuses.entry(answer.status).or_insert(0) += 1;
         }
-        assert_eq!(
-            statuses,
-            BTreeMap::from([(200, 1), (201, SIMULTANEOUS - 1)]),
-            "round {round}"
+        // The one that is accepted may have to ask a second time, and is then told that there is a task.
+        let has_asked_again = answers.iter().any(|answer| answer.tries > 1);
+        let one_is_accepted = BTreeMap::from([(200, 1), (201, SIMULTANEOUS - 1)]);
+        let nobody_is_told = BTreeMap::from([(201, SIMULTANEOUS)]);
+        assert!(
+            statuses == one_is_accepted || (has_asked_again && statuses == nobody_is_told),
+            "round {round}: {statuses:?}"
         );
 
         let task_id = answers[0].task_id()?;
