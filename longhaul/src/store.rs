@@ -247,13 +247,9 @@ struct KeyRow {
 }
 
 impl KeyRow {
-    /// What a submit of `task` comes to under this key.
-    fn replayed(self, task: &Task) -> Submission {
-        if self.digest == task.digest {
-            Submission::Replayed(self.task_id)
-        } else {
-            Submission::KeyReused
-        }
+    /// The task that answers a submit of `task`; `None` if the key is another request's.
+    fn replayed(self, task: &Task) -> Option<TaskId> {
+        (self.digest == task.digest).then_some(self.task_id)
     }
 }
 
@@ -358,7 +354,8 @@ impl Store {
         // Then the key speaks: a repeated submit gets its first answer, whoever holds the lock now.
         if let (Some(_), Some(Verdict::Refused(Some(row)))) = (key, verdicts.get(2)) {
             let stored: KeyRow = serde_dynamo::from_item(row.clone())?;
-            return Ok(stored.replayed(task));
+            let replayed = stored.replayed(task);
+            return Ok(replayed.map_or(Submission::KeyReused, Submission::Replayed));
         }
         if let Some(Verdict::Refused(Some(row))) = verdicts.first() {
             let stored: LockRow = serde_dynamo::from_item(row.clone())?;

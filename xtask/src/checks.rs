@@ -14,6 +14,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
+use serde_json::Value;
 
 use crate::artifacts::{self, Built};
 use crate::aws::Aws;
@@ -358,19 +359,20 @@ fn template(run: &Run, output: &mut Output) -> Result<()> {
         sam.args(["validate", "--lint", "--template-file"]);
         output.succeed(sam.arg(template))?;
     }
-    infrastructure::check(&run.places, &nowhere)?;
-    checkov(run, &nowhere, output)
+    let translated = infrastructure::translated(&run.places, &nowhere)?;
+    infrastructure::check(&translated)?;
+    checkov(run, translated, output)
 }
 
 /// What checkov says of the template with everything switched on.
-fn checkov(run: &Run, nowhere: &Aws, output: &mut Output) -> Result<()> {
+fn checkov(run: &Run, template: Value, output: &mut Output) -> Result<()> {
     let python = tools::install_checkov(&run.places, &Steps::new())?;
-    let translated = run.stack_places.state.join("template.json");
-    infrastructure::write_with_all_on(&run.places, nowhere, &translated)?;
+    let file = run.stack_places.state.join("template.json");
+    infrastructure::write_with_all_on(template, &file)?;
     let mut checkov = environment::command(python);
     checkov.args(["-I", "-m", "checkov.main", "--config-file"]);
     checkov.arg(run.places.root.join("tools/checkov.yaml"));
-    let checked = process::capture(checkov.arg("--file").arg(translated), |line| {
+    let checked = process::capture(checkov.arg("--file").arg(file), |line| {
         output.line(line);
     })?;
     ensure!(checked.status.success(), "checkov finds fault");

@@ -245,11 +245,7 @@ fn watch(places: &Places, function: &str, options: &[String]) -> Result<ExitCode
         function,
     ]);
     let status = process::show(watch.args(options))?;
-    Ok(if status.success() {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    })
+    Ok(process::exit_code(status))
 }
 
 fn up_and_follow(places: &Places, options: &UpOptions) -> Result<ExitCode> {

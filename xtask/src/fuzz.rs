@@ -46,9 +46,5 @@ pub(crate) fn run(places: &Places, target: &str, minutes: u32) -> Result<ExitCod
         .env("RUSTC_BOOTSTRAP", "1")
         .envs(PROFILE);
     let status = process::show(&mut cargo)?;
-    Ok(if status.success() {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    })
+    Ok(process::exit_code(status))
 }

@@ -111,7 +111,7 @@ const ALL_ON: [(&str, &str); 6] = [
 const ALL_OFF: [(&str, &str); 2] = [("LiveUpdates", "false"), ("EndEvents", "false")];
 
 /// The checkout's template as CloudFormation gets it.
-fn translated(places: &Places, nowhere: &Aws) -> Result<Value> {
+pub(crate) fn translated(places: &Places, nowhere: &Aws) -> Result<Value> {
     let mut translate = nowhere.python();
     translate.arg(places.root.join("tools/translate.py"));
     translate.arg(places.template());
@@ -123,17 +123,15 @@ fn translated(places: &Places, nowhere: &Aws) -> Result<Value> {
 }
 
 /// Writes it with everything switched on and all choices made, for a tool that cannot make them.
-pub(crate) fn write_with_all_on(places: &Places, nowhere: &Aws, file: &Path) -> Result<()> {
-    let mut template = translated(places, nowhere)?;
+pub(crate) fn write_with_all_on(mut template: Value, file: &Path) -> Result<()> {
     template["Resources"] = Deployed::of(&template, &ALL_ON)?.resources();
     Ok(fs::write(file, template.to_string())?)
 }
 
-/// Finds fault with the checkout's template.
-pub(crate) fn check(places: &Places, nowhere: &Aws) -> Result<()> {
-    let template = translated(places, nowhere)?;
+/// Finds fault with a translated template.
+pub(crate) fn check(template: &Value) -> Result<()> {
     for values in [ALL_ON.as_slice(), &ALL_OFF] {
-        let deployed = Deployed::of(&template, values)?;
+        let deployed = Deployed::of(template, values)?;
         let faults = faults(&deployed);
         if !faults.is_empty() {
             bail!("{}", faults.join("\n"));

@@ -24,9 +24,5 @@ pub(crate) fn write(places: &Places) -> Result<ExitCode> {
     let mut cargo = process::cargo(&places.root);
     cargo.args(TEST).env("LONGHAUL_WRITE_OPENAPI", "1");
     let status = process::show(&mut cargo)?;
-    Ok(if status.success() {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    })
+    Ok(process::exit_code(status))
 }

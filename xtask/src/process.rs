@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitCode, ExitStatus, Stdio};
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::time::{Duration, Instant};
 use std::{env, fs, thread};
@@ -135,6 +135,15 @@ fn watch_from(
 pub(crate) fn show(command: &mut Command) -> Result<ExitStatus> {
     let mut child = start(command.stdin(Stdio::null()))?;
     wait(&mut child)
+}
+
+/// Whether a program succeeded, as what xtask ends with.
+pub(crate) fn exit_code(status: ExitStatus) -> ExitCode {
+    if status.success() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
 }
 
 /// A cargo command as the developer would type it in the checkout, for this machine.

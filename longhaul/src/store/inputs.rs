@@ -17,8 +17,7 @@ use super::between::Between;
 use super::quota::{exhausted, quota_key};
 use super::write::{Row, address, number, rejected, text};
 use super::{
-    Key, KeyRow, LockRow, Store, StoreError, Submission, key_key, lock_key, part_pk, position_of,
-    task_key,
+    Key, KeyRow, LockRow, Store, StoreError, key_key, lock_key, part_pk, position_of, task_key,
 };
 use crate::chunk::{ChunkIndex, ItemIndex, Position};
 use crate::order::Order;
@@ -108,10 +107,8 @@ impl Store {
         if let Some(row) = key.and_then(|key| rows.remove(&key)) {
             let stored: KeyRow = serde_dynamo::from_item(row)?;
             if stored.expires_at >= now.seconds() {
-                return Ok(Some(match stored.replayed(task) {
-                    Submission::Replayed(task_id) => Glance::Replayed(task_id),
-                    _ => Glance::KeyReused,
-                }));
+                let replayed = stored.replayed(task);
+                return Ok(Some(replayed.map_or(Glance::KeyReused, Glance::Replayed)));
             }
         }
         if let Some(row) = holder.and_then(|holder| rows.remove(&holder)) {

@@ -155,46 +155,51 @@ fn hmac_sha256(key: &[u8], message: &[u8]) -> Result<Vec<u8>> {
     Ok(mac.finalize().into_bytes().to_vec())
 }
 
-#[test]
-fn no_bad_credential_gets_an_answer_from_any_route() -> Result<()> {
-    let stack = Stack::load()?;
-    let (user, other) = (stack.user()?, stack.user()?);
-    let routes = routes(&stack)?;
-    let bad = bad_credentials(&stack, &user, &other)?;
+/// Tries all routes without a header, with each of these queries, and with each of these headers: the gateway refuses all
+/// of it. They are refused for what is bad about them: as `user` all routes answer.
+pub(crate) fn expect_no_way_in(
+    user: &User,
+    stack: &Stack,
+    bad: &[(&'static str, String)],
+    queries: &[String],
+) -> Result<()> {
+    let routes = routes(stack)?;
     let mut through = Vec::new();
     for (method, path) in &routes {
         let mut try_with = |what: &str, headers: &[(&str, &str)], path: &str| -> Result<()> {
             let answer = stack.call(method, path, headers, b"{}")?;
             if !is_refused_by_the_gateway(&answer)? {
-                through.push(format!(
-                    "{method} {path}, {what}: {} {}",
-                    answer.status,
-                    answer.text()
-                ));
+                let (status, text) = (answer.status, answer.text());
+                through.push(format!("{method} {path}, {what}: {status} {text}"));
             }
             Ok(())
         };
         try_with("no header", &[], path)?;
-        for name in ["access_token", "token", "authorization", "Authorization"] {
-            let path = format!("{path}?{name}={}", user.token);
-            try_with("the token in the query", &[], &path)?;
+        for query in queries {
+            try_with("in the query", &[], &format!("{path}?{query}"))?;
         }
-        for (what, value) in &bad {
+        for (what, value) in bad {
             try_with(what, &[("authorization", value)], path)?;
         }
     }
-    println!(
-        "{} bad credentials × {} routes",
-        bad.len() + 5,
-        routes.len()
-    );
+    let count = bad.len() + queries.len() + 1;
+    println!("{count} bad credentials × {} routes", routes.len());
     if !through.is_empty() {
         bail!("not refused: {through:#?}");
     }
-    // They are refused for what is bad about them: with a good one all routes answer.
     for (method, path) in &routes {
         let answer = user.call(method, path, &[("content-type", "application/json")], b"{}")?;
         assert!(!is_refused_by_the_gateway(&answer)?, "{method} {path}");
     }
     Ok(())
+}
+
+#[test]
+fn no_bad_credential_gets_an_answer_from_any_route() -> Result<()> {
+    let stack = Stack::load()?;
+    let (user, other) = (stack.user()?, stack.user()?);
+    let bad = bad_credentials(&stack, &user, &other)?;
+    let names = ["access_token", "token", "authorization", "Authorization"];
+    let queries = names.map(|name| format!("{name}={}", user.token));
+    expect_no_way_in(&user, &stack, &bad, &queries)
 }
