@@ -4,6 +4,8 @@
 //! costs tens of milliseconds of CPU), five fixed roots instead of the native store, credentials
 //! from the environment, where Lambda puts them, instead of the provider chain.
 
+mod trust;
+
 use std::time::Duration;
 
 use aws_config::environment::EnvironmentVariableCredentialsProvider;
@@ -11,11 +13,7 @@ use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, SdkConfig};
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
-use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore};
-
-/// The roots that every AWS service's certificate leads to: Amazon Root CA 1 to 4 and Starfield
-/// Services Root CA - G2 (Amazon Trust Services repository).
-const AMAZON_ROOTS: &[u8] = include_bytes!("amazon-roots.pem");
+use aws_smithy_http_client::tls::{Provider, TlsContext};
 
 /// How often a call is made in all. The SDK repeats what is safe to repeat: throttling, timeouts
 /// and errors of the service, with exponential backoff and jitter.
@@ -30,14 +28,16 @@ const CONNECT_SECONDS_MAX: Duration = Duration::from_secs(1);
 
 /// The configuration that all clients share.
 ///
-/// The region, the credentials and, for a local stack, `AWS_ENDPOINT_URL` come from the environment.
+/// The region, the credentials, more certificates to trust (`AWS_CA_BUNDLE`) and, for a local stack, `AWS_ENDPOINT_URL` come
+/// from the environment.
 ///
 /// # Errors
 ///
-/// When the built-in certificates cannot be read.
+/// When the certificates cannot be read.
 pub async fn config() -> Result<SdkConfig, lambda_http::Error> {
-    let roots = TrustStore::empty().with_pem_certificate(AMAZON_ROOTS);
-    let tls = TlsContext::builder().with_trust_store(roots).build()?;
+    let tls = TlsContext::builder()
+        .with_trust_store(trust::store()?)
+        .build()?;
     let http_client = aws_smithy_http_client::Builder::new()
         .tls_provider(Provider::Rustls(CryptoMode::Ring))
         .tls_context(tls)
