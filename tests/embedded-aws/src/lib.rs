@@ -264,8 +264,10 @@ impl EmbeddedAws {
         std::mem::take(&mut *lock(&self.cost))
     }
 
-    /// Lets the call take effect.
-    fn carry_out(&self, call: &Call) -> Answer {
+    /// Lets the call take effect, whatever the faults: for callers that speak to it in another way than by
+    /// [`Self::config`].
+    #[must_use]
+    pub fn carry_out(&self, call: &Call) -> Answer {
         lock(&self.calls).push(call.operation.clone());
         let answer = match call.operation.as_str() {
             "SendMessage" | "SendMessageBatch" => {
@@ -380,10 +382,13 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// An HTTP status and a JSON body.
-pub(crate) struct Answer {
-    status: u16,
-    body: Value,
+/// What a service answers.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    /// The HTTP status.
+    pub status: u16,
+    /// The body, JSON.
+    pub body: Value,
 }
 
 impl Answer {
@@ -437,11 +442,11 @@ async fn suffer(aws: &EmbeddedAws, call: Call) -> Result<HttpResponse, Connector
         Fault::None => respond(&aws.carry_out(&call)),
         Fault::CrashBefore => pending().await,
         Fault::CrashAfter => {
-            aws.carry_out(&call);
+            let _ = aws.carry_out(&call);
             pending().await
         }
         Fault::LostAnswer => {
-            aws.carry_out(&call);
+            let _ = aws.carry_out(&call);
             broken("the answer was lost")
         }
         Fault::Unreachable => broken("unreachable"),

@@ -1,0 +1,160 @@
+//! Runs a function and counts, phase by phase: from its start until it asks for an invocation, the first invocation, and a
+//! warm one, which is the mean of several.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+
+use crate::authority::Authority;
+use crate::function::{Function, Program, Under, VALGRINDS_LOG};
+use crate::ledger::Counts;
+use crate::scenario::Scenario;
+use crate::services::Services;
+use crate::usage;
+
+/// A figure for each phase.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Phases<T> {
+    /// Until it asks for the first invocation.
+    pub init: T,
+    /// The first one.
+    pub first: T,
+    /// One of those after it.
+    pub warm: T,
+}
+
+/// What is measured.
+#[derive(Clone, Debug)]
+pub struct Subject {
+    /// What it is called in reports.
+    pub name: String,
+    /// What is run.
+    pub program: Program,
+    /// What it is asked.
+    pub scenario: Scenario,
+}
+
+/// Over what the function speaks to AWS.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wire {
+    /// HTTP.
+    Plain,
+    /// HTTPS, with certificates of an authority made for the run.
+    Tls,
+}
+
+/// Where and how it is measured.
+#[derive(Debug)]
+pub struct Bench {
+    folder: PathBuf,
+    wire: Wire,
+}
+
+/// What happened in one run.
+#[derive(Clone, Debug, Default)]
+pub struct Run {
+    /// What reached the services until the first question for an invocation, then for each invocation.
+    pub counts: Vec<Counts>,
+    /// The CPU time at the same points, from the start on.
+    pub cpu_time: Vec<Duration>,
+    /// The peak of memory.
+    pub peak_memory_bytes: u64,
+}
+
+impl Bench {
+    /// A bench that keeps its files in this folder.
+    #[must_use]
+    pub fn new(folder: impl Into<PathBuf>, wire: Wire) -> Self {
+        Self {
+            folder: folder.into(),
+            wire,
+        }
+    }
+
+    /// Where its files are.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Runs the function with so many invocations.
+    ///
+    /// # Errors
+    ///
+    /// When it fails, or answers as it must not.
+    pub fn run(&self, subject: &Subject, invocations: usize) -> Result<Run> {
+        self.run_under(subject, Under::Nothing, invocations)
+    }
+
+    /// The instructions of each phase; warm is the mean of so many invocations.
+    ///
+    /// Each is the difference between two runs, for valgrind tells only how many there were in all.
+    ///
+    /// # Errors
+    ///
+    /// When it fails, answers as it must not, or valgrind is not there.
+    pub fn instructions(&self, subject: &Subject, warm: usize) -> Result<Phases<f64>> {
+        let until = |invocations| {
+            self.run_under(subject, Under::Callgrind(&self.folder), invocations)?;
+            usage::instructions(&self.folder.join(VALGRINDS_LOG))
+        };
+        let (none, one, all) = (until(0)?, until(1)?, until(1 + warm)?);
+        let difference = |more: u64, less: u64| more as f64 - less as f64;
+        Ok(Phases {
+            init: none as f64,
+            first: difference(one, none),
+            warm: difference(all, one) / warm as f64,
+        })
+    }
+
+    fn run_under(&self, subject: &Subject, under: Under<'_>, invocations: usize) -> Result<Run> {
+        let (services, program) = self.connected(&subject.program)?;
+        let events = subject.scenario.prepare(&services.aws, invocations)?;
+        let mut run = Run::default();
+        let mut function = Function::start(&program, under, &self.folder)?;
+        function.ready()?;
+        let process = function.id();
+        let mut look = || -> Result<()> {
+            run.counts.push(services.ledger.take());
+            run.cpu_time.push(usage::cpu_time(process)?);
+            Ok(())
+        };
+        look()?;
+        for event in &events {
+            let answer = function.invoke(event)?;
+            subject.scenario.check(&answer)?;
+            look()?;
+        }
+        run.peak_memory_bytes = usage::peak_memory_bytes(process)?;
+        function.settle();
+        function.end()?;
+        Ok(run)
+    }
+
+    /// The services, and the program with the variables that lead it there.
+    fn connected(&self, program: &Program) -> Result<(Services, Program)> {
+        let mut program = program.clone();
+        let tls = match self.wire {
+            Wire::Plain => None,
+            Wire::Tls => {
+                let authority = Authority::new()?;
+                let bundle = self.folder.join("authority.pem");
+                std::fs::write(&bundle, &authority.pem)?;
+                let bundle = bundle.to_str().context("a path that is no text")?;
+                // The SDKs' variable, and that of the libraries of their defaults.
+                for name in ["AWS_CA_BUNDLE", "SSL_CERT_FILE"] {
+                    program.variables.push((name.to_owned(), bundle.to_owned()));
+                }
+                Some(authority.tls)
+            }
+        };
+        let services = Services::open(tls)?;
+        let lead = services.variables();
+        let lead = lead.map(|(name, value)| (name.to_owned(), value));
+        program.variables.extend(lead);
+        let table = services.aws.table().name().to_owned();
+        program.variables.push(("TABLE_NAME".to_owned(), table));
+        Ok((services, program))
+    }
+}
