@@ -20,7 +20,7 @@ use crate::places::Places;
 use crate::stack::{self, Outputs, Stack};
 use crate::steps::{Steps, seconds};
 use crate::template::Template;
-use crate::{checks, functions, fuzz, logs, openapi, page, process, simulate, tools, users};
+use crate::{bench, checks, functions, fuzz, logs, openapi, page, process, simulate, tools, users};
 
 /// The user that `up` makes.
 pub(crate) const DEMO_USER: &str = "demo";
@@ -97,6 +97,8 @@ enum Task {
         #[arg(long, default_value_t = 10)]
         minutes: u32,
     },
+    /// Measure what is claimed to be fast and cheap, and compare it with docs/benchmarks.md
+    Bench(bench::Options),
     /// Run every check and test; does all of its own set-up
     Test(checks::Options),
 }
@@ -205,6 +207,7 @@ pub(crate) fn run(cli: Cli) -> Result<ExitCode> {
         Task::Simulate { arguments } => simulate::run(&places, &arguments),
         Task::Openapi => openapi::write(&places),
         Task::Fuzz { target, minutes } => fuzz::run(&places, &target, minutes),
+        Task::Bench(options) => bench::run(&places, &options),
         Task::Test(options) => checks::run(&places, &options),
     }
 }

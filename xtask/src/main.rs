@@ -2,6 +2,7 @@
 
 mod artifacts;
 mod aws;
+mod bench;
 mod cargo_tool;
 mod checks;
 mod commands;

@@ -107,6 +107,11 @@ impl Places {
         self.root.join("docs/openapi.json")
     }
 
+    /// What has been measured.
+    pub(crate) fn benchmarks(&self) -> PathBuf {
+        self.root.join("docs/benchmarks.md")
+    }
+
     /// The settings of `sam deploy`.
     pub(crate) fn sam_config(&self) -> PathBuf {
         self.root.join("samconfig.toml")
