@@ -19,6 +19,17 @@ pub struct Counts {
     pub bytes_received: u64,
 }
 
+impl Counts {
+    pub(crate) const fn nothing() -> Self {
+        Self {
+            connections: 0,
+            calls: BTreeMap::new(),
+            bytes_sent: 0,
+            bytes_received: 0,
+        }
+    }
+}
+
 impl AddAssign<&Counts> for Counts {
     fn add_assign(&mut self, more: &Counts) {
         self.connections += more.connections;

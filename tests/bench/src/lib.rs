@@ -16,12 +16,15 @@
 //! target directory of its own.
 
 pub mod authority;
+pub mod figures;
 pub mod function;
 pub mod http;
 pub mod ledger;
 pub mod measure;
+pub mod report;
 pub mod runtime_api;
 pub mod scenario;
 pub mod services;
 pub mod subjects;
+pub mod traffic;
 pub mod usage;

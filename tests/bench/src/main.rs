@@ -2,10 +2,12 @@
 
 use std::env;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
-use anyhow::{Result, ensure};
-use bench::measure::{Bench, Subject, Wire};
+use anyhow::{Context as _, Result, ensure};
+use bench::figures::{self, Measured};
+use bench::measure::{Bench, Phases, Subject, Wire};
 use bench::subjects;
 use clap::Parser;
 
@@ -16,6 +18,9 @@ struct Options {
     /// The folder of the programs: status, submit, cancel, hello.
     #[arg(long, value_name = "FOLDER")]
     programs: PathBuf,
+    /// Print a report as JSON.
+    #[arg(long, conflicts_with = "plain")]
+    report: bool,
     /// Speak HTTP to AWS, without TLS.
     #[arg(long)]
     plain: bool,
@@ -39,49 +44,88 @@ fn main() -> Result<()> {
         None => env::temp_dir().join(format!("longhaul-bench-{}", std::process::id())),
     };
     fs::create_dir_all(&folder)?;
-    let wire = if options.plain {
-        Wire::Plain
-    } else {
-        Wire::Tls
-    };
-    let bench = Bench::new(&folder, wire);
+    let result = run(&options, &folder);
+    if options.keep.is_none() {
+        fs::remove_dir_all(&folder)?;
+    }
+    result
+}
+
+fn run(options: &Options, folder: &Path) -> Result<()> {
     let programs = std::path::absolute(&options.programs)?;
     let mut chosen = subjects::functions(&programs);
     if !options.subjects.is_empty() {
         chosen.retain(|subject| options.subjects.contains(&subject.name));
     }
     ensure!(!chosen.is_empty(), "there is nothing of that name");
+    if options.report {
+        return report(options, folder, &chosen);
+    }
     println!(
         "{:<16} {:>12} {:>12} {:>12}   {:>9} {:>9} {:>9}   {:>9}   calls, bytes, connections",
         "", "init instr.", "first", "warm", "init µs", "first µs", "warm µs", "peak KiB"
     );
+    let wire = if options.plain {
+        Wire::Plain
+    } else {
+        Wire::Tls
+    };
+    let bench = Bench::new(folder, wire);
     for subject in &chosen {
-        measure(&bench, subject, &options)?;
-    }
-    if options.keep.is_none() {
-        fs::remove_dir_all(&folder)?;
+        print(&bench, subject, options)?;
     }
     Ok(())
 }
 
-fn measure(bench: &Bench, subject: &Subject, options: &Options) -> Result<()> {
+fn report(options: &Options, folder: &Path, chosen: &[Subject]) -> Result<()> {
+    let (plain, tls) = (
+        Bench::new(folder, Wire::Plain),
+        Bench::new(folder, Wire::Tls),
+    );
+    let has_valgrind = has_valgrind();
+    let measure = |subject: &Subject| -> Result<Measured> {
+        let instructions = |bench: &Bench| -> Result<Option<Phases<f64>>> {
+            let counted = has_valgrind.then(|| bench.instructions(subject, options.warm));
+            counted.transpose()
+        };
+        Ok(Measured {
+            plain: instructions(&plain)?,
+            tls: instructions(&tls)?,
+            run: tls.run(subject, 1 + options.requests)?,
+            subject: subject.clone(),
+        })
+    };
+    let mut all = vec![];
+    for subject in chosen {
+        eprintln!("{}", subject.name);
+        all.push(measure(subject).with_context(|| subject.name.clone())?);
+    }
+    println!("{}", serde_json::to_string(&figures::sections(&all)?)?);
+    Ok(())
+}
+
+fn has_valgrind() -> bool {
+    let mut valgrind = Command::new("valgrind");
+    let asked = valgrind.arg("--version").stdout(Stdio::null()).status();
+    asked.is_ok_and(|status| status.success())
+}
+
+fn print(bench: &Bench, subject: &Subject, options: &Options) -> Result<()> {
     let instructions = bench.instructions(subject, options.warm)?;
     let run = bench.run(subject, 1 + options.requests)?;
-    let micros = |n: usize| run.cpu_time[n].as_secs_f64() * 1e6;
-    let last = run.cpu_time.len() - 1;
-    let warm = (micros(last) - micros(1)) / (last - 1) as f64;
+    let cpu_time = run.cpu_time_phases();
     println!(
         "{:<16} {:>12.0} {:>12.0} {:>12.0}   {:>9.0} {:>9.0} {:>9.1}   {:>9}",
         subject.name,
         instructions.init,
         instructions.first,
         instructions.warm,
-        micros(0),
-        micros(1) - micros(0),
-        warm,
+        cpu_time.init * 1e6,
+        cpu_time.first * 1e6,
+        cpu_time.warm * 1e6,
         run.peak_memory_bytes / 1024,
     );
-    for (phase, n) in [("init", 0), ("first", 1), ("warm", last)] {
+    for (phase, n) in [("init", 0), ("first", 1), ("warm", run.counts.len() - 1)] {
         let counts = &run.counts[n];
         println!(
             "    {phase:<6} {} connections, {:?}, {} bytes sent, {} received",

@@ -62,6 +62,20 @@ pub struct Run {
     pub peak_memory_bytes: u64,
 }
 
+impl Run {
+    /// The CPU time of each phase, in seconds; warm is the mean.
+    #[must_use]
+    pub fn cpu_time_phases(&self) -> Phases<f64> {
+        let at = |n: usize| self.cpu_time.get(n).map_or(0.0, Duration::as_secs_f64);
+        let last = self.cpu_time.len().saturating_sub(1);
+        Phases {
+            init: at(0),
+            first: at(1) - at(0),
+            warm: (at(last) - at(1)) / last.saturating_sub(1).max(1) as f64,
+        }
+    }
+}
+
 impl Bench {
     /// A bench that keeps its files in this folder.
     #[must_use]

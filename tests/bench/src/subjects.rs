@@ -1,6 +1,6 @@
 //! The functions, as the template configures them, and what they are measured against.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use embedded_aws::QUEUE_URL;
 
@@ -32,23 +32,39 @@ const CANCEL: [(&str, &str); 2] = [("LOG_LEVEL", "info"), ("JOB_QUEUES", "")];
 /// The functions that answer requests, and the least that one can be, by the programs in this folder.
 #[must_use]
 pub fn functions(programs: &Path) -> Vec<Subject> {
-    let subject = |name: &str, program: &str, scenario, variables: &[(&str, &str)]| {
-        let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+    let subject = |name: &str, scenario| {
+        let program = name.split(' ').next().unwrap_or_default();
         Subject {
             name: name.to_owned(),
-            program: Program {
-                command: vec![programs.join(program).into()],
-                variables: variables.iter().map(owned).collect(),
-            },
-            scenario,
+            ..function(programs.join(program), scenario)
         }
     };
     vec![
-        subject("hello", "hello", Scenario::Hello, &[]),
-        subject("status", "status", Scenario::Status, &STATUS),
-        subject("submit", "submit", Scenario::Accepted, &SUBMIT),
-        subject("submit busy", "submit", Scenario::Busy, &SUBMIT),
-        subject("submit invalid", "submit", Scenario::Invalid, &SUBMIT),
-        subject("cancel", "cancel", Scenario::Cancel, &CANCEL),
+        subject("hello", Scenario::Hello),
+        subject("status", Scenario::Status),
+        subject("submit", Scenario::Accepted),
+        subject("submit busy", Scenario::Busy),
+        subject("submit invalid", Scenario::Invalid),
+        subject("cancel", Scenario::Cancel),
     ]
+}
+
+/// The program of the function that this is asked of.
+#[must_use]
+pub fn function(program: impl Into<PathBuf>, scenario: Scenario) -> Subject {
+    let variables = match scenario {
+        Scenario::Hello => &[][..],
+        Scenario::Status => &STATUS,
+        Scenario::Accepted | Scenario::Busy | Scenario::Invalid => &SUBMIT,
+        Scenario::Cancel => &CANCEL,
+    };
+    let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+    Subject {
+        name: format!("{scenario:?}"),
+        program: Program {
+            command: vec![program.into().into()],
+            variables: variables.iter().map(owned).collect(),
+        },
+        scenario,
+    }
 }

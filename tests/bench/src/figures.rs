@@ -1,0 +1,206 @@
+//! What is reported of what has been measured, and what it should be.
+
+use std::fs;
+use std::io::Write as _;
+
+use anyhow::{Context as _, Result};
+use flate2::Compression;
+use flate2::write::DeflateEncoder;
+
+use crate::ledger::Counts;
+use crate::measure::{Phases, Run, Subject};
+use crate::report::{Goal, Section};
+
+/// A subject with all that is known of it.
+#[derive(Debug)]
+pub struct Measured {
+    /// What it is.
+    pub subject: Subject,
+    /// Instructions over HTTP; none without valgrind.
+    pub plain: Option<Phases<f64>>,
+    /// Instructions over TLS; none without valgrind.
+    pub tls: Option<Phases<f64>>,
+    /// A run over TLS by itself.
+    pub run: Run,
+}
+
+/// Why there are no instructions.
+const NO_VALGRIND: &str = "left out: valgrind is not installed (apt install valgrind)";
+
+/// The report of these.
+///
+/// # Errors
+///
+/// When a program cannot be read.
+pub fn sections(all: &[Measured]) -> Result<Vec<Section>> {
+    Ok(vec![
+        instructions_plain(all),
+        instructions_tls(all),
+        traffic(all),
+        usage(all),
+        sizes(all)?,
+    ])
+}
+
+fn instructions(
+    title: &str,
+    all: &[Measured],
+    of: fn(&Measured) -> Option<Phases<f64>>,
+) -> Section {
+    let mut section = Section::new(title);
+    for one in all {
+        let Some(phases) = of(one) else {
+            section.note(NO_VALGRIND);
+            return section;
+        };
+        let name = &one.subject.name;
+        let goal = match name.as_str() {
+            "submit" => Some(Goal::AtMost(700_000.0)).filter(|_| title == PLAIN),
+            _ => None,
+        };
+        section.count(format!("{name}: init"), phases.init, "instructions", None);
+        let first = format!("{name}: first invocation");
+        section.count(first, phases.first, "instructions", None);
+        section.count(format!("{name}: warm"), phases.warm, "instructions", goal);
+    }
+    section
+}
+
+const PLAIN: &str = "Instructions over plain HTTP";
+
+fn instructions_plain(all: &[Measured]) -> Section {
+    let mut section = instructions(PLAIN, all, |one| one.plain);
+    let of = |name: &str| named(all, name)?.plain;
+    if let (Some(status), Some(hello)) = (of("status"), of("hello")) {
+        let ratio = status.init / hello.init;
+        section.count(
+            "status: init, of hello's",
+            ratio,
+            "×",
+            Some(Goal::AtMost(1.5)),
+        );
+        let ratio = status.warm / hello.warm;
+        section.count(
+            "status: warm, of hello's",
+            ratio,
+            "×",
+            Some(Goal::AtMost(4.0)),
+        );
+    }
+    if let (Some(status), Some(boto3)) = (of("status"), of(BOTO3)) {
+        let (ratio, goal) = (boto3.warm / status.warm, Some(Goal::AtLeast(15.0)));
+        section.count("status in boto3: warm, of status's", ratio, "×", goal);
+    }
+    section
+}
+
+fn instructions_tls(all: &[Measured]) -> Section {
+    let mut section = instructions("Instructions over TLS", all, |one| one.tls);
+    for one in all {
+        let name = &one.subject.name;
+        let Some(phases) = one.tls.filter(|_| name.starts_with("status")) else {
+            continue;
+        };
+        let goal = Some(Goal::AtMost(4_800_000.0)).filter(|_| name == "status");
+        let until = format!("{name}: until the first answer");
+        section.count(until, phases.init + phases.first, "instructions", goal);
+    }
+    section
+}
+
+/// The same status, by boto3.
+pub(crate) const BOTO3: &str = "status in boto3";
+
+fn traffic(all: &[Measured]) -> Section {
+    let mut section = Section::new("Connections, calls and bytes");
+    for one in all {
+        let name = &one.subject.name;
+        let (calls_max, is_ours) = match name.as_str() {
+            "hello" => continue,
+            "status" => (1.0, true),
+            "submit" | "submit busy" | "cancel" => (2.0, true),
+            "submit invalid" => (0.0, true),
+            _ => (0.0, false),
+        };
+        let goal = |bound| Some(Goal::AtMost(bound)).filter(|_| is_ours);
+        let (init, invocations) = one.run.counts.split_first().unwrap_or((&NOTHING, &[]));
+        let mut sum = Counts::default();
+        invocations.iter().for_each(|counts| sum += counts);
+        let opened = format!("{name}: connections opened after the first /next");
+        section.count(opened, sum.connections as f64, "connections", goal(0.0));
+        let before = format!("{name}: before it");
+        section.count(before, init.connections as f64, "connections", None);
+        // Warm ones: the first may have had something to do that the others have not.
+        let warm = invocations.last().unwrap_or(&NOTHING);
+        let calls = warm.calls.values().sum::<u64>() as f64;
+        section.count(format!("{name}: calls"), calls, "calls", goal(calls_max));
+        let (sent, received) = (warm.bytes_sent as f64, warm.bytes_received as f64);
+        section.count(format!("{name}: sent"), sent, "bytes", None);
+        section.count(format!("{name}: received"), received, "bytes", None);
+    }
+    section
+}
+
+static NOTHING: Counts = Counts::nothing();
+
+fn usage(all: &[Measured]) -> Section {
+    let mut section = Section::new("CPU time and memory");
+    for one in all {
+        let (name, cpu_time) = (&one.subject.name, one.run.cpu_time_phases());
+        let milliseconds = cpu_time.init * 1e3;
+        section.time(format!("{name}: init"), milliseconds, "ms", None);
+        let milliseconds = cpu_time.first * 1e3;
+        section.time(
+            format!("{name}: first invocation"),
+            milliseconds,
+            "ms",
+            None,
+        );
+        section.time(format!("{name}: warm"), cpu_time.warm * 1e6, "µs", None);
+        let memory = mebibytes(one);
+        section.time(format!("{name}: peak memory"), memory, "MiB", None);
+    }
+    if let (Some(status), Some(boto3)) = (named(all, "status"), named(all, BOTO3)) {
+        let ratio = mebibytes(boto3) / mebibytes(status);
+        let name = "status in boto3: peak memory, of status's";
+        section.time(name, ratio, "×", Some(Goal::AtLeast(6.0)));
+    }
+    section
+}
+
+fn mebibytes(one: &Measured) -> f64 {
+    one.run.peak_memory_bytes as f64 / f64::from(1 << 20)
+}
+
+fn sizes(all: &[Measured]) -> Result<Section> {
+    let mut section = Section::new("Size");
+    let mut seen = vec![];
+    for one in all {
+        // A program of somebody else's, or one that has been weighed.
+        let program = &one.subject.program.command[0];
+        if one.subject.program.command.len() > 1 || seen.contains(&program) {
+            continue;
+        }
+        seen.push(program);
+        let content = fs::read(program).with_context(|| program.display().to_string())?;
+        let mut zip = DeflateEncoder::new(Vec::new(), Compression::default());
+        zip.write_all(&content)?;
+        let name = &one.subject.name;
+        let megabytes = |bytes: usize| bytes as f64 / 1e6;
+        let goal = Some(Goal::AtMost(5.0));
+        let goal = goal.filter(|_| ["status", "submit", "cancel"].contains(&name.as_str()));
+        section.count(
+            format!("{name}: bootstrap"),
+            megabytes(content.len()),
+            "MB",
+            goal,
+        );
+        let zipped = megabytes(zip.finish()?.len());
+        section.count(format!("{name}: zip"), zipped, "MB", None);
+    }
+    Ok(section)
+}
+
+fn named<'a>(all: &'a [Measured], name: &str) -> Option<&'a Measured> {
+    all.iter().find(|one| one.subject.name == name)
+}
