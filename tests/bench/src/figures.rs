@@ -6,10 +6,12 @@ use std::io::Write as _;
 use anyhow::{Context as _, Result};
 use flate2::Compression;
 use flate2::write::DeflateEncoder;
+use serde::Deserialize;
 
 use crate::ledger::Counts;
 use crate::measure::{Phases, Run, Subject};
 use crate::report::{Goal, Section};
+use crate::subjects::BOTO3;
 
 /// A subject with all that is known of it.
 #[derive(Debug)]
@@ -24,6 +26,13 @@ pub struct Measured {
     pub run: Run,
 }
 
+/// The reference application's view of a status, in all its processes, as `tests/yardsticks/reference/measure.py` prints it.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Reference {
+    cpu_microseconds: f64,
+    memory_mebibytes: f64,
+}
+
 /// Why there are no instructions.
 const NO_VALGRIND: &str = "left out: valgrind is not installed (apt install valgrind)";
 
@@ -32,12 +41,12 @@ const NO_VALGRIND: &str = "left out: valgrind is not installed (apt install valg
 /// # Errors
 ///
 /// When a program cannot be read.
-pub fn sections(all: &[Measured]) -> Result<Vec<Section>> {
+pub fn sections(all: &[Measured], reference: Option<&Reference>) -> Result<Vec<Section>> {
     Ok(vec![
         instructions_plain(all),
         instructions_tls(all),
         traffic(all),
-        usage(all),
+        usage(all, reference),
         sizes(all)?,
     ])
 }
@@ -108,9 +117,6 @@ fn instructions_tls(all: &[Measured]) -> Section {
     section
 }
 
-/// The same status, by boto3.
-pub(crate) const BOTO3: &str = "status in boto3";
-
 fn traffic(all: &[Measured]) -> Section {
     let mut section = Section::new("Connections, calls and bytes");
     for one in all {
@@ -125,7 +131,9 @@ fn traffic(all: &[Measured]) -> Section {
         let goal = |bound| Some(Goal::AtMost(bound)).filter(|_| is_ours);
         let (init, invocations) = one.run.counts.split_first().unwrap_or((&NOTHING, &[]));
         let mut sum = Counts::default();
-        invocations.iter().for_each(|counts| sum += counts);
+        for counts in invocations {
+            sum += counts;
+        }
         let opened = format!("{name}: connections opened after the first /next");
         section.count(opened, sum.connections as f64, "connections", goal(0.0));
         let before = format!("{name}: before it");
@@ -143,7 +151,7 @@ fn traffic(all: &[Measured]) -> Section {
 
 static NOTHING: Counts = Counts::nothing();
 
-fn usage(all: &[Measured]) -> Section {
+fn usage(all: &[Measured], reference: Option<&Reference>) -> Section {
     let mut section = Section::new("CPU time and memory");
     for one in all {
         let (name, cpu_time) = (&one.subject.name, one.run.cpu_time_phases());
@@ -159,6 +167,20 @@ fn usage(all: &[Measured]) -> Section {
         section.time(format!("{name}: warm"), cpu_time.warm * 1e6, "µs", None);
         let memory = mebibytes(one);
         section.time(format!("{name}: peak memory"), memory, "MiB", None);
+    }
+    if let Some(reference) = reference {
+        let name = "reference application's status";
+        let (cpu_time, memory) = (reference.cpu_microseconds, reference.memory_mebibytes);
+        section.time(format!("{name}: a request"), cpu_time, "µs", None);
+        section.time(format!("{name}: memory"), memory, "MiB", None);
+        if let Some(status) = named(all, "status") {
+            let ratio = cpu_time / (status.run.cpu_time_phases().warm * 1e6);
+            let (name, goal) = (
+                format!("{name}: a request, of status's"),
+                Goal::AtLeast(20.0),
+            );
+            section.time(name, ratio, "×", Some(goal));
+        }
     }
     if let (Some(status), Some(boto3)) = (named(all, "status"), named(all, BOTO3)) {
         let ratio = mebibytes(boto3) / mebibytes(status);

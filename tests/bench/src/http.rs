@@ -49,12 +49,11 @@ pub struct Response {
 
 impl Response {
     fn bytes(&self) -> Vec<u8> {
-        let mut bytes = format!("HTTP/1.1 {} -\r\n", self.status);
-        for (name, value) in &self.headers {
-            bytes.push_str(&format!("{name}: {value}\r\n"));
-        }
-        bytes.push_str(&format!("content-length: {}\r\n\r\n", self.body.len()));
-        [bytes.as_bytes(), &self.body].concat()
+        let line = |(name, value): &(&str, String)| format!("{name}: {value}\r\n");
+        let headers: String = self.headers.iter().map(line).collect();
+        let (status, length) = (self.status, self.body.len());
+        let head = format!("HTTP/1.1 {status} -\r\n{headers}content-length: {length}\r\n\r\n");
+        [head.as_bytes(), &self.body].concat()
     }
 }
 

@@ -15,6 +15,8 @@
 //! For a profile with names build the function with `CARGO_PROFILE_RELEASE_STRIP=none CARGO_PROFILE_RELEASE_DEBUG=1` and a
 //! target directory of its own.
 
+#![expect(clippy::cast_precision_loss, reason = "nothing is counted beyond 2^52")]
+
 pub mod authority;
 pub mod figures;
 pub mod function;

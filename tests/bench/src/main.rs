@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result, ensure};
-use bench::figures::{self, Measured};
+use bench::figures::{self, Measured, Reference};
 use bench::measure::{Bench, Phases, Subject, Wire};
 use bench::subjects;
 use clap::Parser;
@@ -33,8 +33,20 @@ struct Options {
     /// The same without valgrind.
     #[arg(long, default_value_t = 2000)]
     requests: usize,
+    /// The folder of what is not Rust: tests/yardsticks.
+    #[arg(long, value_name = "FOLDER", requires = "python")]
+    yardsticks: Option<PathBuf>,
+    /// A Python that has tools/bench.txt.
+    #[arg(long, value_name = "PROGRAM", requires = "yardsticks")]
+    python: Option<PathBuf>,
     /// What to measure; everything by default.
     subjects: Vec<String>,
+}
+
+impl Options {
+    fn python(&self) -> Option<(&Path, &Path)> {
+        self.python.as_deref().zip(self.yardsticks.as_deref())
+    }
 }
 
 fn main() -> Result<()> {
@@ -54,6 +66,17 @@ fn main() -> Result<()> {
 fn run(options: &Options, folder: &Path) -> Result<()> {
     let programs = std::path::absolute(&options.programs)?;
     let mut chosen = subjects::functions(&programs);
+    let with_defaults = programs.join("status-with-sdk-defaults");
+    if with_defaults.exists() {
+        chosen.push(subjects::status_with_sdk_defaults(with_defaults));
+    }
+    if let Some((python, yardsticks)) = options.python() {
+        let handlers = std::path::absolute(yardsticks)?.join("boto3");
+        chosen.push(subjects::status_in_boto3(
+            &std::path::absolute(python)?,
+            &handlers,
+        ));
+    }
     if !options.subjects.is_empty() {
         chosen.retain(|subject| options.subjects.contains(&subject.name));
     }
@@ -100,8 +123,26 @@ fn report(options: &Options, folder: &Path, chosen: &[Subject]) -> Result<()> {
         eprintln!("{}", subject.name);
         all.push(measure(subject).with_context(|| subject.name.clone())?);
     }
-    println!("{}", serde_json::to_string(&figures::sections(&all)?)?);
+    let reference = match options.python() {
+        Some((python, yardsticks)) => Some(reference(python, yardsticks, folder)?),
+        None => None,
+    };
+    let sections = figures::sections(&all, reference.as_ref())?;
+    println!("{}", serde_json::to_string(&sections)?);
     Ok(())
+}
+
+fn reference(python: &Path, yardsticks: &Path, folder: &Path) -> Result<Reference> {
+    eprintln!("reference application");
+    let mut measure = Command::new(python);
+    measure.arg(yardsticks.join("reference/measure.py"));
+    measure.arg(folder.join("reference")).arg("2000");
+    let measured = measure.stderr(Stdio::inherit()).output()?;
+    ensure!(
+        measured.status.success(),
+        "the reference application failed"
+    );
+    Ok(serde_json::from_slice(&measured.stdout)?)
 }
 
 fn has_valgrind() -> bool {

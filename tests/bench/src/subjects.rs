@@ -14,7 +14,8 @@ const STATUS: [(&str, &str); 3] = [
     ("JOB_QUEUES", ""),
     ("MAX_ITEMS", "10000"),
 ];
-const SUBMIT: [(&str, &str); 11] = [
+/// The same of submit.
+pub const SUBMIT: [(&str, &str); 11] = [
     ("LOG_LEVEL", "info"),
     ("JOB_QUEUES", ""),
     ("QUEUE_URL", QUEUE_URL),
@@ -48,6 +49,39 @@ pub fn functions(programs: &Path) -> Vec<Subject> {
         subject("cancel", Scenario::Cancel),
     ]
 }
+
+/// The same status with the SDK's defaults, by its program.
+#[must_use]
+pub fn status_with_sdk_defaults(program: impl Into<PathBuf>) -> Subject {
+    Subject {
+        name: "status with SDK defaults".to_owned(),
+        ..function(program, Scenario::Status)
+    }
+}
+
+/// The same in boto3, by a Python that has it and Lambda's runtime for Python, and the folder of the handler.
+#[must_use]
+pub fn status_in_boto3(python: &Path, handlers: &Path) -> Subject {
+    let mut subject = Subject {
+        name: BOTO3.to_owned(),
+        ..function(python, Scenario::Status)
+    };
+    let command = &mut subject.program.command;
+    command.extend(["-m", "awslambdaric", "status.handler"].map(Into::into));
+    // The handler's folder; its bytecode would be in the checkout, and is part of no start that is measured.
+    let folder = handlers.to_string_lossy().into_owned();
+    subject.program.variables.extend([
+        ("PYTHONPATH".to_owned(), folder.clone()),
+        ("LAMBDA_TASK_ROOT".to_owned(), folder),
+        ("PYTHONDONTWRITEBYTECODE".to_owned(), "1".to_owned()),
+        // The same in every run.
+        ("PYTHONHASHSEED".to_owned(), "0".to_owned()),
+    ]);
+    subject
+}
+
+/// The same status, by boto3.
+pub(crate) const BOTO3: &str = "status in boto3";
 
 /// The program of the function that this is asked of.
 #[must_use]

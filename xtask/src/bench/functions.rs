@@ -31,6 +31,8 @@ pub(crate) fn measure(places: &Places, steps: &Steps) -> Result<Vec<Section>> {
 fn build_programs(places: &Places) -> Result<PathBuf> {
     let mut cargo = process::cargo(&places.root);
     cargo.args(["build", "--release", "--locked"]);
+    // What is built in parts is larger and slower.
+    cargo.env_remove("CARGO_INCREMENTAL");
     let packages = FUNCTIONS.into_iter().chain(["yardsticks"]);
     cargo.args(packages.flat_map(|package| ["--package", package]));
     cargo.args(PROGRAMS.into_iter().flat_map(|name| ["--bin", name]));
