@@ -1,5 +1,5 @@
 //! The Python tools, in virtual environments of the project's own: emulator, SAM CLI, AWS CLI and cargo-lambda in one, and
-//! checkov and schemathesis, which only tests need, in one each.
+//! checkov, schemathesis and what the functions are measured against, which only tests need, in one each.
 
 use std::fs::{self, File};
 use std::io;
@@ -80,6 +80,18 @@ pub(crate) fn install_schemathesis(places: &Places, steps: &Steps) -> Result<()>
         schemathesis.install(places, step)
     });
     installed.map(drop)
+}
+
+/// The same for what the functions are measured against. Returns the Python that has it.
+pub(crate) fn install_yardsticks(places: &Places, steps: &Steps) -> Result<PathBuf> {
+    let yardsticks = Tools {
+        requirements: places.root.join("tools/bench.txt"),
+        venv: places.shared().join("bench"),
+    };
+    steps.run("install boto3 and Django", |step| {
+        yardsticks.install(places, step)
+    })?;
+    Ok(yardsticks.python())
 }
 
 impl Tools {

@@ -36,12 +36,12 @@ pub struct Reference {
 /// Why there are no instructions.
 const NO_VALGRIND: &str = "left out: valgrind is not installed (apt install valgrind)";
 
-/// The report of these.
+/// The report of these, and of the reference application, or why it was left out.
 ///
 /// # Errors
 ///
 /// When a program cannot be read.
-pub fn sections(all: &[Measured], reference: Option<&Reference>) -> Result<Vec<Section>> {
+pub fn sections(all: &[Measured], reference: &Result<Reference, String>) -> Result<Vec<Section>> {
     Ok(vec![
         instructions_plain(all),
         instructions_tls(all),
@@ -151,7 +151,7 @@ fn traffic(all: &[Measured]) -> Section {
 
 static NOTHING: Counts = Counts::nothing();
 
-fn usage(all: &[Measured], reference: Option<&Reference>) -> Section {
+fn usage(all: &[Measured], reference: &Result<Reference, String>) -> Section {
     let mut section = Section::new("CPU time and memory");
     for one in all {
         let (name, cpu_time) = (&one.subject.name, one.run.cpu_time_phases());
@@ -168,7 +168,10 @@ fn usage(all: &[Measured], reference: Option<&Reference>) -> Section {
         let memory = mebibytes(one);
         section.time(format!("{name}: peak memory"), memory, "MiB", None);
     }
-    if let Some(reference) = reference {
+    if let Err(why) = reference {
+        section.note(format!("left out: the reference application: {why}"));
+    }
+    if let Ok(reference) = reference {
         let name = "reference application's status";
         let (cpu_time, memory) = (reference.cpu_microseconds, reference.memory_mebibytes);
         section.time(format!("{name}: a request"), cpu_time, "µs", None);

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result, anyhow, ensure};
 use bench::figures::{self, Measured, Reference};
 use bench::measure::{Bench, Phases, Subject, Wire};
 use bench::subjects;
@@ -124,10 +124,11 @@ fn report(options: &Options, folder: &Path, chosen: &[Subject]) -> Result<()> {
         all.push(measure(subject).with_context(|| subject.name.clone())?);
     }
     let reference = match options.python() {
-        Some((python, yardsticks)) => Some(reference(python, yardsticks, folder)?),
-        None => None,
+        Some((python, yardsticks)) => reference(python, yardsticks, folder),
+        None => Err(anyhow!("no Python with tools/bench.txt")),
     };
-    let sections = figures::sections(&all, reference.as_ref())?;
+    let reference = reference.map_err(|error| format!("{error:#}"));
+    let sections = figures::sections(&all, &reference)?;
     println!("{}", serde_json::to_string(&sections)?);
     Ok(())
 }
@@ -137,11 +138,9 @@ fn reference(python: &Path, yardsticks: &Path, folder: &Path) -> Result<Referenc
     let mut measure = Command::new(python);
     measure.arg(yardsticks.join("reference/measure.py"));
     measure.arg(folder.join("reference")).arg("2000");
-    let measured = measure.stderr(Stdio::inherit()).output()?;
-    ensure!(
-        measured.status.success(),
-        "the reference application failed"
-    );
+    let measured = measure.output()?;
+    let said = String::from_utf8_lossy(&measured.stderr);
+    ensure!(measured.status.success(), "{}", said.trim());
     Ok(serde_json::from_slice(&measured.stdout)?)
 }
 

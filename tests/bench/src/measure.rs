@@ -98,7 +98,28 @@ impl Bench {
     ///
     /// When it fails, or answers as it must not.
     pub fn run(&self, subject: &Subject, invocations: usize) -> Result<Run> {
-        self.run_under(subject, Under::Nothing, invocations)
+        let mut run = Run::default();
+        self.watch(subject, Under::Nothing, invocations, |process, counts| {
+            run.counts.push(counts);
+            run.cpu_time.push(usage::cpu_time(process)?);
+            run.peak_memory_bytes = usage::peak_memory_bytes(process)?;
+            Ok(())
+        })?;
+        Ok(run)
+    }
+
+    /// The same, but for what only Linux tells of a process.
+    ///
+    /// # Errors
+    ///
+    /// When it fails, or answers as it must not.
+    pub fn counts(&self, subject: &Subject, invocations: usize) -> Result<Vec<Counts>> {
+        let mut all = Vec::new();
+        self.watch(subject, Under::Nothing, invocations, |_, counts| {
+            all.push(counts);
+            Ok(())
+        })?;
+        Ok(all)
     }
 
     /// The instructions of each phase; warm is the mean of so many invocations.
@@ -110,7 +131,8 @@ impl Bench {
     /// When it fails, answers as it must not, or valgrind is not there.
     pub fn instructions(&self, subject: &Subject, warm: usize) -> Result<Phases<f64>> {
         let until = |invocations| {
-            self.run_under(subject, Under::Callgrind(&self.folder), invocations)?;
+            let callgrind = Under::Callgrind(&self.folder);
+            self.watch(subject, callgrind, invocations, |_, _| Ok(()))?;
             usage::instructions(&self.folder.join(VALGRINDS_LOG))
         };
         let (none, one, all) = (until(0)?, until(1)?, until(1 + warm)?);
@@ -122,28 +144,26 @@ impl Bench {
         })
     }
 
-    fn run_under(&self, subject: &Subject, under: Under<'_>, invocations: usize) -> Result<Run> {
+    /// Runs the function, and lets its process be looked at whenever it asks for an invocation.
+    fn watch(
+        &self,
+        subject: &Subject,
+        under: Under<'_>,
+        invocations: usize,
+        mut look: impl FnMut(u32, Counts) -> Result<()>,
+    ) -> Result<()> {
         let (services, program) = self.connected(&subject.program)?;
         let events = subject.scenario.prepare(&services.aws, invocations)?;
-        let mut run = Run::default();
         let mut function = Function::start(&program, under, &self.folder)?;
         function.ready()?;
-        let process = function.id();
-        let mut look = || -> Result<()> {
-            run.counts.push(services.ledger.take());
-            run.cpu_time.push(usage::cpu_time(process)?);
-            Ok(())
-        };
-        look()?;
+        look(function.id(), services.ledger.take())?;
         for event in &events {
             let answer = function.invoke(event)?;
             subject.scenario.check(&answer)?;
-            look()?;
+            look(function.id(), services.ledger.take())?;
         }
-        run.peak_memory_bytes = usage::peak_memory_bytes(process)?;
         function.settle();
-        function.end()?;
-        Ok(run)
+        function.end()
     }
 
     /// The services, and the program with the variables that lead it there.

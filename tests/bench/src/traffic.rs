@@ -32,9 +32,9 @@ pub fn of(program: &str, scenario: Scenario) -> Result<Traffic> {
     let folder = env::temp_dir().join(folder);
     fs::create_dir_all(&folder)?;
     let bench = Bench::new(&folder, Wire::Tls);
-    let measured = bench.run(&subjects::function(program, scenario), 3);
+    let measured = bench.counts(&subjects::function(program, scenario), 3);
     fs::remove_dir_all(&folder)?;
-    let counts = measured?.counts;
+    let counts = measured?;
     let (warm, before) = (&counts[3], &counts[1..3]);
     let is_same = |other: &Counts| other.calls == warm.calls && other.bytes_sent == warm.bytes_sent;
     ensure!(before.iter().all(is_same), "not all the same: {counts:?}");

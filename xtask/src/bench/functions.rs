@@ -8,23 +8,53 @@ use anyhow::{Context, Result};
 use crate::artifacts::{self, Kind};
 use crate::bench::report::{Section, sections_of};
 use crate::functions::FUNCTIONS;
+use crate::interrupt::Interrupted;
 use crate::places::Places;
 use crate::process;
 use crate::steps::Steps;
+use crate::tools;
 
 /// What measures.
 const BENCH: &str = "bench";
 
-/// What is measured: functions, and what they are measured against.
+/// What is measured: functions, and the least that one can be.
 const PROGRAMS: [&str; 4] = ["status", "submit", "cancel", "hello"];
 
+/// The SDK with its defaults.
+const WITH_DEFAULTS: &str = "status-with-sdk-defaults";
+
 pub(crate) fn measure(places: &Places, steps: &Steps) -> Result<Vec<Section>> {
+    if !cfg!(target_os = "linux") {
+        return Ok(vec![left_out("only Linux tells what a process has used")]);
+    }
     let programs = steps.run("build the functions for AWS", |_| build_programs(places))?;
+    steps.run("build one with the SDK's defaults", |_| {
+        build_with_defaults(places)
+    })?;
     let bench = steps.run("build what measures them", |_| build_bench(places))?;
-    steps.run("measure the functions", |_| {
-        let mut command = Command::new(bench);
-        sections_of(command.arg("--report").arg("--programs").arg(programs))
-    })
+    let mut command = Command::new(bench);
+    command.arg("--report").arg("--programs").arg(programs);
+    let mut notes = vec![];
+    match tools::install_yardsticks(places, steps) {
+        Ok(python) => {
+            let yardsticks = places.root.join("tests/yardsticks");
+            command.arg("--python").arg(python);
+            command.arg("--yardsticks").arg(yardsticks);
+        }
+        Err(error) if error.is::<Interrupted>() => return Err(error),
+        // Not every Python has packages of all that.
+        Err(error) => notes.push(left_out(&format!("boto3 and Django: {error:#}"))),
+    }
+    let sections = steps.run("measure the functions", |_| sections_of(&mut command))?;
+    Ok(sections.into_iter().chain(notes).collect())
+}
+
+fn left_out(why: &str) -> Section {
+    Section {
+        title: "Left out".to_owned(),
+        notes: vec![format!("left out: {why}")],
+        rows: vec![],
+    }
 }
 
 /// Release builds, with what all functions together ask of their dependencies, as `cargo lambda build` makes them.
@@ -43,6 +73,15 @@ fn build_programs(places: &Places) -> Result<PathBuf> {
         .parent()
         .context("a program is in a folder")?;
     Ok(folder.to_owned())
+}
+
+/// By itself: its features are to reach nothing else.
+fn build_with_defaults(places: &Places) -> Result<()> {
+    let mut cargo = process::cargo(&places.root);
+    cargo.args(["build", "--release", "--locked", "--package", "yardsticks"]);
+    cargo.args(["--features", "sdk-defaults", "--bin", WITH_DEFAULTS]);
+    cargo.env_remove("CARGO_INCREMENTAL");
+    artifacts::build(&mut cargo, |_| {}).map(drop)
 }
 
 /// As the tests build it, which compiles nothing twice.
