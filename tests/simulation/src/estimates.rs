@@ -289,7 +289,7 @@ impl Figures {
         assert_eq!(report.violation, None, "{course:?}, seed {seed}");
         let task = &report.tasks[0];
         let ended_at = task.finished_at.unwrap_or_default().since(BEGINNING);
-        let Watched { samples, polls } = &report.watched;
+        let Watched { samples, polls, .. } = &report.watched;
         let judged: Vec<_> = samples
             .iter()
             .filter(|sample| sample.settled * 100 >= task.number_of_items * JUDGED_FROM)
@@ -376,7 +376,7 @@ fn rises(samples: &[Sample]) -> usize {
 
 /// By how many percent what was shown last differs from what is true, in all but a twentieth of the moments until the
 /// end is shown, and in which share of them by more than 5.
-fn staleness(Watched { samples, polls }: &Watched, percentage_in_the_end: u64) -> (u64, f64) {
+fn staleness(Watched { samples, polls, .. }: &Watched, percentage_in_the_end: u64) -> (u64, f64) {
     let mut polls = polls.iter().peekable();
     let mut shown = 0;
     let mut differences = Vec::new();

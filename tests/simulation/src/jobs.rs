@@ -170,7 +170,10 @@ impl Place {
                 world.kill(process);
                 std::future::pending().await
             }
-            _ => Ok(()),
+            _ => {
+                world.is_processed(item.task_id);
+                Ok(())
+            }
         }
     }
 }

@@ -10,6 +10,8 @@
 //! - [`scenario`] says what happens; it is drawn from a seed or written by a test.
 //! - [`run()`] makes it happen; [`hunt`] does so for many seeds.
 //! - [`costs`] measures what a task costs in calls, capacity and bytes; [`watching`] what it costs to look on, in dollars.
+//! - [`per_task`] measures what it comes to in all, in dollars, beside a [`naive`] design; [`bench`] has all that is in
+//!   `docs/benchmarks.md`.
 //! - [`estimates`] measures what clients are told of the time left.
 //! - `world` decides the fate of every call; `ledger` holds every invariant, `live` those of live updates and of events;
 //!   `client` holds what clients are told against what is true.
@@ -19,23 +21,30 @@
 //! store's conditions away. A deployed function is built without it (`cargo build -p worker` does not
 //! build this crate); in a build of the whole workspace it is there and does nothing unless asked.
 
+pub mod bench;
+pub mod bill;
 mod client;
 pub mod costs;
 pub mod estimates;
+pub mod figures;
 mod gateway;
 mod given;
 pub mod hunt;
 pub mod jobs;
 mod ledger;
 mod live;
+pub mod naive;
 mod page;
+pub mod per_task;
 mod permission;
 pub mod prices;
 mod process;
 mod queue;
 mod run;
 pub mod scenario;
+mod screen;
 mod site;
+pub mod staleness;
 mod stream;
 mod table;
 mod trace;
@@ -47,5 +56,5 @@ pub use live::Count;
 pub use permission::{Permission, permissions};
 pub use run::{Report, run};
 pub use site::Function;
-pub use watch::{Poll, Sample, Watched};
-pub use world::Figures;
+pub use watch::{News, Poll, Sample, Watched};
+pub use world::{Figures, Polled};

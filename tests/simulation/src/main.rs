@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
+use simulation::bench;
 use simulation::costs::{HEAD as HEAD_OF_COSTS, RETRIES, SIZES, TaskCost};
 use simulation::estimates::{self, Course, Figures, HEAD};
 use simulation::hunt::Hunt;
@@ -43,10 +44,25 @@ struct Options {
     /// Measure what tasks cost in calls, capacity and bytes, and what it costs to look on.
     #[arg(long)]
     costs: bool,
+    /// Measure for `docs/benchmarks.md`.
+    #[arg(long, value_enum, value_name = "WHAT")]
+    bench: Option<Bench>,
+    /// Print figures as JSON.
+    #[arg(long, requires = "bench")]
+    json: bool,
 }
 
 /// The runs of each course that are measured.
 const MEASURED: u64 = 3;
+
+/// What is measured for the benchmarks.
+#[derive(Clone, Copy, ValueEnum)]
+enum Bench {
+    /// Calls, capacity and dollars of a task.
+    Tasks,
+    /// Requests of who looks on, and how stale is what they are shown.
+    Watching,
+}
 
 /// [`Profile`] for the command line.
 #[derive(Clone, Copy, ValueEnum)]
@@ -89,6 +105,9 @@ fn main() -> ExitCode {
     }
     if options.costs {
         return costs();
+    }
+    if let Some(what) = options.bench {
+        return bench(what, options.json);
     }
     match options.seed {
         Some(seed) => tell(seed, &options),
@@ -137,6 +156,28 @@ fn costs() -> ExitCode {
                 Err(violation) => return refused(&violation),
             }
         }
+    }
+    ExitCode::SUCCESS
+}
+
+/// Measures for the benchmarks, and prints tables, or all figures as JSON.
+fn bench(what: Bench, is_json: bool) -> ExitCode {
+    let tell = |line: String| {
+        if !is_json {
+            println!("{line}");
+        }
+    };
+    let measured = match what {
+        Bench::Tasks => bench::tasks(tell),
+        Bench::Watching => bench::watching(tell),
+    };
+    match measured {
+        Ok(sections) if is_json => match serde_json::to_string_pretty(&sections) {
+            Ok(json) => println!("{json}"),
+            Err(error) => return refused(&error.to_string()),
+        },
+        Ok(_) => {}
+        Err(violation) => return refused(&violation),
     }
     ExitCode::SUCCESS
 }

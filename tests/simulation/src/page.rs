@@ -18,10 +18,14 @@ use crate::live::{CHECKED_EVERY_MAX, Looking};
 use crate::run::Run;
 use crate::scenario::{Odds, Page};
 use crate::site::Function;
+use crate::watch::News;
 use crate::world::World;
 
 /// How long a page that cannot open a connection waits before it tries again: from, and up to.
 const TRY_AGAIN: (u64, u64) = (2, 60);
+
+/// How soon the page of the project expects news over its connection (`frontend/js/follower.js`).
+const NEWS_WITHIN: Duration = Duration::from_secs(2);
 
 /// What a page was busy with.
 enum Done {
@@ -167,11 +171,11 @@ impl Visit {
 
     fn is_told(&self, text: &str) {
         let told: Value = serde_json::from_str(text).unwrap_or_default();
-        self.show(&told["data"]);
+        self.show(&told["data"], NEWS_WITHIN);
     }
 
-    /// Shows how a task is, unless it shows something later already.
-    fn show(&self, view: &Value) {
+    /// Shows how a task is, unless it shows something later already. The next news of it are expected so soon.
+    fn show(&self, view: &Value, next_after: Duration) {
         let id: Option<TaskId> = view["task_id"].as_str().and_then(|id| id.parse().ok());
         let (Some(id), Some(version)) = (id, view["version"].as_u64()) else {
             self.world()
@@ -191,7 +195,20 @@ impl Visit {
             is_news
         });
         if is_news {
-            let verdict = self.world().state().ledger.judge_view(&self.name, id, view);
+            let at = self.world().now();
+            let mut state = self.world().state();
+            if state.scenario.watched {
+                let done = view["count_done_items"].as_u64().unwrap_or_default();
+                let next_after = (!has_ended).then_some(next_after);
+                let news = News {
+                    at,
+                    done,
+                    next_after,
+                };
+                state.watched.news.push(news);
+            }
+            let verdict = state.ledger.judge_view(&self.name, id, view);
+            drop(state);
             self.world().judge(verdict);
         }
     }
@@ -244,7 +261,13 @@ impl Visit {
                 };
                 self.world().judge(verdict);
             }
-            self.show(view);
+            // What comes over a connection is not waited for by asking.
+            let asks_again = asked.retry_after.unwrap_or(1);
+            let next_after = match &self.connection {
+                Some(_) => NEWS_WITHIN,
+                None => Duration::from_secs(asks_again),
+            };
+            self.show(view, next_after);
         }
         if asked.is_list {
             self.listed_at = Some(asked.at);

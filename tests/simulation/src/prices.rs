@@ -27,7 +27,14 @@ pub const QUEUE_REQUEST: f64 = 0.40 / MILLION;
 /// An event of one's own, of 64 KB begun (Amazon `EventBridge` pricing).
 pub const EVENT: f64 = 1.00 / MILLION;
 
-/// What an invocation of the API's functions, of `notify` and of `ended` takes: they have 256 MB, and wait for a call or two.
-pub const GIGABYTE_SECONDS_OF_INVOCATION: f64 = 0.25 * 0.020;
+/// The memory of all functions in gigabytes, as the template has it.
+pub const GIGABYTES: f64 = 0.25;
+
+/// What an invocation of the API's functions, of `notify` and of `ended` takes: they wait for a call or two. Of a worker it
+/// is measured.
+pub const GIGABYTE_SECONDS_OF_INVOCATION: f64 = GIGABYTES * 0.020;
+
+/// When these were the prices.
+pub const AS_OF: &str = "November 2026";
 
 const MILLION: f64 = 1e6;

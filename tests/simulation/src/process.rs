@@ -43,6 +43,7 @@ pub(crate) enum Death {
 /// One execution environment of a function.
 pub(crate) struct Process {
     pub(crate) name: String,
+    function: Function,
     pub(crate) skewed: bool,
     /// Of a worker, where its messages come from.
     pub(crate) reads: QueueName,
@@ -99,6 +100,7 @@ impl Process {
             ),
             queue: Queue::new(aws_sdk_sqs::Client::from_conf(sqs), QUEUE_URL).with_own(own),
             reads,
+            function,
             world: world.clone(),
             skewed: skew != 0,
             dead,
@@ -155,7 +157,8 @@ impl Process {
         handler: impl Future<Output = T>,
     ) -> Result<T, Death> {
         self.world.is_invoked(&self.name);
-        tokio::select! {
+        let since = self.world.now();
+        let outcome = tokio::select! {
             biased;
             () = self.dead.wait() => {
                 self.world.note(&self.name, "dies");
@@ -173,7 +176,9 @@ impl Process {
                 self.world.kill(&self.name);
                 Err(Death::TimedOut)
             }
-        }
+        };
+        self.world.was_busy(self.function, since);
+        outcome
     }
 
     /// The worker's handler, whose items meet the fates of the scenario, and where they run.

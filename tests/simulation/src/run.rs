@@ -472,6 +472,7 @@ impl Run {
             );
             state.trace.line(now, "queue", &text);
         }
+        state.figures.polled.receives += u64::from(!batch.is_empty());
         batch
     }
 
@@ -537,6 +538,7 @@ impl Run {
             LONGEST
         };
         let mut state = self.world.state();
+        let mut is_any_done = false;
         for message in &batch {
             let again = match &outcome {
                 Ok(response) => is_failed(response, message.id).then_some(again_at),
@@ -546,8 +548,10 @@ impl Run {
                 let text = format!("keeps #{}", message.id);
                 state.trace.line(now, "queue", &text);
             }
+            is_any_done |= again.is_none();
             state.queues.settle(message, again);
         }
+        state.figures.polled.deletes += u64::from(is_any_done);
         drop(state);
         self.give_back(Function::Worker, process);
     }

@@ -18,6 +18,8 @@ pub struct Sample {
     pub at: Duration,
     /// How many of its items are settled.
     pub settled: u64,
+    /// How many of them are done in truth, whether that is saved by now or not.
+    pub processed: u64,
     /// How many percent of them are done, as the contract shows it.
     pub percentage: u64,
     /// The estimate that whoever asks now is given.
@@ -31,6 +33,8 @@ pub struct Poll {
     pub at: Duration,
     /// How many percent it says are done.
     pub percentage: u64,
+    /// How many items it says are done.
+    pub done: u64,
     /// What it says of the time left.
     pub eta_seconds: Option<u64>,
     /// When it says to look again; `None` once the task has ended.
@@ -57,6 +61,29 @@ pub struct Watched {
     pub samples: Vec<Sample>,
     /// The answers to its client.
     pub polls: Vec<Poll>,
+    /// What a page that looks on has heard.
+    pub news: Vec<News>,
+}
+
+/// Something about the task that a page did not know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct News {
+    /// When it came.
+    pub at: Duration,
+    /// How many items are done.
+    pub done: u64,
+    /// How soon the next news are expected; `None` once the task has ended.
+    pub next_after: Option<Duration>,
+}
+
+impl From<&Poll> for News {
+    fn from(poll: &Poll) -> Self {
+        Self {
+            at: poll.at,
+            done: poll.done,
+            next_after: poll.retry_after.map(Duration::from_secs),
+        }
+    }
 }
 
 /// Writes down how the one task of the run gets on. It looks into the table past all handlers, so it changes nothing.
@@ -68,6 +95,7 @@ pub(crate) async fn watch(world: World) {
             let state = &mut *state;
             let open = state.ledger.open_tasks().next();
             if let Some(task) = open.and_then(|id| state.ledger.task(id)) {
+                let processed = state.processed.get(&task.task_id).copied();
                 let view = serde_json::to_value(TaskView::new(task, world.true_time()));
                 let view = view.unwrap_or_default();
                 let number = |name: &str| view[name].as_u64();
@@ -76,6 +104,7 @@ pub(crate) async fn watch(world: World) {
                 state.watched.samples.push(Sample {
                     at,
                     settled: done + failed,
+                    processed: processed.unwrap_or_default(),
                     percentage: number("done_percentage").unwrap_or_default(),
                     eta_seconds: number("eta_seconds"),
                 });
@@ -91,6 +120,7 @@ impl Poll {
         Self {
             at,
             percentage: view["done_percentage"].as_u64().unwrap_or_default(),
+            done: view["count_done_items"].as_u64().unwrap_or_default(),
             eta_seconds: view["eta_seconds"].as_u64(),
             retry_after,
         }

@@ -5,10 +5,8 @@ use std::time::Duration;
 
 use embedded_aws::Cost;
 
-use crate::prices::{
-    EVENT, GIGABYTE_SECOND, GIGABYTE_SECONDS_OF_INVOCATION, HTTP_REQUEST, INVOCATION,
-    QUEUE_REQUEST, READ_UNIT, SOCKET_MESSAGE, SOCKET_MINUTE, WRITE_UNIT,
-};
+use crate::bill::Bill;
+use crate::prices::GIGABYTE_SECONDS_OF_INVOCATION;
 use crate::scenario::{Live, Page, Scenario};
 use crate::{Function, run};
 
@@ -116,16 +114,20 @@ impl WatchingCost {
     #[must_use]
     pub fn dollars(&self) -> f64 {
         #[expect(clippy::cast_precision_loss, reason = "they are few")]
-        let times = |count: u64, price: f64| count as f64 * price;
-        let of_invocation = INVOCATION + GIGABYTE_SECOND * GIGABYTE_SECONDS_OF_INVOCATION;
-        times(self.requests, HTTP_REQUEST)
-            + times(self.invocations.iter().sum(), of_invocation)
-            + self.table.read_units * READ_UNIT
-            + self.table.write_units * WRITE_UNIT
-            + times(self.messages, SOCKET_MESSAGE)
-            + times(self.minutes, SOCKET_MINUTE)
-            + times(self.events, EVENT)
-            + times(self.put_aside, QUEUE_REQUEST)
+        let count = |count: u64| count as f64;
+        let invocations = count(self.invocations.iter().sum());
+        let bill = Bill {
+            http_requests: count(self.requests),
+            invocations,
+            gigabyte_seconds: invocations * GIGABYTE_SECONDS_OF_INVOCATION,
+            write_units: self.table.write_units,
+            read_units: self.table.read_units,
+            queue_requests: count(self.put_aside),
+            socket_messages: count(self.messages),
+            socket_minutes: count(self.minutes),
+            events: count(self.events),
+        };
+        bill.dollars()
     }
 }
 

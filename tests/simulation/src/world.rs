@@ -102,8 +102,24 @@ pub struct Figures {
     pub limited_items_max: usize,
     /// Invocations by function.
     pub invocations: BTreeMap<Function, u64>,
+    /// How long those took together, each to the millisecond begun.
+    pub busy: BTreeMap<Function, Duration>,
+    /// Requests with which mappings received messages, and those with which they deleted them.
+    pub polled: Polled,
     /// What there was of live updates and events.
     pub live: Count,
+}
+
+/// What the event source mappings ask of the queues when there is something in them. A batch is received by one request
+/// and deleted by one: "Lambda polls the queue and invokes your function once for each batch. When your function
+/// successfully processes a batch, Lambda deletes its messages from the queue" (AWS Lambda Developer Guide, "Using Lambda
+/// with Amazon SQS"). Both requests take up to ten messages.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Polled {
+    /// Requests that received a batch.
+    pub receives: u64,
+    /// Requests that deleted what was dealt with of one.
+    pub deletes: u64,
 }
 
 /// An item in flight of the job that has a worker of its own.
@@ -140,6 +156,8 @@ pub(crate) struct State {
     limited_items: BTreeMap<String, usize>,
     /// How often each item was processed.
     tries: BTreeMap<(TaskId, u64), u32>,
+    /// How many items of each task were done, those that were done twice counted twice.
+    pub(crate) processed: BTreeMap<TaskId, u64>,
     pub(crate) last_fault_at: Option<Duration>,
     /// The processes that died, met a fault, or have a wrong clock.
     troubled: BTreeSet<String>,
@@ -190,6 +208,7 @@ impl World {
             calls: 0,
             limited_items: BTreeMap::new(),
             tries: BTreeMap::new(),
+            processed: BTreeMap::new(),
             last_fault_at: None,
             troubled: BTreeSet::new(),
             invocations: 0,
@@ -228,6 +247,14 @@ impl World {
         if let Some(function) = function {
             *state.figures.invocations.entry(function).or_default() += 1;
         }
+    }
+
+    /// Counts how long an invocation took, as it is billed.
+    pub(crate) fn was_busy(&self, function: Function, since: Duration) {
+        let took = self.now().saturating_sub(since);
+        let milliseconds = took.as_micros().div_ceil(1000);
+        let billed = Duration::from_millis(u64::try_from(milliseconds).unwrap_or(u64::MAX));
+        *self.state().figures.busy.entry(function).or_default() += billed;
     }
 
     /// An item of the job that has a worker of its own begins in a process. It is in flight for as long as what is
@@ -407,6 +434,11 @@ impl World {
             tries,
             slowed(&state.scenario, index, self.now(), time),
         )
+    }
+
+    /// An item is done.
+    pub(crate) fn is_processed(&self, id: TaskId) {
+        *self.state().processed.entry(id).or_default() += 1;
     }
 
     /// What a call is about to suffer.

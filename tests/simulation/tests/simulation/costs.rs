@@ -1,8 +1,13 @@
 //! What a task costs in calls to AWS and in capacity, against the fewest calls that could do.
 
 use embedded_aws::Cost;
+use serde_json::Value;
 use simulation::costs::{HEAD, TaskCost};
-use simulation::watching::{HEAD as HEAD_OF_WATCHING, SHAPES, WAYS, WatchingCost};
+use simulation::naive::Naive;
+use simulation::per_task::{Company, HEAD as HEAD_OF_TASKS, Kind, Pace, PerTask};
+use simulation::prices::GIGABYTES;
+use simulation::staleness::{HEAD as HEAD_OF_STALENESS, Span, Staleness};
+use simulation::watching::{HEAD as HEAD_OF_WATCHING, SHAPES, WAYS, WatchingCost, Way};
 
 /// The fewest calls that the protocol needs: accept and announce; if there are several chunks, read
 /// the task once and announce them ten at a time; for each chunk a claim, its rows 25 at a time, and
@@ -81,4 +86,109 @@ fn the_cost_of_looking_on_is_known() {
         ways.map(|(way, cost)| format!("{shape} {way}: {cost}"))
     });
     assert_eq!(found, expected.concat());
+}
+
+/// What one that is alone comes to, in whole units.
+fn in_words(task: &PerTask) -> String {
+    format!(
+        "{} calls, {} + {} + {} written, {} read, {} of the queue, {} polls",
+        task.calls,
+        task.row_units,
+        task.progress_units,
+        task.other_units,
+        task.work.read_units,
+        task.work.queue_requests,
+        task.polls.http_requests
+    )
+}
+
+#[test]
+fn what_a_task_comes_to_is_known() {
+    println!("{HEAD_OF_TASKS}");
+    let uneven = |in_flight| Kind {
+        pace: Pace::Uneven,
+        ..Kind::numbered(100, in_flight)
+    };
+    let listed = Kind {
+        listed: true,
+        ..Kind::numbered(10, 10)
+    };
+    let kinds = [
+        Kind::numbered(10, 10),
+        listed,
+        Kind::numbered(100, 10),
+        Kind::numbered(100, 100),
+        uneven(10),
+        uneven(100),
+        Kind::numbered(1000, 100),
+    ];
+    let tasks = kinds.map(|kind| PerTask::measure(kind).unwrap());
+    let mut found = vec![];
+    for task in &tasks {
+        println!("{task}");
+        let kind = task.kind;
+        found.push(format!("{kind}: {}", in_words(task)));
+        let most = if kind.in_flight == 10 { 0.5 } else { 0.1 };
+        let units = task.progress_units_per_item();
+        assert!(kind.items != 100 || units <= most, "{kind}: {units}");
+    }
+    // Written are rows of items, progress, and all else.
+    let expected = [
+        "10 numbered, 10 in flight: 6 calls, 10 + 1 + 11 written, 0 read, 3 of the queue, 2 polls",
+        "10 listed, 10 in flight: 10 calls, 10 + 1 + 13 written, 3 read, 3 of the queue, 2 polls",
+        "100 numbered, 10 in flight: 24 calls, 100 + 10 + 11 written, 0 read, 3 of the queue, 19 polls",
+        "100 numbered, 100 in flight: 9 calls, 100 + 1 + 11 written, 0 read, 3 of the queue, 2 polls",
+        "100 numbered, 10 in flight, uneven: 70 calls, 100 + 33 + 11 written, 0 read, 3 of the queue, 20 polls",
+        "100 numbered, 100 in flight, uneven: 11 calls, 100 + 2 + 11 written, 0 read, 3 of the queue, 2 polls",
+        "1000 numbered, 100 in flight: 65 calls, 1000 + 20 + 27 written, 1 read, 20 of the queue, 2 polls",
+    ];
+    assert_eq!(found, expected);
+}
+
+#[test]
+fn a_task_costs_a_fraction_of_what_it_costs_in_a_naive_design() {
+    let naive = Naive::measure(100).unwrap();
+    println!("{HEAD_OF_TASKS}\n{naive}");
+    let (work, polls) = (naive.work, naive.polls);
+    let found = format!(
+        "{} written, {} polls",
+        work.write_units, polls.http_requests
+    );
+    assert_eq!(found, "101 written, 200 polls");
+    for (in_flight, company, times) in [
+        (10, Company::Alone, 5.5),
+        (10, Company::Queue, 8.5),
+        (100, Company::Alone, 12.0),
+    ] {
+        let kind = Kind {
+            company,
+            ..Kind::numbered(100, in_flight)
+        };
+        let task = PerTask::measure(kind).unwrap();
+        println!("{task}");
+        let found = naive.dollars_per_million() / task.dollars_per_million();
+        assert!(found >= times, "{kind}: 1/{found:.1}");
+    }
+}
+
+#[test]
+fn functions_have_the_memory_that_is_reckoned_with() {
+    const TEMPLATE: &str = include_str!("../../../../template.yaml");
+    let template: Value = serde_saphyr::from_str(TEMPLATE).unwrap();
+    let memory = template["Globals"]["Function"]["MemorySize"].as_f64();
+    assert_eq!(memory.map(|it| it / 1024.0), Some(GIGABYTES));
+}
+
+#[test]
+fn who_looks_on_asks_seldom_and_is_shown_nearly_what_is_so() {
+    println!("{HEAD_OF_STALENESS}");
+    let [asking, told] = [Way::Asking, Way::Told].map(|way| {
+        let measured = Staleness::measure(Span::Usual, way).unwrap();
+        println!("{measured}");
+        measured
+    });
+    assert!(asking.requests <= 20 && asking.known_of_saved.p95 <= 5.5);
+    assert!(told.requests <= 8 && told.shown.p95 <= 2.0);
+    // The bar is late by the time that it takes to arrive.
+    assert!(asking.shown.p95 <= 6.5);
 }
