@@ -1,6 +1,7 @@
 //! What `docs/benchmarks.md` has from simulation.
 
 use crate::bill::{Bill, idle_queue_dollars};
+use crate::crowd::{self, CROWDS, Crowd, Deployment, Outcome};
 use crate::figures::Section;
 use crate::naive::Naive;
 use crate::per_task::{self, Kind, PerTask};
@@ -53,6 +54,63 @@ pub fn watching(mut tell: impl FnMut(String)) -> Result<Vec<Section>, String> {
         }
     }
     Ok(vec![section])
+}
+
+/// Measures what many users at once run into, and tells it line by line.
+///
+/// # Errors
+///
+/// When a task violates an invariant.
+pub fn scale(mut tell: impl FnMut(String)) -> Result<Vec<Section>, String> {
+    let mut section = Section::new("Many users at once");
+    tell(crowd::HEAD.to_owned());
+    for crowd in CROWDS {
+        let outcome = crowd.measure()?;
+        tell(outcome.to_string());
+        add_outcome(&mut section, &outcome);
+    }
+    Ok(vec![section])
+}
+
+fn add_outcome(section: &mut Section, outcome: &Outcome) {
+    let Crowd {
+        users,
+        greedy,
+        deployment,
+    } = outcome.crowd;
+    let mut name = if users == 1 {
+        "1 user".to_owned()
+    } else {
+        format!("{users} users")
+    };
+    if greedy > 0 {
+        name += &format!(" beside {greedy} of 1,000 items");
+    }
+    if deployment == Deployment::Raised {
+        name += ", limits raised";
+    }
+    section.add(
+        format!("{name}: throughput"),
+        outcome.throughput(),
+        "tasks/s",
+    );
+    for (what, waits) in [
+        ("accepted after", outcome.accepted),
+        ("waits for a worker", outcome.started),
+        ("done after", outcome.done),
+    ] {
+        for (quantile, wait) in [("p50", waits.p50), ("p95", waits.p95), ("max", waits.max)] {
+            let name = format!("{name}: {what}, {quantile}");
+            section.add(name, wait.as_secs_f64(), "s");
+        }
+    }
+    section.add(format!("{name}: Jain's index"), outcome.fairness, "");
+    if let Some(bill) = &outcome.bill {
+        let dollars = bill.dollars() * 1e6;
+        section.add(format!("{name}: a million tasks"), dollars, "$");
+    }
+    let hits = outcome.hits();
+    section.notes.push(format!("{name}; in the way: {hits}"));
 }
 
 fn add_staleness(section: &mut Section, measured: &Staleness) {

@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 
 use crate::jobs::{Jobs, Limited, Listed, Numbered};
 use crate::run::Run;
+use crate::scaling::Load;
 use crate::scenario::{Afterwards, Client, Scenario};
 use crate::site::Function;
 use crate::watch::Poll;
@@ -142,6 +143,7 @@ impl Actor {
         let body = body.to_string();
         let path = self.path("");
         let key = self.script.key.as_deref();
+        self.is_admitted().await;
         for _ in 0..TRIES {
             let asked_at = world.now();
             let answer = self
@@ -183,6 +185,23 @@ impl Actor {
             }
         }
         None
+    }
+
+    /// Waits until API Gateway lets a submit pass: as the page does, twice as long each time, up to 30 s, half of it by
+    /// chance.
+    async fn is_admitted(&self) {
+        let world = &self.run.world;
+        let mut wait = 1000;
+        loop {
+            let now = world.now();
+            let admits = |load: &mut Load| load.admit(true, now);
+            if world.state().load.as_mut().is_none_or(admits) {
+                return;
+            }
+            let wait_now = world.chance(|random| random.u64(wait / 2..wait));
+            tokio::time::sleep(Duration::from_millis(wait_now)).await;
+            wait = (wait * 2).min(30_000);
+        }
     }
 
     /// Has what a task left undone tried again, until there is an answer; returns the task that does so.

@@ -78,6 +78,8 @@ pub(crate) struct Ledger {
     pub(crate) mirror: Mirror,
     /// Every task that ever was.
     pub(crate) tasks: BTreeMap<TaskId, Record>,
+    /// The same by user.
+    of_users: BTreeMap<String, Vec<TaskId>>,
     /// The open tasks under each lock.
     open: BTreeMap<Key, BTreeSet<TaskId>>,
     /// What clients asked to cancel.
@@ -382,6 +384,8 @@ impl Ledger {
             calls: 0,
         };
         self.tasks.insert(task.task_id, record);
+        let of_user = self.of_users.entry(task.user.as_str().to_owned());
+        of_user.or_default().push(task.task_id);
         Ok(())
     }
 
@@ -734,9 +738,11 @@ impl Ledger {
 
     /// Which lock a task holds is its own word: here the open tasks are compared by what was asked for.
     fn judge_uniqueness(&self, task: &Task) -> Verdict {
-        let open = self.open_tasks().filter_map(|id| self.task(id));
+        let of_user = self.of_users.get(task.user.as_str());
+        let of_user = of_user.into_iter().flatten();
+        let open = of_user.filter_map(|id| self.task(id));
         let alike: Vec<_> = open
-            .filter(|open| open.user == task.user)
+            .filter(|open| open.status.is_open())
             .filter(|open| {
                 let is_the_same =
                     (&open.job, open.number_of_items) == (&task.job, task.number_of_items);

@@ -12,6 +12,7 @@
 //! - [`costs`] measures what a task costs in calls, capacity and bytes; [`watching`] what it costs to look on, in dollars.
 //! - [`per_task`] measures what it comes to in all, in dollars, beside a [`naive`] design; [`bench`] has all that is in
 //!   `docs/benchmarks.md`.
+//! - [`staleness`] measures how far what they are shown is behind, [`crowd`] what many users at once run into.
 //! - [`estimates`] measures what clients are told of the time left.
 //! - `world` decides the fate of every call; `ledger` holds every invariant, `live` those of live updates and of events;
 //!   `client` holds what clients are told against what is true.
@@ -25,6 +26,7 @@ pub mod bench;
 pub mod bill;
 mod client;
 pub mod costs;
+pub mod crowd;
 pub mod estimates;
 pub mod figures;
 mod gateway;
@@ -41,6 +43,7 @@ pub mod prices;
 mod process;
 mod queue;
 mod run;
+pub mod scaling;
 pub mod scenario;
 mod screen;
 mod site;

@@ -62,6 +62,8 @@ enum Bench {
     Tasks,
     /// Requests of who looks on, and how stale is what they are shown.
     Watching,
+    /// What many users at once run into.
+    Scale,
 }
 
 /// [`Profile`] for the command line.
@@ -170,6 +172,7 @@ fn bench(what: Bench, is_json: bool) -> ExitCode {
     let measured = match what {
         Bench::Tasks => bench::tasks(tell),
         Bench::Watching => bench::watching(tell),
+        Bench::Scale => bench::scale(tell),
     };
     match measured {
         Ok(sections) if is_json => match serde_json::to_string_pretty(&sections) {

@@ -222,31 +222,22 @@ impl Measured {
             return Err(violation.clone());
         }
         let figures = &report.figures;
-        let (mut work, mut calls) = (Bill::default(), 0);
-        let (mut row_units, mut progress_units) = (0.0, 0.0);
+        let (mut calls, mut row_units, mut progress_units) = (0, 0.0, 0.0);
         for ((function, method), cost) in &figures.costs {
             // The sweeper comes with time, and not with tasks.
             if matches!(function, Function::Status | Function::Sweeper) {
                 continue;
             }
             calls += cost.calls;
-            work += capacity(cost);
-            if method.starts_with("send") {
-                // Of less than 64 KB each, which is one request.
-                work.queue_requests += count(cost.calls);
-            }
             match *method {
                 "record_items" => row_units += cost.write_units,
                 "advance" => progress_units += cost.write_units,
                 _ => {}
             }
         }
-        let polled = figures.polled;
-        work.queue_requests += count(polled.receives + polled.deletes);
-        work += requests(figures, Function::Submit);
-        work.invocations += invocations(figures, Function::Worker);
-        let busy = figures.busy.get(&Function::Worker).copied();
-        work.gigabyte_seconds += busy.unwrap_or_default().as_secs_f64() * GIGABYTES;
+        let work = of_functions(figures, |it| {
+            !matches!(it, Function::Status | Function::Sweeper)
+        });
         let mut polls = requests(figures, Function::Status);
         let status = figures.costs.iter();
         let status = status.filter(|((function, _), _)| *function == Function::Status);
@@ -318,6 +309,34 @@ fn scenario(kind: Kind, tasks: u16) -> Scenario {
         scenario.clients.extend(others);
     }
     scenario
+}
+
+/// What a run cost, polls aside.
+pub(crate) fn all_of(figures: &Figures) -> Bill {
+    of_functions(figures, |function| function != Function::Status)
+}
+
+/// What the work of these functions cost, and that of the poller of the queue.
+fn of_functions(figures: &Figures, is_counted: impl Fn(Function) -> bool) -> Bill {
+    let mut bill = requests(figures, Function::Submit);
+    let costs = figures.costs.iter();
+    for ((_, method), cost) in costs.filter(|((function, _), _)| is_counted(*function)) {
+        bill += capacity(cost);
+        if method.starts_with("send") {
+            // Of less than 64 KB each, which is one request.
+            bill.queue_requests += count(cost.calls);
+        }
+    }
+    let polled = figures.polled;
+    bill.queue_requests += count(polled.receives + polled.deletes);
+    for function in [Function::Worker, Function::Sweeper] {
+        if is_counted(function) {
+            bill.invocations += invocations(figures, function);
+            let busy = figures.busy.get(&function).copied();
+            bill.gigabyte_seconds += busy.unwrap_or_default().as_secs_f64() * GIGABYTES;
+        }
+    }
+    bill
 }
 
 /// Requests to the API that end at a function, and its invocations for them.

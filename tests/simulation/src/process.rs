@@ -158,6 +158,9 @@ impl Process {
     ) -> Result<T, Death> {
         self.world.is_invoked(&self.name);
         let since = self.world.now();
+        if let Some(load) = &mut self.world.state().load {
+            load.begins();
+        }
         let outcome = tokio::select! {
             biased;
             () = self.dead.wait() => {
@@ -178,6 +181,9 @@ impl Process {
             }
         };
         self.world.was_busy(self.function, since);
+        if let Some(load) = &mut self.world.state().load {
+            load.ends();
+        }
         outcome
     }
 

@@ -111,28 +111,31 @@ impl Queues {
         order: Order,
     ) -> Vec<Envelope> {
         let visible = |envelope: &&Envelope| envelope.queue == queue && envelope.visible_at <= now;
-        let mut ids: Vec<_> = self
+        let fair = matches!(order, Order::Fair);
+        // Each with how many of its group are in flight, where that matters.
+        let mut candidates: Vec<_> = self
             .waiting
             .values()
             .filter(visible)
-            .map(|m| m.id)
+            .map(|envelope| {
+                let group = (queue, envelope.group.clone());
+                let busy = if fair {
+                    self.in_flight.get(&group)
+                } else {
+                    None
+                };
+                (envelope.id, busy.copied().unwrap_or_default(), group.1)
+            })
             .collect();
-        let fair = matches!(order, Order::Fair);
         if let Order::Any(mut random) = order {
-            random.shuffle(&mut ids);
+            random.shuffle(&mut candidates);
         }
         let mut received = Vec::new();
-        let mut candidates = ids;
         while received.len() < max && !candidates.is_empty() {
-            let busy = |id: &u64| {
-                let group = self.waiting.get(id).map(|envelope| envelope.group.clone());
-                group.and_then(|group| self.in_flight.get(&(queue, group)).copied())
-            };
             let order = candidates.iter().enumerate();
-            let busy = |id| if fair { busy(id) } else { None };
-            let next = order.min_by_key(|(place, id)| (busy(id).unwrap_or_default(), *place));
+            let next = order.min_by_key(|(place, (_, busy, _))| (*busy, *place));
             let Some((place, _)) = next else { break };
-            let id = candidates.remove(place);
+            let (id, _, group) = candidates.remove(place);
             let Some(envelope) = self.waiting.get_mut(&id) else {
                 continue;
             };
@@ -142,9 +145,12 @@ impl Queues {
                 continue;
             }
             envelope.visible_at = now + visibility;
-            let group = (queue, envelope.group.clone());
-            *self.in_flight.entry(group).or_default() += 1;
             received.push(envelope.clone());
+            let of_group = candidates.iter_mut().filter(|(.., other)| *other == group);
+            if fair {
+                of_group.for_each(|(_, busy, _)| *busy += 1);
+            }
+            *self.in_flight.entry((queue, group)).or_default() += 1;
         }
         received
     }

@@ -21,7 +21,7 @@ use crate::ledger::resting_until;
 use crate::page;
 use crate::process::Process;
 use crate::queue::{Envelope, Order, QueueName};
-use crate::scenario::{Profile, Scenario};
+use crate::scenario::{Profile, Scenario, Settings};
 use crate::site::Function;
 use crate::stream;
 use crate::watch::{Watched, watch};
@@ -54,6 +54,9 @@ const ITEMS_GONE_WITHIN: Duration = Duration::from_secs(1);
 
 /// The body of a message that is none of ours.
 const STRAY: &str = "{}";
+
+/// How soon a mapping tries again that cannot start a worker: it grows by one in 200 ms.
+const MAPPING_TRIES_AGAIN: Duration = Duration::from_millis(200);
 
 /// How often it is checked that the tasks get on.
 const MONITOR_EVERY: Duration = Duration::from_secs(5);
@@ -384,6 +387,7 @@ impl Run {
         figures.recovery = state.ledger.recovery();
         figures.dead_letters = state.queues.dead.len();
         figures.live = state.ledger.live.count;
+        figures.strain = state.load.as_ref().map(|load| load.strain.clone());
         for task in &tasks {
             *figures.ended.entry(task.status.as_str()).or_default() += 1;
             let calls = state.ledger.tasks.get(&task.task_id);
@@ -404,7 +408,10 @@ impl Run {
     /// The event source mapping of a queue: hands messages to workers, as many at a time as there may be.
     async fn deliver(self, queue: QueueName) {
         let settings = self.world.state().scenario.settings.clone();
+        let is_limited = self.world.state().load.is_some();
         let workers = Arc::new(Semaphore::new(match queue {
+            // There the mapping says itself what keeps it.
+            QueueName::Shared if is_limited => settings.workers_max + 1,
             QueueName::Shared => settings.workers_max,
             QueueName::Own => settings.own_workers_max,
         }));
@@ -414,12 +421,21 @@ impl Run {
             let Ok(permit) = Arc::clone(&workers).acquire_owned().await else {
                 return;
             };
-            let batch = self.receive(queue);
+            let may_receive = self.may_receive(queue, &settings);
+            let batch = if may_receive {
+                self.receive(queue)
+            } else {
+                vec![]
+            };
             if batch.is_empty() {
                 drop(permit);
                 let next_at = self.world.state().queues.next_of(queue);
                 let next_at = next_at.unwrap_or(LONGEST);
-                let wait = next_at.saturating_sub(self.world.now());
+                let wait = if may_receive {
+                    next_at.saturating_sub(self.world.now())
+                } else {
+                    MAPPING_TRIES_AGAIN
+                };
                 tokio::select! {
                     biased;
                     () = self.world.queue_changed(queue).notified() => {}
@@ -428,12 +444,37 @@ impl Run {
                 continue;
             }
             let run = self.clone();
+            let messages = batch.len();
+            if let Some(load) = &mut self.world.state().load {
+                load.worker_begins(messages);
+            }
             invocations.spawn(async move {
                 run.work(queue, batch).await;
+                if let Some(load) = &mut run.world.state().load {
+                    load.worker_ends(messages);
+                }
                 drop(permit);
                 run.world.queue_changed(queue).notify_one();
             });
         }
+    }
+
+    /// Whether the mapping can start one more worker, if there is anything for it. Without limits it can.
+    fn may_receive(&self, queue: QueueName, settings: &Settings) -> bool {
+        let now = self.world.now();
+        let mut state = self.world.state();
+        let state = &mut *state;
+        let Some(load) = &mut state.load else {
+            return true;
+        };
+        if queue == QueueName::Own {
+            return true;
+        }
+        if state.queues.next_of(queue).is_none_or(|at| at > now) {
+            load.is_idle(now);
+            return true;
+        }
+        load.may_start(settings.workers_max, now)
     }
 
     fn receive(&self, queue: QueueName) -> Vec<Envelope> {

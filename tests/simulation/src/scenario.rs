@@ -9,6 +9,7 @@ use fastrand::Rng;
 use longhaul::quota::Quota;
 use longhaul::task::{Terms, Uniqueness};
 
+use crate::scaling::Scaling;
 use crate::site::Function;
 
 /// Inputs that do not share a row, where a scenario does not say otherwise.
@@ -383,6 +384,8 @@ pub struct Scenario {
     pub watched: bool,
     /// Live updates and events of ended tasks, if there are any.
     pub live: Option<Live>,
+    /// How far AWS scales, where that is not without end.
+    pub scaling: Option<Scaling>,
 }
 
 /// Items that take longer than the settings say.
@@ -482,6 +485,7 @@ impl Scenario {
             listed_known_from: Duration::ZERO,
             watched: false,
             live: None,
+            scaling: None,
         }
     }
 

@@ -161,7 +161,7 @@ fn read(table: &Table, (pk, sk): &Key) -> Option<Value> {
 }
 
 /// The keys of the rows that a call may change.
-fn written_keys(call: &Call) -> Vec<Key> {
+pub(crate) fn written_keys(call: &Call) -> Vec<Key> {
     let key = |row: &Value| {
         let part = |name| row[name]["S"].as_str().unwrap_or_default().to_owned();
         (part("pk"), part("sk"))

@@ -24,6 +24,7 @@ use crate::ledger::{Ledger, Writer};
 use crate::live::Count;
 use crate::permission::{Permission, permissions};
 use crate::queue::{QueueName, Queues};
+use crate::scaling::{Load, Strain};
 use crate::scenario::{Fate, Odds, Scenario, Settings, Slow, fault};
 use crate::site::{Function, is_write, method};
 use crate::stream::{Reader, SHARDS, Stream};
@@ -36,6 +37,9 @@ pub(crate) const BEGINNING: Timestamp = Timestamp(1_700_000_000_000);
 
 /// A run makes at most so many calls; one that makes more goes round in circles.
 const CALLS_MAX: u64 = 60_000;
+
+/// The same for each of its clients.
+const CALLS_OF_USER_MAX: u64 = 100;
 
 /// How long after a write an eventually consistent read may not see it.
 const STALE: Duration = Duration::from_secs(2);
@@ -108,6 +112,8 @@ pub struct Figures {
     pub polled: Polled,
     /// What there was of live updates and events.
     pub live: Count,
+    /// What limits were run into, where there are any.
+    pub strain: Option<Strain>,
 }
 
 /// What the event source mappings ask of the queues when there is something in them. A batch is received by one request
@@ -158,6 +164,8 @@ pub(crate) struct State {
     tries: BTreeMap<(TaskId, u64), u32>,
     /// How many items of each task were done, those that were done twice counted twice.
     pub(crate) processed: BTreeMap<TaskId, u64>,
+    /// What is in use of what there is, where that is limited.
+    pub(crate) load: Option<Load>,
     pub(crate) last_fault_at: Option<Duration>,
     /// The processes that died, met a fault, or have a wrong clock.
     troubled: BTreeSet<String>,
@@ -190,6 +198,7 @@ impl World {
         let mut ledger = Ledger::new(settings.dispatches_max, settings.terms.uniqueness);
         ledger.hops_limited = scenario.hops.is_some();
         ledger.quota = settings.terms.quota;
+        let load = scenario.scaling.clone().map(Load::new);
         let mut state = State {
             chance,
             faults_left: scenario.weather.budget,
@@ -209,6 +218,7 @@ impl World {
             limited_items: BTreeMap::new(),
             tries: BTreeMap::new(),
             processed: BTreeMap::new(),
+            load,
             last_fault_at: None,
             troubled: BTreeSet::new(),
             invocations: 0,
@@ -474,7 +484,13 @@ impl World {
             (outage.from..outage.until.min(weather.until)).contains(&now)
                 && outage.function.is_none_or(|whose| whose == function)
         });
-        let fate = if let Some(planned) = planned {
+        let is_throttled = state
+            .load
+            .as_mut()
+            .is_some_and(|load| load.is_throttled(call, now));
+        let fate = if is_throttled {
+            Fault::Throttled
+        } else if let Some(planned) = planned {
             planned.fault
         } else if let Some(outage) = outage {
             outage.fault
@@ -670,6 +686,9 @@ impl World {
         if function != Function::Status {
             count_call(&mut state.ledger, call);
         }
+        if let Some(load) = &mut state.load {
+            load.is_written(cost.write_units, &changes, now);
+        }
         for change in &changes {
             state.take_record(change, now);
         }
@@ -678,7 +697,8 @@ impl World {
         for change in changes {
             state.changed_at.insert(change.key, (now, change.before));
         }
-        let circles = state.calls > CALLS_MAX;
+        let users = state.scenario.clients.len() as u64;
+        let circles = state.calls > CALLS_MAX + users * CALLS_OF_USER_MAX;
         drop(guard);
         for shard in self.stream_changed.iter().flatten() {
             shard.notify_one();
@@ -689,7 +709,7 @@ impl World {
         }
         self.judge(verdict);
         if circles {
-            self.complain(format!("more than {CALLS_MAX} calls"));
+            self.complain("there are calls without end".into());
         }
     }
 }

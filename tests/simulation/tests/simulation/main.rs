@@ -8,6 +8,7 @@
 
 mod costs;
 mod crash_points;
+mod crowd;
 mod estimates;
 mod fairness;
 mod guards;
