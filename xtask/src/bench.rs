@@ -7,6 +7,7 @@ mod chart;
 mod committed;
 mod functions;
 mod report;
+mod simulation;
 
 use std::fs;
 use std::process::ExitCode;
@@ -27,10 +28,24 @@ struct Part {
 }
 
 /// In the order of the report.
-const PARTS: [Part; 1] = [Part {
-    name: "harness",
-    measure: functions::measure,
-}];
+const PARTS: [Part; 4] = [
+    Part {
+        name: "harness",
+        measure: functions::measure,
+    },
+    Part {
+        name: "tasks",
+        measure: simulation::tasks,
+    },
+    Part {
+        name: "watching",
+        measure: simulation::watching,
+    },
+    Part {
+        name: "scale",
+        measure: simulation::scale,
+    },
+];
 
 #[derive(Debug, Args)]
 pub(crate) struct Options {

@@ -27,7 +27,7 @@ pub(crate) fn run(places: &Places, arguments: &[String]) -> Result<ExitCode> {
 
 /// The whole workspace is named, so that its dependencies get the features that the tests give them and are not
 /// compiled again.
-fn build(places: &Places) -> Result<PathBuf> {
+pub(crate) fn build(places: &Places) -> Result<PathBuf> {
     let mut cargo = process::cargo(&places.root);
     cargo.args([
         "build",
