@@ -1,7 +1,7 @@
 //! What `docs/benchmarks.md` has from simulation.
 
 use crate::bill::{Bill, idle_queue_dollars};
-use crate::crowd::{self, CROWDS, Crowd, Deployment, Outcome};
+use crate::crowd::{self, Crowd, Deployment, Outcome};
 use crate::figures::Section;
 use crate::naive::Naive;
 use crate::per_task::{self, Kind, PerTask};
@@ -64,8 +64,7 @@ pub fn watching(mut tell: impl FnMut(String)) -> Result<Vec<Section>, String> {
 pub fn scale(mut tell: impl FnMut(String)) -> Result<Vec<Section>, String> {
     let mut section = Section::new("Many users at once");
     tell(crowd::HEAD.to_owned());
-    for crowd in CROWDS {
-        let outcome = crowd.measure()?;
+    for outcome in crowd::measure()? {
         tell(outcome.to_string());
         add_outcome(&mut section, &outcome);
     }

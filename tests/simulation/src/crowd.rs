@@ -23,7 +23,7 @@ pub enum Deployment {
 /// Who is there.
 #[derive(Clone, Copy, Debug)]
 pub struct Crowd {
-    /// How many users ask at once for a task of ten items of 6 s.
+    /// How many users ask at once for a task of two items of 6 s.
     pub users: u64,
     /// How many more ask at the same time for one of 1,000 items of 6 s.
     pub greedy: u64,
@@ -44,17 +44,33 @@ pub const CROWDS: [Crowd; 5] = [
 const MANY: u64 = 1000;
 
 /// How many items the others have.
-const FEW: u64 = 10;
+const FEW: u64 = 2;
 
 /// How long an item takes.
 const ITEM: Duration = Duration::from_secs(6);
+
+/// Runs them all, side by side.
+///
+/// # Errors
+///
+/// When one of them violates an invariant.
+pub fn measure() -> Result<Vec<Outcome>, String> {
+    std::thread::scope(|scope| {
+        let runs = CROWDS.map(|crowd| scope.spawn(move || crowd.measure()));
+        let outcomes = runs.into_iter().map(|run| {
+            let outcome = run.join();
+            outcome.unwrap_or_else(|_| Err("the simulator panicked".to_owned()))
+        });
+        outcomes.collect()
+    })
+}
 
 /// What it came to.
 #[derive(Clone, Debug)]
 pub struct Outcome {
     /// Who was there.
     pub crowd: Crowd,
-    /// From the first request to the end of the last task of ten items.
+    /// From the first request to the end of the last task of two items.
     pub lasted: Duration,
     /// How long each of them waited until its task was accepted,
     pub accepted: Waits,
@@ -201,7 +217,7 @@ fn jain(shares: impl Iterator<Item = f64>) -> f64 {
 }
 
 impl Outcome {
-    /// Tasks of ten items a second.
+    /// Tasks of two items a second.
     #[must_use]
     pub fn throughput(&self) -> f64 {
         #[expect(clippy::cast_precision_loss, reason = "some thousands")]
