@@ -23,9 +23,10 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
+use crate::aws::{self, Aws};
 use crate::config::{ConfigError, Environment};
 use crate::task::UserId;
-use crate::{aws, exit, telemetry};
+use crate::{exit, telemetry};
 
 /// How often Cognito is asked. Each time that it is asked in vain with a wrong password counts as an attempt, of which it
 /// takes five before it locks the user out for a while.
@@ -44,8 +45,8 @@ const ENCODED_BYTES_MAX: usize =
 pub fn run() -> ExitCode {
     exit::run(async {
         let config = Config::from_env()?;
-        let aws = aws::config().await?;
-        let function = &Authorizer::new(&aws, config);
+        let aws = Aws::start().await?;
+        let function = &Authorizer::new(aws.config(), config);
         lambda_runtime::run(service_fn(|event: LambdaEvent<Box<RawValue>>| async move {
             let answer = function.handle(event.payload.get()).await;
             answer.map_err(|unanswered| Error::from(unanswered.to_string()))

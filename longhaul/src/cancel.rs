@@ -4,11 +4,12 @@
 //! not told; their next write fails, and they stop.
 
 use crate::api::{self, ApiError, TaskView};
+use crate::aws::Aws;
 use crate::config::{ConfigError, Environment};
+use crate::exit;
 use crate::host::Host;
 use crate::serve::serve;
 use crate::store::{Cancellation, Store};
-use crate::{aws, exit};
 use lambda_http::{Body, Request, Response};
 use std::process::ExitCode;
 
@@ -17,9 +18,8 @@ use std::process::ExitCode;
 pub fn run() -> ExitCode {
     exit::run(async {
         let config = Config::from_env()?;
-        let aws = aws::config().await?;
-        let dynamodb = aws_sdk_dynamodb::Client::new(&aws);
-        let store = Store::new(dynamodb, config.table_name, Host::system());
+        let aws = Aws::start().await?;
+        let store = Store::new(aws.dynamodb().await, config.table_name, Host::system());
         let function = &Cancel::new(store);
         serve(|request| async move { function.handle(&request).await }).await
     })

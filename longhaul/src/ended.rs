@@ -17,11 +17,12 @@ use serde::Serialize;
 use serde_json::json;
 use serde_json::value::RawValue;
 
+use crate::aws::Aws;
 use crate::config::{ConfigError, Environment};
 use crate::host::Host;
 use crate::stream::{NotABatch, Unreadable, changes};
 use crate::task::{Task, TaskId};
-use crate::{aws, exit, telemetry};
+use crate::{exit, telemetry};
 
 /// What events of this kind are called; rules match it.
 pub const DETAIL_TYPE: &str = "Task ended";
@@ -41,9 +42,9 @@ const ATTEMPT_WAIT: Duration = Duration::from_millis(100);
 pub fn run() -> ExitCode {
     exit::run(async {
         let config = Config::from_env()?;
-        let aws = aws::config().await?;
-        let events = aws_sdk_eventbridge::Client::new(&aws);
-        let queue = aws_sdk_sqs::Client::new(&aws);
+        let aws = Aws::start().await?;
+        let events = aws_sdk_eventbridge::Client::new(aws.config());
+        let queue = aws_sdk_sqs::Client::new(aws.config());
         let function = &Announce::new(Host::system(), events, queue, config);
         lambda_runtime::run(service_fn(|event: LambdaEvent<Box<RawValue>>| async move {
             let announced = function.handle(event.payload.get()).await;

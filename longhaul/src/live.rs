@@ -17,6 +17,7 @@ use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use crate::api::{self, ApiError};
+use crate::aws::Aws;
 use crate::config::{ConfigError, Environment};
 use crate::connection::{Connection, Ticket};
 use crate::host::{Host, Timestamp};
@@ -24,17 +25,16 @@ use crate::serve;
 use crate::sockets::Sockets;
 use crate::store::{Store, StoreError};
 use crate::task::UserId;
-use crate::{aws, exit, telemetry};
+use crate::{exit, telemetry};
 
 /// The function's process.
 #[must_use]
 pub fn run() -> ExitCode {
     exit::run(async {
         let config = Config::from_env()?;
-        let aws = aws::config().await?;
-        let dynamodb = aws_sdk_dynamodb::Client::new(&aws);
-        let store = Store::new(dynamodb, config.table_name, Host::system());
-        let sockets = Sockets::new(&aws, &config.socket_endpoint);
+        let aws = Aws::start().await?;
+        let store = Store::new(aws.dynamodb().await, config.table_name, Host::system());
+        let sockets = Sockets::new(aws.config(), &config.socket_endpoint);
         let function = &Live::new(store, sockets, config.socket_url);
         lambda_runtime::run(service_fn(|event: LambdaEvent<Box<RawValue>>| async move {
             Ok::<_, Error>(function.handle(event.payload.get()).await)

@@ -12,6 +12,7 @@ use serde_json::value::RawValue;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
+use crate::aws::Aws;
 use crate::config::{ConfigError, Environment};
 use crate::connection::Connection;
 use crate::host::Host;
@@ -19,7 +20,7 @@ use crate::sockets::{Delivery, Sockets, Told};
 use crate::store::{Store, StoreError};
 use crate::stream::{changes, last_of_each};
 use crate::task::{Task, UserId};
-use crate::{aws, exit, telemetry};
+use crate::{exit, telemetry};
 
 /// So many tasks at a time are told of. A slow connection then holds up nobody but those of its own task.
 const TASKS_AT_ONCE: usize = 50;
@@ -36,10 +37,9 @@ const BATCH_SECONDS_MAX: Duration = Duration::from_secs(8);
 pub fn run() -> ExitCode {
     exit::run(async {
         let config = Config::from_env()?;
-        let aws = aws::config().await?;
-        let dynamodb = aws_sdk_dynamodb::Client::new(&aws);
-        let store = Store::new(dynamodb, config.table_name, Host::system());
-        let function = &Notify::new(store, Sockets::new(&aws, &config.socket_endpoint));
+        let aws = Aws::start().await?;
+        let store = Store::new(aws.dynamodb().await, config.table_name, Host::system());
+        let function = &Notify::new(store, Sockets::new(aws.config(), &config.socket_endpoint));
         lambda_runtime::run(service_fn(|event: LambdaEvent<Box<RawValue>>| async move {
             let notified = function.handle(event.payload.get()).await;
             tracing::debug!(?notified, "told of changes");

@@ -14,9 +14,11 @@ use lambda_http::{Body, Request, Response};
 use serde_json::{Value, json};
 
 use crate::api::{self, ApiError, TaskView};
+use crate::aws::Aws;
 use crate::config::{ConfigError, Environment};
 use crate::cursor::seal;
 use crate::describe::{Description, describe};
+use crate::exit;
 use crate::host::Host;
 use crate::items::Limits;
 use crate::list::{JobList, offered};
@@ -24,7 +26,6 @@ use crate::queue::JobQueues;
 use crate::serve::serve;
 use crate::store::Store;
 use crate::task::{Task, TaskId, UserId, hex_of_sha256};
-use crate::{aws, exit};
 
 pub(crate) use items::{ITEMS_DEFAULT, ITEMS_MAX};
 
@@ -41,9 +42,8 @@ const TASKS_OF_ALL_JOBS: &str = "tasks";
 pub fn run<Jobs: JobList>() -> ExitCode {
     exit::run(async {
         let config = Config::from_env::<Jobs>()?;
-        let aws = aws::config().await?;
-        let dynamodb = aws_sdk_dynamodb::Client::new(&aws);
-        let store = Store::new(dynamodb, config.table_name, Host::system());
+        let aws = Aws::start().await?;
+        let store = Store::new(aws.dynamodb().await, config.table_name, Host::system());
         let function = &StatusReader::new::<Jobs>(store, config.limits, &config.job_queues);
         serve(|request| async move { function.handle(&request).await }).await
     })

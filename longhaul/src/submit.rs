@@ -15,6 +15,7 @@ use serde_json::json;
 use tokio::time::{Instant, timeout_at};
 
 use crate::api::{self, ANSWER_SECONDS_MAX, ApiError};
+use crate::aws::Aws;
 use crate::config::{ConfigError, Environment};
 use crate::host::Host;
 use crate::items::Limits;
@@ -26,7 +27,7 @@ use crate::request::{BadRequest, read_for};
 use crate::serve::serve;
 use crate::store::{Glance, SeenLock, Store, StoreError, Submission};
 use crate::task::{IdempotencyKey, Task, TaskId, Terms, UserId};
-use crate::{aws, exit, telemetry};
+use crate::{exit, telemetry};
 
 /// How often a submit looks at the lock again because it moved between looking and writing.
 const ROUNDS_MAX: usize = 4;
@@ -43,10 +44,10 @@ const STORE_INPUTS_SECONDS_MAX: Duration = Duration::from_secs(6);
 pub fn run<Jobs: JobList>() -> ExitCode {
     exit::run(async {
         let config = Config::from_env::<Jobs>()?;
-        let aws = aws::config().await?;
-        let dynamodb = aws_sdk_dynamodb::Client::new(&aws);
+        let aws = Aws::start().await?;
+        let (dynamodb, sqs) = tokio::join!(aws.dynamodb(), aws.sqs());
         let store = Store::new(dynamodb, config.table_name, Host::system());
-        let queue = Queue::new(aws_sdk_sqs::Client::new(&aws), config.queue_url);
+        let queue = Queue::new(sqs, config.queue_url);
         let queue = queue.with_own(config.job_queues);
         let function = &Submit::new::<Jobs>(store, queue, config.limits, config.terms);
         serve(|request| async move { function.handle(&request).await }).await

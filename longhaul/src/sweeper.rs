@@ -5,15 +5,15 @@
 //! shows it, and [`Task::diagnose`] says what to do. Every write is guarded by the version that was
 //! read, so a sweep never overwrites a task that moved.
 
+use crate::exit;
 use crate::host::Host;
-use crate::{aws, exit};
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use serde::de::IgnoredAny;
 use std::ops::AddAssign;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use crate::aws::CALL_SECONDS_MAX;
+use crate::aws::{Aws, CALL_SECONDS_MAX};
 use crate::chunk::ChunkIndex;
 use crate::config::{ConfigError, Environment};
 use crate::queue::{JobQueues, Message, Queue, QueueError};
@@ -41,10 +41,9 @@ const LOOK_SECONDS_MAX: Duration = CALL_SECONDS_MAX.saturating_mul(3);
 pub fn run() -> ExitCode {
     exit::run(async {
         let config = Config::from_env()?;
-        let aws = aws::config().await?;
-        let dynamodb = aws_sdk_dynamodb::Client::new(&aws);
-        let store = Store::new(dynamodb, config.table_name, Host::system());
-        let queue = Queue::new(aws_sdk_sqs::Client::new(&aws), config.queue_url);
+        let aws = Aws::start().await?;
+        let store = Store::new(aws.dynamodb().await, config.table_name, Host::system());
+        let queue = Queue::new(aws_sdk_sqs::Client::new(aws.config()), config.queue_url);
         let queue = queue.with_own(config.job_queues);
         let sweeper = &Sweeper::new(store, queue, config.patience);
         // The event says only that it is time.

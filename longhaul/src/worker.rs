@@ -41,6 +41,7 @@ use tokio::time::Instant;
 use tracing::Instrument;
 
 use self::slice::{End, Slice};
+use crate::aws::Aws;
 use crate::chunk::{ChunkIndex, Owner};
 use crate::config::{ConfigError, Environment};
 use crate::executor::Executor;
@@ -51,7 +52,7 @@ use crate::runner::{AnyJob, Runners};
 use crate::setup::Setup;
 use crate::store::{Claim, Store, StoreError};
 use crate::task::{ATTEMPTS_MAX, Outcome, Task};
-use crate::{aws, exit, telemetry};
+use crate::{exit, telemetry};
 
 /// How often a task's work may be handed on from message to message: at a slice of 60 s, 69 days of
 /// one chunk. Lambda's own recursion detection is off for this function, so this is the brake.
@@ -75,13 +76,12 @@ const ITEMS_GONE_WITHIN: Duration = Duration::from_secs(1);
 pub fn run<Jobs: ProcessList>() -> ExitCode {
     exit::run(async {
         let config = Config::from_env::<Jobs>()?;
-        let aws = aws::config().await?;
-        let dynamodb = aws_sdk_dynamodb::Client::new(&aws);
-        let store = Store::new(dynamodb, config.table_name, Host::system());
-        let queue = Queue::new(aws_sdk_sqs::Client::new(&aws), config.queue_url);
+        let aws = Aws::start().await?;
+        let store = Store::new(aws.dynamodb().await, config.table_name, Host::system());
+        let queue = Queue::new(aws_sdk_sqs::Client::new(aws.config()), config.queue_url);
         let queue = queue.with_own(config.job_queues);
         let executor = &Executor::apart()?;
-        let runners = Runners::new::<Jobs>(&Setup::of_process(aws), executor);
+        let runners = Runners::new::<Jobs>(&Setup::of_process(aws.config().clone()), executor);
         let worker = &Worker::new(store, queue, config.pace, runners).only_for(config.own_job);
         let is_stuck = &AtomicBool::new(false);
         let handler = service_fn(|event: LambdaEvent<SqsEvent>| async move {
