@@ -7,13 +7,21 @@
 
 mod trust;
 
+use std::env;
 use std::future::Future;
 use std::time::Duration;
 
-use aws_config::environment::EnvironmentVariableCredentialsProvider;
+use aws_config::environment::{
+    EnvironmentVariableCredentialsProvider, EnvironmentVariableRegionProvider,
+};
+use aws_config::meta::region::ProvideRegion as _;
 use aws_config::retry::RetryConfig;
+use aws_config::stalled_stream_protection::StalledStreamProtectionConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, SdkConfig};
+use aws_credential_types::provider::SharedCredentialsProvider;
+use aws_smithy_async::rt::sleep::TokioSleep;
+use aws_smithy_async::time::SystemTimeSource;
 use aws_smithy_http_client::Connector;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use aws_smithy_http_client::tls::{Provider, TlsContext};
@@ -48,6 +56,8 @@ macro_rules! endpoint {
             use $sdk::config::endpoint::{DefaultResolver, Params, ResolveEndpoint as _};
             let params = Params::builder()
                 .set_region($config.region().map(ToString::to_string))
+                .set_use_fips($config.use_fips())
+                .set_use_dual_stack($config.use_dual_stack())
                 .set_endpoint($config.endpoint_url().map(ToOwned::to_owned))
                 .build()?;
             DefaultResolver::new().resolve_endpoint(&params).await
@@ -63,8 +73,9 @@ pub struct Aws {
 }
 
 impl Aws {
-    /// The region, the credentials, more certificates to trust (`AWS_CA_BUNDLE`) and, for a local stack,
-    /// `AWS_ENDPOINT_URL` come from the environment.
+    /// The region, the credentials, more certificates to trust (`AWS_CA_BUNDLE`), whether endpoints are those of
+    /// `AWS_USE_FIPS_ENDPOINT` or `AWS_USE_DUALSTACK_ENDPOINT` and, for a local stack, `AWS_ENDPOINT_URL` come from the
+    /// environment.
     ///
     /// # Errors
     ///
@@ -81,13 +92,29 @@ impl Aws {
             .build();
         let connector = SharedHttpConnector::new(connector);
         let shared = connector.clone();
-        let config = aws_config::defaults(BehaviorVersion::latest())
+        let credentials = EnvironmentVariableCredentialsProvider::new();
+        let region = EnvironmentVariableRegionProvider::new();
+        let is_on = |name| env::var(name).is_ok_and(|value| value.eq_ignore_ascii_case("true"));
+        // By hand and not by `aws_config::load`, which looks for profiles first, and brings what a chain of providers
+        // might need: a seventh of a bootstrap.
+        let config = SdkConfig::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .region(region.region().await)
+            .credentials_provider(SharedCredentialsProvider::new(credentials))
+            .use_fips(is_on("AWS_USE_FIPS_ENDPOINT"))
+            .use_dual_stack(is_on("AWS_USE_DUALSTACK_ENDPOINT"))
             .http_client(http_client_fn(move |_, _| shared.clone()))
-            .credentials_provider(EnvironmentVariableCredentialsProvider::new())
+            .sleep_impl(TokioSleep::new())
+            .time_source(SystemTimeSource::new())
             .retry_config(retries())
             .timeout_config(timeouts())
-            .load()
-            .await;
+            // An attempt that stalls is over after its two seconds.
+            .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
+        let config = match env::var("AWS_ENDPOINT_URL") {
+            Ok(url) if !url.is_empty() => config.endpoint_url(url),
+            _ => config,
+        };
+        let config = config.build();
         Ok(Self { config, connector })
     }
 
