@@ -32,6 +32,7 @@ use aws_smithy_runtime_api::client::http::{
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use aws_smithy_types::byte_stream::ByteStream;
 use aws_smithy_types::endpoint::Endpoint;
+use aws_types::service_config::{LoadServiceConfig, ServiceConfigKey};
 
 use crate::telemetry;
 
@@ -49,16 +50,34 @@ const CONNECT_SECONDS_MAX: Duration = Duration::from_secs(1);
 /// How long the start waits for a connection. It is worth a wait, and not worth a start.
 const OPEN_SECONDS_MAX: Duration = Duration::from_secs(1);
 
+/// What the environment says of one service only: the SDK asks for `AWS_ENDPOINT_URL_DYNAMODB` and the like.
+#[derive(Debug)]
+struct OfService;
+
+impl LoadServiceConfig for OfService {
+    fn load_config(&self, key: ServiceConfigKey<'_>) -> Option<String> {
+        let service = key.service_id().to_uppercase().replace(' ', "_");
+        variable(&format!("{}_{service}", key.env()))
+    }
+}
+
+/// A variable that is not there says as little as one that is empty.
+fn variable(name: &str) -> Option<String> {
+    env::var(name).ok().filter(|value| !value.is_empty())
+}
+
 /// Where the clients of one of the SDK's crates will find their service, as those resolve it.
 macro_rules! endpoint {
-    ($sdk:ident, $config:expr) => {
+    ($sdk:ident, $service:literal, $config:expr) => {
         async {
             use $sdk::config::endpoint::{DefaultResolver, Params, ResolveEndpoint as _};
+            let url = variable(concat!("AWS_ENDPOINT_URL_", $service));
+            let url = url.or_else(|| $config.endpoint_url().map(ToOwned::to_owned));
             let params = Params::builder()
                 .set_region($config.region().map(ToString::to_string))
                 .set_use_fips($config.use_fips())
                 .set_use_dual_stack($config.use_dual_stack())
-                .set_endpoint($config.endpoint_url().map(ToOwned::to_owned))
+                .set_endpoint(url)
                 .build()?;
             DefaultResolver::new().resolve_endpoint(&params).await
         }
@@ -74,8 +93,8 @@ pub struct Aws {
 
 impl Aws {
     /// The region, the credentials, more certificates to trust (`AWS_CA_BUNDLE`), whether endpoints are those of
-    /// `AWS_USE_FIPS_ENDPOINT` or `AWS_USE_DUALSTACK_ENDPOINT` and, for a local stack, `AWS_ENDPOINT_URL` come from the
-    /// environment.
+    /// `AWS_USE_FIPS_ENDPOINT` or `AWS_USE_DUALSTACK_ENDPOINT` and, for a local stack, `AWS_ENDPOINT_URL`, of one service or of
+    /// all, come from the environment.
     ///
     /// # Errors
     ///
@@ -94,13 +113,14 @@ impl Aws {
         let shared = connector.clone();
         let credentials = EnvironmentVariableCredentialsProvider::new();
         let region = EnvironmentVariableRegionProvider::new();
-        let is_on = |name| env::var(name).is_ok_and(|value| value.eq_ignore_ascii_case("true"));
+        let is_on = |name| variable(name).is_some_and(|it| it.eq_ignore_ascii_case("true"));
         // By hand and not by `aws_config::load`, which looks for profiles first, and brings what a chain of providers
         // might need: a seventh of a bootstrap.
         let config = SdkConfig::builder()
             .behavior_version(BehaviorVersion::latest())
             .region(region.region().await)
             .credentials_provider(SharedCredentialsProvider::new(credentials))
+            .service_config(OfService)
             .use_fips(is_on("AWS_USE_FIPS_ENDPOINT"))
             .use_dual_stack(is_on("AWS_USE_DUALSTACK_ENDPOINT"))
             .http_client(http_client_fn(move |_, _| shared.clone()))
@@ -110,9 +130,9 @@ impl Aws {
             .timeout_config(timeouts())
             // An attempt that stalls is over after its two seconds.
             .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
-        let config = match env::var("AWS_ENDPOINT_URL") {
-            Ok(url) if !url.is_empty() => config.endpoint_url(url),
-            _ => config,
+        let config = match variable("AWS_ENDPOINT_URL") {
+            Some(url) => config.endpoint_url(url),
+            None => config,
         };
         let config = config.build();
         Ok(Self { config, connector })
@@ -126,13 +146,14 @@ impl Aws {
 
     /// A client of `DynamoDB`, whose connection is open.
     pub async fn dynamodb(&self) -> aws_sdk_dynamodb::Client {
-        self.open(endpoint!(aws_sdk_dynamodb, self.config)).await;
+        self.open(endpoint!(aws_sdk_dynamodb, "DYNAMODB", self.config))
+            .await;
         aws_sdk_dynamodb::Client::new(&self.config)
     }
 
     /// A client of SQS, whose connection is open.
     pub async fn sqs(&self) -> aws_sdk_sqs::Client {
-        self.open(endpoint!(aws_sdk_sqs, self.config)).await;
+        self.open(endpoint!(aws_sdk_sqs, "SQS", self.config)).await;
         aws_sdk_sqs::Client::new(&self.config)
     }
 
