@@ -1,7 +1,5 @@
 //! What a request takes over a connection to `DynamoDB`: what it costs, and what a cold start waits for.
 
-#![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
-
 use bench::scenario::Scenario;
 use bench::traffic;
 

@@ -121,27 +121,33 @@ fn traffic(all: &[Measured]) -> Section {
     let mut section = Section::new("Connections, calls and bytes");
     for one in all {
         let name = &one.subject.name;
-        let (calls_max, is_ours) = match name.as_str() {
+        let calls_max = match name.as_str() {
             "hello" => continue,
-            "status" => (1.0, true),
-            "submit" | "submit busy" | "cancel" => (2.0, true),
-            "submit invalid" => (0.0, true),
-            _ => (0.0, false),
+            "status" => Some(1.0),
+            "submit" | "submit busy" => Some(2.0),
+            "submit invalid" => Some(0.0),
+            _ => None,
         };
-        let goal = |bound| Some(Goal::AtMost(bound)).filter(|_| is_ours);
+        let is_ours = calls_max.is_some() || name == "cancel";
+        let none = Some(Goal::AtMost(0.0)).filter(|_| is_ours);
         let (init, invocations) = one.run.counts.split_first().unwrap_or((&NOTHING, &[]));
         let mut sum = Counts::default();
         for counts in invocations {
             sum += counts;
         }
         let opened = format!("{name}: connections opened after the first /next");
-        section.count(opened, sum.connections as f64, "connections", goal(0.0));
+        section.count(opened, sum.connections as f64, "connections", none);
         let before = format!("{name}: before it");
         section.count(before, init.connections as f64, "connections", None);
         // Warm ones: the first may have had something to do that the others have not.
         let warm = invocations.last().unwrap_or(&NOTHING);
         let calls = warm.calls.values().sum::<u64>() as f64;
-        section.count(format!("{name}: calls"), calls, "calls", goal(calls_max));
+        section.count(
+            format!("{name}: calls"),
+            calls,
+            "calls",
+            calls_max.map(Goal::AtMost),
+        );
         let (sent, received) = (warm.bytes_sent as f64, warm.bytes_received as f64);
         section.count(format!("{name}: sent"), sent, "bytes", None);
         section.count(format!("{name}: received"), received, "bytes", None);

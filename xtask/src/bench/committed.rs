@@ -13,7 +13,7 @@ use std::fmt::Write as _;
 
 use anyhow::{Context, Result};
 
-use crate::bench::report::{Kind, Row, Section, number};
+use crate::bench::report::{Goal, Kind, Row, Section, number};
 
 const HEAD: &str = "| figure | value | unit | goal |";
 
@@ -121,7 +121,7 @@ pub(crate) fn rewritten(page: &str, sections: &[Section]) -> String {
 fn table(section: &Section) -> String {
     let mut table = format!("{HEAD}\n|---|---|---|---|\n");
     for row in &section.rows {
-        let goal = row.goal.map(|goal| goal.show()).unwrap_or_default();
+        let goal = row.goal.map(Goal::show).unwrap_or_default();
         let value = number(row.value);
         let _ = writeln!(table, "| {} | {value} | {} | {goal} |", row.name, row.unit);
     }
@@ -131,7 +131,6 @@ fn table(section: &Section) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::bench::report::Goal;
     use crate::places::Places;
 
     fn section(title: &str, value: f64) -> Section {
