@@ -54,7 +54,7 @@ pub fn functions(programs: &Path) -> Vec<Subject> {
 #[must_use]
 pub fn status_with_sdk_defaults(program: impl Into<PathBuf>) -> Subject {
     Subject {
-        name: "status with SDK defaults".to_owned(),
+        name: WITH_DEFAULTS.to_owned(),
         ..function(program, Scenario::Status)
     }
 }
@@ -79,6 +79,14 @@ pub fn status_in_boto3(python: &Path, handlers: &Path) -> Subject {
     ]);
     subject
 }
+
+/// Whether it is one that the functions are measured against, and needs what not every machine has.
+#[must_use]
+pub fn is_yardstick(subject: &Subject) -> bool {
+    [WITH_DEFAULTS, BOTO3].contains(&subject.name.as_str())
+}
+
+const WITH_DEFAULTS: &str = "status with SDK defaults";
 
 /// The same status, by boto3.
 pub(crate) const BOTO3: &str = "status in boto3";

@@ -33,6 +33,7 @@ pub(crate) fn measure(places: &Places, steps: &Steps) -> Result<Vec<Section>> {
     })?;
     let bench = steps.run("build what measures them", |_| build_bench(places))?;
     let mut command = Command::new(bench);
+    command.env("RUST_BACKTRACE", "0");
     command.arg("--report").arg("--programs").arg(programs);
     let mut notes = vec![];
     match tools::install_yardsticks(places, steps) {
