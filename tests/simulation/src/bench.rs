@@ -56,18 +56,18 @@ pub fn watching(mut tell: impl FnMut(String)) -> Result<Vec<Section>, String> {
     Ok(vec![section])
 }
 
-/// Measures what many users at once run into, and tells it line by line.
+/// Measures what many users at once run into, as many as this and fewer, and tells it line by line.
 ///
 /// # Errors
 ///
 /// When a task violates an invariant.
-pub fn scale(mut tell: impl FnMut(String)) -> Result<Vec<Section>, String> {
+pub fn scale(users_max: u64, mut tell: impl FnMut(String)) -> Result<Vec<Section>, String> {
     let mut section = Section::new("Many users at once");
     tell(crowd::HEAD.to_owned());
-    for outcome in crowd::measure()? {
+    crowd::measure(users_max, |outcome| {
         tell(outcome.to_string());
-        add_outcome(&mut section, &outcome);
-    }
+        add_outcome(&mut section, outcome);
+    })?;
     Ok(vec![section])
 }
 

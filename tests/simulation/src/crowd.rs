@@ -32,10 +32,12 @@ pub struct Crowd {
 }
 
 /// The crowds that are measured.
-pub const CROWDS: [Crowd; 5] = [
+pub const CROWDS: [Crowd; 7] = [
     Crowd::new(1, 0, Deployment::Template),
     Crowd::new(100, 0, Deployment::Template),
     Crowd::new(100, 20, Deployment::Template),
+    Crowd::new(1000, 0, Deployment::Template),
+    Crowd::new(1000, 0, Deployment::Raised),
     Crowd::new(10_000, 0, Deployment::Template),
     Crowd::new(10_000, 0, Deployment::Raised),
 ];
@@ -49,19 +51,20 @@ const FEW: u64 = 2;
 /// How long an item takes.
 const ITEM: Duration = Duration::from_secs(6);
 
-/// Runs them all, side by side.
+/// Runs those of no more users than this, side by side, and tells of each.
 ///
 /// # Errors
 ///
 /// When one of them violates an invariant.
-pub fn measure() -> Result<Vec<Outcome>, String> {
+pub fn measure(users_max: u64, mut tell: impl FnMut(&Outcome)) -> Result<(), String> {
+    let crowds = CROWDS.into_iter().filter(|it| it.users <= users_max);
     std::thread::scope(|scope| {
-        let runs = CROWDS.map(|crowd| scope.spawn(move || crowd.measure()));
-        let outcomes = runs.into_iter().map(|run| {
+        let runs = crowds.map(|crowd| scope.spawn(move || crowd.measure()));
+        for run in runs.collect::<Vec<_>>() {
             let outcome = run.join();
-            outcome.unwrap_or_else(|_| Err("the simulator panicked".to_owned()))
-        });
-        outcomes.collect()
+            tell(&outcome.unwrap_or_else(|_| Err("the simulator panicked".to_owned()))?);
+        }
+        Ok(())
     })
 }
 

@@ -47,6 +47,14 @@ struct Options {
     /// Measure for `docs/benchmarks.md`.
     #[arg(long, value_enum, value_name = "WHAT")]
     bench: Option<Bench>,
+    /// Have no more users than this at once.
+    #[arg(
+        long,
+        requires = "bench",
+        value_name = "NUMBER",
+        default_value_t = 10_000
+    )]
+    users: u64,
     /// Print figures as JSON.
     #[arg(long, requires = "bench")]
     json: bool,
@@ -109,7 +117,7 @@ fn main() -> ExitCode {
         return costs();
     }
     if let Some(what) = options.bench {
-        return bench(what, options.json);
+        return bench(what, &options);
     }
     match options.seed {
         Some(seed) => tell(seed, &options),
@@ -163,7 +171,8 @@ fn costs() -> ExitCode {
 }
 
 /// Measures for the benchmarks, and prints tables, or all figures as JSON.
-fn bench(what: Bench, is_json: bool) -> ExitCode {
+fn bench(what: Bench, options: &Options) -> ExitCode {
+    let is_json = options.json;
     let tell = |line: String| {
         if !is_json {
             println!("{line}");
@@ -172,7 +181,7 @@ fn bench(what: Bench, is_json: bool) -> ExitCode {
     let measured = match what {
         Bench::Tasks => bench::tasks(tell),
         Bench::Watching => bench::watching(tell),
-        Bench::Scale => bench::scale(tell),
+        Bench::Scale => bench::scale(options.users, tell),
     };
     match measured {
         Ok(sections) if is_json => match serde_json::to_string_pretty(&sections) {
