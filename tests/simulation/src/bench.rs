@@ -83,7 +83,7 @@ fn add_outcome(section: &mut Section, outcome: &Outcome) {
         format!("{users} users")
     };
     if greedy > 0 {
-        name += &format!(" beside {greedy} of 1,000 items");
+        name = format!("{name} beside {greedy} of 1,000 items");
     }
     if deployment == Deployment::Raised {
         name += ", limits raised";
