@@ -163,3 +163,45 @@ fn head(received: &[u8]) -> io::Result<Option<(Request, usize)>> {
     }
     Ok(Some((request, length)))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A stream that comes byte by byte.
+    struct Drops<'a>(&'a [u8]);
+
+    impl Read for Drops<'_> {
+        fn read(&mut self, to: &mut [u8]) -> io::Result<usize> {
+            let one = 1.min(self.0.len());
+            self.0.read(&mut to[..one])
+        }
+    }
+
+    #[test]
+    fn requests_are_told_apart_however_they_come() {
+        let bytes = b"POST /a HTTP/1.1\r\nX-Amz-Target: T\r\ncontent-length: 2\r\n\r\n{}GET /b HTTP/1.1\r\n\r\n";
+        let read_all = |stream: &mut dyn Read| {
+            let mut received = Vec::new();
+            let mut next = || read(&mut &mut *stream, &mut received).unwrap();
+            let (first, second) = (next().unwrap(), next().unwrap());
+            assert_eq!(
+                (first.header("x-amz-target"), &*first.body),
+                ("T", &b"{}"[..])
+            );
+            assert_eq!(
+                (second.method.as_str(), second.path.as_str()),
+                ("GET", "/b")
+            );
+            assert!(next().is_none());
+        };
+        read_all(&mut Drops(bytes));
+        read_all(&mut &bytes[..]);
+    }
+
+    #[test]
+    fn what_has_no_length_is_refused() {
+        let mut chunked = &b"POST / HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n"[..];
+        assert!(read(&mut chunked, &mut Vec::new()).is_err());
+    }
+}
