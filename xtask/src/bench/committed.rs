@@ -20,9 +20,9 @@ const HEAD: &str = "| figure | value | unit | goal |";
 /// A counted figure that differs by more has changed.
 const TOLERANCE: f64 = 0.03;
 
-/// The figures of the page, by section and name.
+/// The figures of the page, by section, name and unit.
 #[derive(Debug, Default, PartialEq)]
-pub(crate) struct Committed(BTreeMap<(String, String), f64>);
+pub(crate) struct Committed(BTreeMap<(String, String, String), f64>);
 
 /// How a figure compares with the committed one.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -52,14 +52,21 @@ impl Committed {
                 .get(2)
                 .and_then(|cell| cell.replace(',', "").parse().ok());
             let value = value.with_context(|| format!("no figure: {line}"))?;
-            figures.insert((title.to_owned(), cells[1].to_owned()), value);
+            let unit = cells.get(3).copied().unwrap_or_default();
+            figures.insert(
+                (title.to_owned(), cells[1].to_owned(), unit.to_owned()),
+                value,
+            );
         }
         Ok(Self(figures))
     }
 
     /// How a figure of the section of this title differs from the committed one.
     pub(crate) fn change(&self, title: &str, row: &Row) -> Change {
-        let Some(&before) = self.0.get(&(title.to_owned(), row.name.clone())) else {
+        let Some(&before) = self
+            .0
+            .get(&(title.to_owned(), row.name.clone(), row.unit.clone()))
+        else {
             return Change::New;
         };
         // As it would be committed.
@@ -82,9 +89,13 @@ impl Committed {
 
     /// The committed figures of a section that this one does not have.
     pub(crate) fn missing<'a>(&'a self, section: &'a Section) -> impl Iterator<Item = &'a str> {
-        let of_section = self.0.keys().filter(|(title, _)| *title == section.title);
-        let names = of_section.map(|(_, name)| name.as_str());
-        names.filter(|name| !section.rows.iter().any(|row| row.name == **name))
+        let is_there = |name: &str, unit: &str| {
+            let mut rows = section.rows.iter();
+            rows.any(|row| row.name == name && row.unit == unit)
+        };
+        let of_section = self.0.keys().filter(|key| key.0 == section.title);
+        let missing = of_section.filter(move |(_, name, unit)| !is_there(name, unit));
+        missing.map(|(_, name, _)| name.as_str())
     }
 }
 
@@ -184,7 +195,12 @@ mod tests {
         let committed = Committed::read(&rewritten(PAGE, &[section("First", 1.0)]))?;
         let mut now = section("First", 1.0);
         now.rows.pop();
-        assert_eq!(committed.missing(&now).collect::<Vec<_>>(), ["timed"]);
+        now.rows[0].unit = "reads".to_owned();
+        assert_eq!(
+            committed.missing(&now).collect::<Vec<_>>(),
+            ["counted", "timed"]
+        );
+        assert_eq!(committed.change("First", &now.rows[0]), Change::New);
         Ok(())
     }
 
