@@ -8,6 +8,7 @@ mod committed;
 mod functions;
 mod report;
 mod simulation;
+mod stack;
 
 use std::fs;
 use std::process::ExitCode;
@@ -18,32 +19,41 @@ use serde_json::json;
 
 use crate::bench::committed::{Change, Committed};
 use crate::bench::report::{Section, number};
+use crate::functions::Build;
 use crate::places::Places;
 use crate::steps::Steps;
 
 /// Something that can be measured by itself.
 struct Part {
     name: &'static str,
-    measure: fn(&Places, &Steps) -> Result<Vec<Section>>,
+    measure: fn(&Places, &Steps, Build) -> Result<Vec<Section>>,
 }
 
 /// In the order of the report.
-const PARTS: [Part; 4] = [
+const PARTS: [Part; 6] = [
     Part {
         name: "harness",
-        measure: functions::measure,
+        measure: |places, steps, _| functions::measure(places, steps),
     },
     Part {
         name: "tasks",
-        measure: simulation::tasks,
+        measure: |places, steps, _| simulation::tasks(places, steps),
     },
     Part {
         name: "watching",
-        measure: simulation::watching,
+        measure: |places, steps, _| simulation::watching(places, steps),
     },
     Part {
         name: "scale",
-        measure: simulation::scale,
+        measure: |places, steps, _| simulation::scale(places, steps),
+    },
+    Part {
+        name: "time",
+        measure: stack::time,
+    },
+    Part {
+        name: "load",
+        measure: stack::load,
     },
 ];
 
@@ -55,6 +65,9 @@ pub(crate) struct Options {
     /// Write the figures into docs/benchmarks.md
     #[arg(long)]
     write: bool,
+    /// Build what is deployed as the tests build it, which compiles nothing twice
+    #[arg(long, hide = true)]
+    along_with_tests: bool,
 }
 
 /// Measures, prints, compares, and writes `target/bench/report.json` and `report.svg`.
@@ -64,10 +77,15 @@ pub(crate) fn run(places: &Places, options: &Options) -> Result<ExitCode> {
     let page = fs::read_to_string(&page_file)
         .with_context(|| format!("cannot read {}", page_file.display()))?;
     let committed = Committed::read(&page)?;
+    let build = if options.along_with_tests {
+        Build::AlongWithTests
+    } else {
+        Build::Release
+    };
     let mut sections = Vec::new();
     for part in PARTS {
         if options.only.is_empty() || options.only.iter().any(|name| name == part.name) {
-            sections.extend((part.measure)(places, &steps)?);
+            sections.extend((part.measure)(places, &steps, build)?);
         }
     }
     for section in &sections {

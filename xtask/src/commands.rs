@@ -125,13 +125,18 @@ pub(crate) struct UpOptions {
 impl UpOptions {
     /// What the tests start: detached, with these parameters.
     pub(crate) fn for_tests(set: &[(&str, &str)]) -> Self {
+        Self::detached(Build::AlongWithTests, set)
+    }
+
+    /// A stack that another command works with.
+    pub(crate) fn detached(build: Build, set: &[(&str, &str)]) -> Self {
         let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
         Self {
             detach: true,
             endpoint: None,
             set: set.iter().map(owned).collect(),
-            release: false,
-            along_with_tests: true,
+            release: build == Build::Release,
+            along_with_tests: build == Build::AlongWithTests,
         }
     }
 
