@@ -46,8 +46,8 @@ fn measure(
     let mut sections = measured?;
     if build != Build::Release {
         for section in &mut sections {
-            let built = "the functions were debug builds, as the tests have them";
-            section.notes.push(built.to_owned());
+            let note = "the functions were debug builds, as the tests have them";
+            section.notes.push(note.to_owned());
         }
     }
     Ok(sections)
