@@ -306,9 +306,7 @@ fn items() -> Value {
     let content = &mut page["content"];
     content["application/x-ndjson"] = json!({"schema": {"type": "string"}});
     content["text/csv"] = json!({"schema": {"type": "string"}});
-    page["links"] = json!({"next": {"operationId": "items", "parameters": {
-        "job": ASKED_JOB, "task_id": ASKED_TASK, "cursor": "$response.body#/data/next_cursor",
-    }}});
+    // No link leads to the next page: where that is stands in the body only where that is JSON.
     let parameters = ["items_limit", "cursor", "outcome", "include", "format"];
     json!({
         "operationId": "items",

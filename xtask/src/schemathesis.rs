@@ -30,8 +30,10 @@ const SHORT: Tier = Tier {
     cases_min: 500,
 };
 
+/// With more of them one user comes to have thousands of tasks, and listing the few of one job takes longer than anybody waits
+/// for an emulator in Python.
 const LONG: Tier = Tier {
-    examples: 500,
+    examples: 200,
     cases_min: 10_000,
 };
 
