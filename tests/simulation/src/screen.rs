@@ -97,34 +97,27 @@ mod tests {
         assert!((shown - expected).abs() < 1e-9, "{shown} at {at} s");
     }
 
+    fn hear(screen: &mut Screen, at: u64, done: u64, next_after: Option<u64>) {
+        let (at, next_after) = (seconds(at), next_after.map(seconds));
+        screen.hear(&News {
+            at,
+            done,
+            next_after,
+        });
+    }
+
     #[test]
     fn the_bar_moves_as_that_of_the_page() {
         let mut screen = Screen::default();
-        let mut hear = |at, done, next_after: Option<u64>| {
-            let (at, next_after) = (seconds(at), next_after.map(seconds));
-            screen.hear(&News {
-                at,
-                done,
-                next_after,
-            });
-        };
-        hear(1, 10, Some(10));
-        hear(11, 20, Some(40));
+        hear(&mut screen, 1, 10, Some(10));
+        hear(&mut screen, 11, 20, Some(40));
         // It is where it was known to be, and goes on for 15 s at most.
         assert_shows(&screen, 11, 10.0);
         assert_shows(&screen, 14, 12.0);
         assert_shows(&screen, 26, 20.0);
         // The same again does not slow it down, and an end is shown soon.
-        let mut hear = |at, done, next_after: Option<u64>| {
-            let (at, next_after) = (seconds(at), next_after.map(seconds));
-            screen.hear(&News {
-                at,
-                done,
-                next_after,
-            });
-        };
-        hear(14, 20, Some(60));
-        hear(40, 30, None);
+        hear(&mut screen, 14, 20, Some(60));
+        hear(&mut screen, 40, 30, None);
         assert_shows(&screen, 26, 20.0);
         assert_shows(&screen, 41, 30.0);
     }
