@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::process::Command;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use serde::Deserialize;
 
 use crate::process;
@@ -57,6 +57,14 @@ pub(crate) fn build(cargo: &mut Command, on_line: impl FnMut(&str)) -> Result<Ve
         bail!("it does not build:\n{}", output.stderr.trim_end());
     }
     Ok(output.stdout.lines().filter_map(built).collect())
+}
+
+/// The program of that name among what was built.
+pub(crate) fn program(built: Vec<Built>, name: &str) -> Result<PathBuf> {
+    let mut programs = built.into_iter().filter(|one| one.kind == Kind::Program);
+    let found = programs.find(|one| one.name == name);
+    let found = found.with_context(|| format!("cargo built no {name}"))?;
+    Ok(found.executable)
 }
 
 fn built(line: &str) -> Option<Built> {

@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 use std::process::{Command, ExitCode};
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 
-use crate::artifacts::{self, Kind};
+use crate::artifacts;
 use crate::places::Places;
 use crate::process;
 use crate::steps::Steps;
@@ -37,8 +37,5 @@ pub(crate) fn build(places: &Places) -> Result<PathBuf> {
         "--bin",
         SIMULATOR,
     ]);
-    let built = artifacts::build(&mut cargo, |_| {})?;
-    let mut programs = built.into_iter().filter(|one| one.kind == Kind::Program);
-    let simulator = programs.find(|one| one.name == SIMULATOR);
-    Ok(simulator.context("cargo built no simulator")?.executable)
+    artifacts::program(artifacts::build(&mut cargo, |_| {})?, SIMULATOR)
 }

@@ -5,7 +5,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result};
 
-use crate::artifacts::{self, Kind};
+use crate::artifacts;
 use crate::bench::report::{Section, sections_of};
 use crate::functions::FUNCTIONS;
 use crate::interrupt::Interrupted;
@@ -90,8 +90,5 @@ fn build_bench(places: &Places) -> Result<PathBuf> {
     let mut cargo = process::cargo(&places.root);
     let workspace = ["build", "--workspace", "--exclude", "e2e", "--locked"];
     cargo.args(workspace).args(["--bin", BENCH]);
-    let built = artifacts::build(&mut cargo, |_| {})?;
-    let mut programs = built.into_iter().filter(|one| one.kind == Kind::Program);
-    let bench = programs.find(|one| one.name == BENCH);
-    Ok(bench.context("cargo built no bench")?.executable)
+    artifacts::program(artifacts::build(&mut cargo, |_| {})?, BENCH)
 }

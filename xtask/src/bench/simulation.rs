@@ -19,7 +19,12 @@ pub(crate) fn watching(places: &Places, steps: &Steps) -> Result<Vec<Section>> {
 }
 
 pub(crate) fn scale(places: &Places, steps: &Steps) -> Result<Vec<Section>> {
-    simulate(places, steps, "scale", "have 10,000 users come at once")
+    simulate(
+        places,
+        steps,
+        "scale",
+        "have up to 1,000 users come at once",
+    )
 }
 
 fn simulate(places: &Places, steps: &Steps, bench: &str, what: &str) -> Result<Vec<Section>> {

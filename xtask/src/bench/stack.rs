@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 use std::process::Command;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 
-use crate::artifacts::{self, Kind};
+use crate::artifacts;
 use crate::bench::report::{Section, sections_of};
 use crate::commands::{self, UpOptions};
 use crate::functions::Build;
@@ -59,8 +59,5 @@ fn build_client(places: &Places) -> Result<PathBuf> {
     let mut cargo = process::cargo(&places.root);
     cargo.args(["build", "--workspace", "--locked", "--bin", CLIENT]);
     cargo.args(["--test", "recovery"]);
-    let built = artifacts::build(&mut cargo, |_| {})?;
-    let mut programs = built.into_iter().filter(|one| one.kind == Kind::Program);
-    let client = programs.find(|one| one.name == CLIENT);
-    Ok(client.context("cargo built no client")?.executable)
+    artifacts::program(artifacts::build(&mut cargo, |_| {})?, CLIENT)
 }
