@@ -2,7 +2,8 @@
 // itself after a while, whatever is missing; this shows it at once where it is known that nothing more will come.
 //
 // In the language and with the means of old browsers, for it has to run where the modules do not. It runs twice: as a
-// script of its own, and as the first import of main.js, which by then knows what it found.
+// script of its own, and as the first import of main.js, which by then knows what it found. As a module it runs only when
+// all modules are there and fit to each other.
 
 (function () {
   'use strict';
@@ -33,10 +34,17 @@
   /** @param {Event} event about a file that did not come, or a module that does not fit to the others */
   function fail(event) {
     if (event.target !== window && !(event.target instanceof HTMLScriptElement)) return;
-    whenRead(function () {
-      // Once something else is shown the page speaks for itself.
-      if (!byId('loading').hidden) show();
-    });
+    whenRead(giveUp);
+  }
+
+  /** What failed before there was somebody to hear of it is known when everything has come or failed. */
+  function look() {
+    if (!root.hasAttribute('data-complete')) giveUp();
+  }
+
+  function giveUp() {
+    // Once something else is shown the page speaks for itself.
+    if (!byId('loading').hidden) show();
   }
 
   function showOutdated() {
@@ -54,11 +62,14 @@
     else document.addEventListener('readystatechange', action, { once: true });
   }
 
+  if (document.currentScript === null) root.setAttribute('data-complete', '');
+
   if (isOutdated()) {
     root.setAttribute('data-outdated', '');
     whenRead(showOutdated);
   } else if (!root.hasAttribute('data-watched')) {
     root.setAttribute('data-watched', '');
     window.addEventListener('error', fail, true);
+    window.addEventListener('load', look);
   }
 }());

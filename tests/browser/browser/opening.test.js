@@ -23,6 +23,8 @@ async function saysSomethingIsMissing(tab, how) {
       getComputedStyle(document.getElementById(id)).animationDelay.split(', ').at(-1)));
     assert.deepEqual(after, ['10s', '10s'], 'whoever waits for a moment is not alarmed, and nobody waits for longer');
   }
+  // It may have said so by itself before what makes it say so at once was there.
+  if (how === 'at once') await tab.page.locator('#unavailable:not(.late)').waitFor();
   await tab.reaches('Longhaul cannot be reached');
   const isLate = await tab.page.locator('#unavailable').evaluate((section) => section.classList.contains('late'));
   assert.equal(isLate, how === 'by itself');
@@ -76,6 +78,22 @@ for (const [missing, how] of [['main.js', 'at once'], ['opening.js', 'by itself'
     await tab.open();
     await saysSomethingIsMissing(tab, how);
     await tab.page.unroute(moduleAt(missing));
+    await tab.tryAgain();
+    await tab.reaches('Sign in');
+  });
+}
+
+for (const missing of ['main.js', 'words.js']) {
+  pageTest(`when ${missing} is missing and that is known before there is somebody to say so, the page says so at once all the same`, async (tab) => {
+    tab.expectNoise('net::ERR_FAILED', moduleAt(missing));
+    await tab.page.route(moduleAt(missing), (route) => route.abort());
+    const release = await tab.hold('GET', moduleAt('opening.js'), Infinity);
+    await tab.open('commit');
+    // What is left to come is the script that would say it.
+    await tab.page.waitForFunction(() => document.readyState === 'interactive' && performance.getEntriesByType('navigation')[0].domContentLoadedEventEnd > 0);
+    release();
+    await saysSomethingIsMissing(tab, 'at once');
+    await tab.page.unrouteAll();
     await tab.tryAgain();
     await tab.reaches('Sign in');
   });
