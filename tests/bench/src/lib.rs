@@ -30,3 +30,4 @@ pub mod services;
 pub mod subjects;
 pub mod traffic;
 pub mod usage;
+pub mod worker;

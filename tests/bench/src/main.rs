@@ -9,6 +9,7 @@ use anyhow::{Result, anyhow, ensure};
 use bench::figures::{self, Measured, Reference};
 use bench::measure::{Bench, Phases, Subject, Wire};
 use bench::subjects;
+use bench::worker;
 use clap::Parser;
 
 /// Measures functions phase by phase: start until the first question for an invocation, first invocation, warm one.
@@ -44,6 +45,10 @@ struct Options {
 }
 
 impl Options {
+    fn programs(&self) -> Result<PathBuf> {
+        Ok(std::path::absolute(&self.programs)?)
+    }
+
     fn python(&self) -> Option<(&Path, &Path)> {
         self.python.as_deref().zip(self.yardsticks.as_deref())
     }
@@ -64,7 +69,7 @@ fn main() -> Result<()> {
 }
 
 fn run(options: &Options, folder: &Path) -> Result<()> {
-    let programs = std::path::absolute(&options.programs)?;
+    let programs = options.programs()?;
     let mut chosen = subjects::functions(&programs);
     let with_defaults = programs.join("status-with-sdk-defaults");
     if with_defaults.exists() {
@@ -136,6 +141,7 @@ fn report(options: &Options, folder: &Path, chosen: &[Subject]) -> Result<()> {
     };
     let reference = reference.map_err(|error| format!("{error:#}"));
     let mut sections = figures::sections(&all, &reference)?;
+    sections.push(worker::section(&tls, &options.programs()?.join("worker"))?);
     if let Some(first) = sections.first_mut() {
         for why in left_out {
             first.note(why);

@@ -183,7 +183,8 @@ impl Bench {
             look(function.id(), services.ledger.take())?;
         }
         function.settle();
-        function.end()
+        function.end()?;
+        subject.scenario.check_table(&services.aws)
     }
 
     /// The services, and the program with the variables that lead it there.

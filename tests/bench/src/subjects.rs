@@ -29,6 +29,19 @@ pub const SUBMIT: [(&str, &str); 11] = [
     ("RETENTION_DAYS", "30"),
 ];
 const CANCEL: [(&str, &str); 2] = [("LOG_LEVEL", "info"), ("JOB_QUEUES", "")];
+const WORKER: [(&str, &str); 10] = [
+    ("LOG_LEVEL", "info"),
+    ("JOB_QUEUES", ""),
+    ("QUEUE_URL", QUEUE_URL),
+    ("FAIL_EVERY", "0"),
+    ("CONTACTS_TABLE_NAME", "contacts"),
+    // All of a chunk.
+    ("ITEMS_IN_FLIGHT", "100"),
+    ("LEASE_SECONDS", "50"),
+    ("PROGRESS_INTERVAL_MS", "500"),
+    ("SLICE_SECONDS", "60"),
+    ("TIMEOUT_SECONDS", "150"),
+];
 
 /// The functions that answer requests, and the least that one can be, by the programs in this folder.
 #[must_use]
@@ -48,6 +61,15 @@ pub fn functions(programs: &Path) -> Vec<Subject> {
         subject("submit invalid", Scenario::Invalid),
         subject("cancel", Scenario::Cancel),
     ]
+}
+
+/// The worker by its program, with items that take so long, all of a batch's chunks in flight at once.
+#[must_use]
+pub fn worker(program: impl Into<PathBuf>, item_seconds: &str) -> Subject {
+    let mut subject = function(program, Scenario::Work);
+    let item_seconds = ("ITEM_SECONDS".to_owned(), item_seconds.to_owned());
+    subject.program.variables.push(item_seconds);
+    subject
 }
 
 /// The same status with the SDK's defaults, by its program.
@@ -99,6 +121,7 @@ pub fn function(program: impl Into<PathBuf>, scenario: Scenario) -> Subject {
         Scenario::Status => &STATUS,
         Scenario::Accepted | Scenario::Busy | Scenario::Invalid => &SUBMIT,
         Scenario::Cancel => &CANCEL,
+        Scenario::Work => &WORKER,
     };
     let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
     Subject {

@@ -18,7 +18,7 @@ use crate::tools;
 const BENCH: &str = "bench";
 
 /// What is measured: functions, and the least that one can be.
-const PROGRAMS: [&str; 4] = ["status", "submit", "cancel", "hello"];
+const PROGRAMS: [&str; 5] = ["status", "submit", "cancel", "worker", "hello"];
 
 /// The SDK with its defaults.
 const WITH_DEFAULTS: &str = "status-with-sdk-defaults";

@@ -1,0 +1,43 @@
+//! What a worker costs: CPU time for items that take nothing, memory for as many as there can be in flight.
+
+use std::path::Path;
+
+use anyhow::Result;
+
+use crate::measure::Bench;
+use crate::report::{Goal, Section};
+use crate::scenario::WORK_ITEMS;
+use crate::subjects;
+
+/// Of items that take nothing.
+const ITEMS: u64 = 10_000;
+
+/// Runs the worker by its program and reports.
+///
+/// # Errors
+///
+/// When it fails.
+pub fn section(bench: &Bench, program: &Path) -> Result<Section> {
+    let mut section = Section::new("A worker");
+    let name = "10,000 items that take nothing";
+    // The first batch warms it up.
+    let batches = usize::try_from(1 + ITEMS / WORK_ITEMS)?;
+    let run = bench.run(&subjects::worker(program, "0"), batches)?;
+    let cpu_time = run.cpu_time_phases().warm / WORK_ITEMS as f64;
+    let calls = run.counts.iter().skip(2).map(|counts| {
+        let calls = counts.calls.values().sum::<u64>();
+        (calls, counts.bytes_sent + counts.bytes_received)
+    });
+    let (calls, bytes) = calls.fold((0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1));
+    let an_item = |count: u64| count as f64 / ITEMS as f64;
+    let goal = Some(Goal::AtMost(50.0));
+    section.time(format!("{name}: an item"), cpu_time * 1e6, "µs", goal);
+    section.time(format!("{name}: an item"), an_item(calls), "calls", None);
+    section.time(format!("{name}: an item"), an_item(bytes), "bytes", None);
+
+    let run = bench.run(&subjects::worker(program, "2"), 1)?;
+    let (name, goal) = ("1,000 items in flight", Some(Goal::AtMost(32.0)));
+    let memory = run.peak_memory_bytes as f64 / f64::from(1 << 20);
+    section.time(format!("{name}: peak memory"), memory, "MiB", goal);
+    Ok(section)
+}
