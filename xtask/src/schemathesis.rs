@@ -23,11 +23,14 @@ const USER: &str = "schemathesis";
 struct Tier {
     examples: u32,
     cases_min: u64,
+    /// After so many seconds it ends. Until then requests are made up anew.
+    seconds: Option<u32>,
 }
 
 const SHORT: Tier = Tier {
     examples: 10,
     cases_min: 500,
+    seconds: None,
 };
 
 /// With more of them one user comes to have thousands of tasks, and listing the few of one job takes longer than anybody waits
@@ -35,6 +38,7 @@ const SHORT: Tier = Tier {
 const LONG: Tier = Tier {
     examples: 200,
     cases_min: 10_000,
+    seconds: Some(3600),
 };
 
 /// How often each operation was answered with each status.
@@ -70,6 +74,9 @@ pub(crate) fn check(
         .arg(of_stack.openapi())
         .args(["--no-color", "--url", &stack.outputs.api_url])
         .args(["--max-examples", &tier.examples.to_string()]);
+    if let Some(seconds) = tier.seconds {
+        run.args(["--max-time", &seconds.to_string()]);
+    }
     output.succeed(&mut run)?;
     let counts = fs::read(&counts).context("nothing was counted")?;
     judge(

@@ -47,12 +47,12 @@ struct Options {
     /// Measure for `docs/benchmarks.md`.
     #[arg(long, value_enum, value_name = "WHAT")]
     bench: Option<Bench>,
-    /// Have no more users than this at once; ten thousand take a quarter of an hour or more.
+    /// Have no more users than this at once; ten thousand take five minutes, a thousand half a minute.
     #[arg(
         long,
         requires = "bench",
         value_name = "NUMBER",
-        default_value_t = 1000
+        default_value_t = 10_000
     )]
     users: u64,
     /// Print figures as JSON.

@@ -23,7 +23,7 @@ pub(crate) fn scale(places: &Places, steps: &Steps) -> Result<Vec<Section>> {
         places,
         steps,
         "scale",
-        "have up to 1,000 users come at once",
+        "have up to 10,000 users come at once",
     )
 }
 
