@@ -171,7 +171,7 @@ fn usage(all: &[Measured], reference: &Result<Reference, String>) -> Section {
             None,
         );
         section.time(format!("{name}: warm"), cpu_time.warm * 1e6, "µs", None);
-        let memory = mebibytes(one);
+        let memory = one.run.peak_memory_mebibytes();
         section.time(format!("{name}: peak memory"), memory, "MiB", None);
     }
     if let Err(why) = reference {
@@ -192,15 +192,11 @@ fn usage(all: &[Measured], reference: &Result<Reference, String>) -> Section {
         }
     }
     if let (Some(status), Some(boto3)) = (named(all, "status"), named(all, BOTO3)) {
-        let ratio = mebibytes(boto3) / mebibytes(status);
+        let ratio = boto3.run.peak_memory_mebibytes() / status.run.peak_memory_mebibytes();
         let name = "status in boto3: peak memory, of status's";
         section.time(name, ratio, "×", Some(Goal::AtLeast(6.0)));
     }
     section
-}
-
-fn mebibytes(one: &Measured) -> f64 {
-    one.run.peak_memory_bytes as f64 / f64::from(1 << 20)
 }
 
 fn sizes(all: &[Measured]) -> Result<Section> {

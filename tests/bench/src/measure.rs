@@ -78,6 +78,12 @@ impl Run {
             warm: (at(last) - at(1)) / last.saturating_sub(1).max(1) as f64,
         }
     }
+
+    /// The peak of memory, in MiB.
+    #[must_use]
+    pub fn peak_memory_mebibytes(&self) -> f64 {
+        self.peak_memory_bytes as f64 / f64::from(1 << 20)
+    }
 }
 
 impl Bench {

@@ -120,9 +120,9 @@ impl Scenario {
     pub fn check_table(self, aws: &EmbeddedAws) -> Result<()> {
         if self == Self::Work {
             let rows = aws.table().rows();
-            let tasks = rows.iter().filter_map(|row| row.get("status"));
-            let open: Vec<_> = tasks.filter(|status| *status != "SUCCESS").collect();
-            ensure!(open.is_empty(), "tasks are not done: {open:?}");
+            let tasks: Vec<_> = rows.iter().filter_map(|row| row.get("status")).collect();
+            let is_done = !tasks.is_empty() && tasks.iter().all(|status| *status == "SUCCESS");
+            ensure!(is_done, "not all tasks are done: {tasks:?}");
         }
         Ok(())
     }

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use anyhow::Result;
 
+use crate::ledger::Counts;
 use crate::measure::Bench;
 use crate::report::{Goal, Section};
 use crate::scenario::WORK_ITEMS;
@@ -24,11 +25,14 @@ pub fn section(bench: &Bench, program: &Path) -> Result<Section> {
     let batches = usize::try_from(1 + ITEMS / WORK_ITEMS)?;
     let run = bench.run(&subjects::worker(program, "0"), batches)?;
     let cpu_time = run.cpu_time_phases().warm / WORK_ITEMS as f64;
-    let calls = run.counts.iter().skip(2).map(|counts| {
-        let calls = counts.calls.values().sum::<u64>();
-        (calls, counts.bytes_sent + counts.bytes_received)
-    });
-    let (calls, bytes) = calls.fold((0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1));
+    let mut sum = Counts::default();
+    for counts in run.counts.iter().skip(2) {
+        sum += counts;
+    }
+    let (calls, bytes) = (
+        sum.calls.values().sum(),
+        sum.bytes_sent + sum.bytes_received,
+    );
     let an_item = |count: u64| count as f64 / ITEMS as f64;
     let goal = Some(Goal::AtMost(50.0));
     section.time(format!("{name}: an item"), cpu_time * 1e6, "µs", goal);
@@ -37,7 +41,7 @@ pub fn section(bench: &Bench, program: &Path) -> Result<Section> {
 
     let run = bench.run(&subjects::worker(program, "2"), 1)?;
     let (name, goal) = ("1,000 items in flight", Some(Goal::AtMost(32.0)));
-    let memory = run.peak_memory_bytes as f64 / f64::from(1 << 20);
+    let memory = run.peak_memory_mebibytes();
     section.time(format!("{name}: peak memory"), memory, "MiB", goal);
     Ok(section)
 }
