@@ -107,6 +107,8 @@ pub(crate) fn run(places: &Places, options: &Options) -> Result<ExitCode> {
 
 fn print(section: &Section, committed: &Committed) {
     println!("\n{}\n", section.title);
+    let widths = section.rows.iter().map(|row| row.name.chars().count());
+    let width = widths.max().unwrap_or(0);
     for row in &section.rows {
         let goal = row.goal.map_or(String::new(), |goal| {
             let mark = if goal.is_met_by(row.value) {
@@ -123,10 +125,10 @@ fn print(section: &Section, committed: &Committed) {
             Change::Different(change) => format!("{:+.1} %  ← changed", change * 100.0),
         };
         let (name, value, unit) = (&row.name, number(row.value), &row.unit);
-        println!("  {name:<52} {value:>13} {unit:<13} {goal:<14} {change}");
+        println!("  {name:<width$} {value:>13} {unit:<13} {goal:<14} {change}");
     }
     for name in committed.missing(section) {
-        println!("  {name:<52} {:>13}", "missing");
+        println!("  {name:<width$} {:>13}", "missing");
     }
     for note in &section.notes {
         println!("  {note}");
