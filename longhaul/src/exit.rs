@@ -5,6 +5,7 @@
 
 use std::env;
 use std::future::Future;
+use std::panic;
 use std::process::ExitCode;
 
 use http::Request;
@@ -12,6 +13,7 @@ use lambda_http::Error;
 use lambda_runtime_api_client::PooledClient;
 use lambda_runtime_api_client::body::Body;
 use serde_json::json;
+use tokio::runtime::LocalOptions;
 
 use crate::telemetry;
 
@@ -19,11 +21,16 @@ use crate::telemetry;
 const INVOCATION: &str = "/2018-06-01/runtime/invocation";
 
 /// Runs a function's process until it ends. Everything of the protocol happens on this one thread.
-pub fn run(function: impl Future<Output = Result<(), Error>>) -> ExitCode {
+pub fn run(function: impl Future<Output = Result<(), Error>> + 'static) -> ExitCode {
     telemetry::init();
-    let runtime = tokio::runtime::Builder::new_current_thread();
-    match { runtime }.enable_all().build() {
-        Ok(runtime) => runtime.block_on(async { after(function.await).await }),
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    match runtime.enable_all().build_local(LocalOptions::default()) {
+        Ok(runtime) => {
+            // A task of its own: each wake of the future that `block_on` has is a system call, and a task's is none.
+            let ran = runtime.spawn_local(async { after(function.await).await });
+            let ran = runtime.block_on(ran);
+            ran.unwrap_or_else(|panicked| panic::resume_unwind(panicked.into_panic()))
+        }
         Err(error) => {
             tracing::error!(error = telemetry::chain(&error), "the function cannot run");
             ExitCode::FAILURE
