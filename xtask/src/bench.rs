@@ -15,10 +15,10 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use clap::Args;
+use figures::{Section, number};
 use serde_json::json;
 
 use crate::bench::committed::{Change, Committed};
-use crate::bench::report::{Section, number};
 use crate::functions::Build;
 use crate::places::Places;
 use crate::steps::Steps;

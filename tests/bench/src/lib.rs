@@ -18,7 +18,6 @@
 #![expect(clippy::cast_precision_loss, reason = "nothing is counted beyond 2^52")]
 
 pub mod authority;
-pub mod figures;
 pub mod function;
 pub mod http;
 pub mod ledger;

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Result, anyhow, ensure};
-use bench::figures::{self, Measured, Reference};
 use bench::measure::{Bench, Phases, Subject, Wire};
+use bench::report::{self, Measured, Reference};
 use bench::subjects;
 use bench::worker;
 use clap::Parser;
@@ -140,7 +140,7 @@ fn report(options: &Options, folder: &Path, chosen: &[Subject]) -> Result<()> {
         None => Err(anyhow!("no Python with tools/bench.txt")),
     };
     let reference = reference.map_err(|error| format!("{error:#}"));
-    let mut sections = figures::sections(&all, &reference)?;
+    let mut sections = report::sections(&all, &reference)?;
     sections.push(worker::section(&tls, &options.programs()?.join("worker"))?);
     if let Some(first) = sections.first_mut() {
         for why in left_out {

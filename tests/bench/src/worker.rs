@@ -3,10 +3,10 @@
 use std::path::Path;
 
 use anyhow::Result;
+use figures::Section;
 
 use crate::ledger::Counts;
 use crate::measure::Bench;
-use crate::report::{Goal, Section};
 use crate::scenario::WORK_ITEMS;
 use crate::subjects;
 
@@ -34,14 +34,15 @@ pub fn section(bench: &Bench, program: &Path) -> Result<Section> {
         sum.bytes_sent + sum.bytes_received,
     );
     let an_item = |count: u64| count as f64 / ITEMS as f64;
-    let goal = Some(Goal::AtMost(50.0));
-    section.time(format!("{name}: an item"), cpu_time * 1e6, "µs", goal);
-    section.time(format!("{name}: an item"), an_item(calls), "calls", None);
-    section.time(format!("{name}: an item"), an_item(bytes), "bytes", None);
+    let name = format!("{name}: an item");
+    section.time(&name, cpu_time * 1e6, "µs").at_most(50.0);
+    section.time(&name, an_item(calls), "calls");
+    section.time(&name, an_item(bytes), "bytes");
 
     let run = bench.run(&subjects::worker(program, "2"), 1)?;
-    let (name, goal) = ("1,000 items in flight", Some(Goal::AtMost(32.0)));
     let memory = run.peak_memory_mebibytes();
-    section.time(format!("{name}: peak memory"), memory, "MiB", goal);
+    section
+        .time("1,000 items in flight: peak memory", memory, "MiB")
+        .at_most(32.0);
     Ok(section)
 }

@@ -1,8 +1,9 @@
 //! What `docs/benchmarks.md` has from simulation.
 
+use figures::Section;
+
 use crate::bill::{Bill, idle_queue_dollars};
 use crate::crowd::{self, Crowd, Deployment, Outcome};
-use crate::figures::Section;
 use crate::naive::Naive;
 use crate::per_task::{self, Kind, PerTask};
 use crate::prices::AS_OF;
@@ -88,7 +89,7 @@ fn add_outcome(section: &mut Section, outcome: &Outcome) {
     if deployment == Deployment::Raised {
         name += ", limits raised";
     }
-    section.add(
+    section.count(
         format!("{name}: throughput"),
         outcome.throughput(),
         "tasks/s",
@@ -100,16 +101,16 @@ fn add_outcome(section: &mut Section, outcome: &Outcome) {
     ] {
         for (quantile, wait) in [("p50", waits.p50), ("p95", waits.p95), ("max", waits.max)] {
             let name = format!("{name}: {what}, {quantile}");
-            section.add(name, wait.as_secs_f64(), "s");
+            section.count(name, wait.as_secs_f64(), "s");
         }
     }
-    section.add(format!("{name}: Jain's index"), outcome.fairness, "");
+    section.count(format!("{name}: Jain's index"), outcome.fairness, "");
     if let Some(bill) = &outcome.bill {
         let dollars = bill.dollars() * 1e6;
-        section.add(format!("{name}: a million tasks"), dollars, "$");
+        section.count(format!("{name}: a million tasks"), dollars, "$");
     }
     let hits = outcome.hits();
-    section.notes.push(format!("{name}; in the way: {hits}"));
+    section.note(format!("{name}; in the way: {hits}"));
 }
 
 fn add_staleness(section: &mut Section, measured: &Staleness) {
@@ -123,14 +124,14 @@ fn add_staleness(section: &mut Section, measured: &Staleness) {
     let is_judged = measured.span == Span::Usual;
     #[expect(clippy::cast_precision_loss, reason = "a few thousand")]
     let requests = measured.requests as f64;
-    let row = section.add(format!("{name}: requests"), requests, "requests");
+    let row = section.count(format!("{name}: requests"), requests, "requests");
     if is_judged {
         row.at_most(if is_asking { 20.0 } else { 8.0 });
     }
     #[expect(clippy::cast_precision_loss, reason = "a few thousand")]
     let messages = measured.messages as f64;
     if !is_asking {
-        section.add(format!("{name}: pushes"), messages, "messages");
+        section.count(format!("{name}: pushes"), messages, "messages");
     }
     for (what, quantiles) in [
         ("known, of what is saved", measured.known_of_saved),
@@ -138,12 +139,12 @@ fn add_staleness(section: &mut Section, measured: &Staleness) {
         ("bar, of what is done", measured.shown),
     ] {
         let Quantiles { p50, p95, max } = quantiles;
-        section.add(format!("{name}: {what}, p50"), p50, "%");
-        let row = section.add(format!("{name}: {what}, p95"), p95, "%");
+        section.count(format!("{name}: {what}, p50"), p50, "%");
+        let row = section.count(format!("{name}: {what}, p95"), p95, "%");
         if is_judged {
             row.at_most(5.0);
         }
-        section.add(format!("{name}: {what}, max"), max, "%");
+        section.count(format!("{name}: {what}, max"), max, "%");
     }
 }
 
@@ -161,7 +162,7 @@ fn costs(tasks: &[PerTask]) -> Section {
             ("polls", task.polls.http_requests, "requests"),
         ];
         for (name, value, unit) in figures {
-            section.add(format!("{kind}: {name}"), value, unit);
+            section.count(format!("{kind}: {name}"), value, unit);
         }
     }
     for task in tasks {
@@ -171,23 +172,23 @@ fn costs(tasks: &[PerTask]) -> Section {
         };
         let name = format!("{kind}: progress, an item");
         let units = task.progress_units_per_item();
-        section.add(name, units, "write units").at_most(most);
+        section.count(name, units, "write units").at_most(most);
     }
     section
 }
 
 fn dollars(ours: &[PerTask], naive: &[Naive]) -> Section {
     let mut section = Section::new("Dollars for a million tasks");
-    section.notes.push(format!(
+    section.note(format!(
         "list prices of us-east-1, {AS_OF}; beside them a queue in which there is nothing costs ${:.2} a month",
         idle_queue_dollars()
     ));
     for task in naive {
         let name = format!("{} naive", task.items);
-        section.add(name, task.dollars_per_million(), "$");
+        section.count(name, task.dollars_per_million(), "$");
     }
     for task in ours {
-        section.add(task.kind.to_string(), task.dollars_per_million(), "$");
+        section.count(task.kind.to_string(), task.dollars_per_million(), "$");
     }
     let hundred = naive.iter().find(|naive| naive.items == JUDGED);
     if let Some(naive) = hundred {
@@ -203,7 +204,7 @@ fn dollars(ours: &[PerTask], naive: &[Naive]) -> Section {
         add_parts(&mut section, &kind.to_string(), work, &task.polls, rows);
         let name = format!("{kind}: share of the naive design");
         let found = task.dollars_per_million() / naive.dollars_per_million();
-        section.add(name, found, "").at_most(share);
+        section.count(name, found, "").at_most(share);
     }
     section
 }
@@ -236,6 +237,6 @@ fn add_parts(section: &mut Section, name: &str, work: &Bill, polls: &Bill, row_u
         ("polls", *polls),
         ("all else", rest),
     ] {
-        section.add(format!("{name}, {part}"), bill.dollars() * 1e6, "$");
+        section.count(format!("{name}, {part}"), bill.dollars() * 1e6, "$");
     }
 }

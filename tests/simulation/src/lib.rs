@@ -28,7 +28,6 @@ mod client;
 pub mod costs;
 pub mod crowd;
 pub mod estimates;
-pub mod figures;
 mod gateway;
 mod given;
 pub mod hunt;

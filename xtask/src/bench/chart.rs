@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use crate::bench::report::{Goal, Row, Section, number};
+use figures::{Goal, Row, Section, number};
 
 const LINE: usize = 20;
 const LABEL: usize = 470;
@@ -74,26 +74,13 @@ fn escaped(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::bench::report::Kind;
 
     #[test]
     fn what_misses_its_goal_is_seen_and_what_has_none_is_not() {
-        let row = |name: &str, value, goal| Row {
-            name: name.to_owned(),
-            value,
-            unit: "calls".to_owned(),
-            goal,
-            kind: Kind::Count,
-        };
-        let section = Section {
-            title: "A < B".to_owned(),
-            notes: vec![],
-            rows: vec![
-                row("half", 5.0, Some(Goal::AtMost(10.0))),
-                row("none", 1.0, Some(Goal::AtMost(0.0))),
-                row("without", 1.0, None),
-            ],
-        };
+        let mut section = Section::new("A < B");
+        section.count("half", 5.0, "calls").at_most(10.0);
+        section.count("none", 1.0, "calls").at_most(0.0);
+        section.count("without", 1.0, "calls");
         let svg = svg(&[section]);
         assert!(svg.contains("A &lt; B") && !svg.contains("without"));
         assert!(

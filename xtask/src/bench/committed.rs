@@ -12,8 +12,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use anyhow::{Context, Result};
-
-use crate::bench::report::{Goal, Kind, Row, Section, number};
+use figures::{Goal, Kind, Row, Section, number};
 
 const HEAD: &str = "| figure | value | unit | goal |";
 
@@ -145,18 +144,10 @@ mod tests {
     use crate::places::Places;
 
     fn section(title: &str, value: f64) -> Section {
-        let row = |name: &str, kind| Row {
-            name: name.to_owned(),
-            value,
-            unit: "calls".to_owned(),
-            goal: Some(Goal::AtMost(16.0)),
-            kind,
-        };
-        Section {
-            title: title.to_owned(),
-            notes: vec![],
-            rows: vec![row("counted", Kind::Count), row("timed", Kind::Time)],
-        }
+        let mut section = Section::new(title);
+        section.count("counted", value, "calls").at_most(16.0);
+        section.time("timed", value, "calls").at_most(16.0);
+        section
     }
 
     const PAGE: &str =

@@ -4,9 +4,10 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use anyhow::{Context, Result};
+use figures::Section;
 
 use crate::artifacts;
-use crate::bench::report::{Section, sections_of};
+use crate::bench::report::sections_of;
 use crate::functions::FUNCTIONS;
 use crate::interrupt::Interrupted;
 use crate::places::Places;
@@ -51,11 +52,9 @@ pub(crate) fn measure(places: &Places, steps: &Steps) -> Result<Vec<Section>> {
 }
 
 fn left_out(why: &str) -> Section {
-    Section {
-        title: "Left out".to_owned(),
-        notes: vec![format!("left out: {why}")],
-        rows: vec![],
-    }
+    let mut section = Section::new("Left out");
+    section.note(format!("left out: {why}"));
+    section
 }
 
 /// Release builds, with what all functions together ask of their dependencies, as `cargo lambda build` makes them.

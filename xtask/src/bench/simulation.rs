@@ -3,8 +3,9 @@
 use std::process::Command;
 
 use anyhow::Result;
+use figures::Section;
 
-use crate::bench::report::{Section, sections_of};
+use crate::bench::report::sections_of;
 use crate::places::Places;
 use crate::simulate;
 use crate::steps::Steps;

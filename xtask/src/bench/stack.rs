@@ -4,9 +4,10 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use anyhow::Result;
+use figures::Section;
 
 use crate::artifacts;
-use crate::bench::report::{Section, sections_of};
+use crate::bench::report::sections_of;
 use crate::commands::{self, UpOptions};
 use crate::functions::Build;
 use crate::places::Places;

@@ -6,8 +6,8 @@ use std::time::Instant;
 
 use anyhow::{Result, anyhow};
 use e2e::{Stack, User};
+use figures::Section;
 
-use crate::figures::{Goal, Row, Section};
 use crate::gate::Gate;
 use crate::visit::{ITEMS, Visit};
 
@@ -58,77 +58,68 @@ fn for_each<T: Send, R: Send>(all: Vec<T>, work: impl Fn(T) -> R + Sync) -> Resu
 }
 
 fn section(visits: &[Visit], lasted: f64) -> Section {
+    let mut section = Section::new("200 users at once, on the local stack");
     let of = |is: fn(&Visit) -> bool| visits.iter().filter(|visit| is(visit)).count();
     let sum = |of: fn(&Visit) -> usize| visits.iter().map(of).sum::<usize>();
-    let mean = |of: fn(&Visit) -> usize| {
-        let sum = visits.iter().map(of).sum::<usize>();
-        f64::from(u32::try_from(sum).unwrap_or(u32::MAX))
-            / f64::from(u32::try_from(visits.len()).unwrap_or(1))
-    };
-    let none = |name, value, unit| Row::count(name, value, unit).with_goal(Some(Goal::AtMost(0.0)));
-    let rows = vec![
-        Row::count("users", visits.len(), "users"),
-        none("errors", sum(|visit| visit.errors.len()), "answers"),
-        none(
+    section.count("users", number(visits.len()), "users");
+    for (name, found, unit) in [
+        ("errors", sum(|visit| visit.errors.len()), "answers"),
+        (
             "lost: not ended with all its items",
             of(|visit| !visit.has_succeeded()),
             "tasks",
         ),
-        none(
+        (
             "double: a user's second task",
             sum(|visit| visit.stored.max(visit.listed.len()).saturating_sub(1)),
             "tasks",
         ),
-        none(
+        (
             "without a task",
             of(|visit| visit.stored.min(visit.listed.len()) == 0),
             "users",
         ),
-        none(
+        (
             "second submits told of another task",
             of(|visit| visit.told_by_second != visit.task_id),
             "answers",
         ),
-        none(
+        (
             "items not stored exactly once",
             of(|visit| !visit.has_all_items_once()),
             "tasks",
         ),
-        none("what is somebody else's", sum(Visit::of_others), "answers"),
-        none(
+        ("what is somebody else's", sum(Visit::of_others), "answers"),
+        (
             "sockets not told of the end",
             of(|visit| !visit.is_told_of_the_end()),
             "sockets",
         ),
-        Row::time(
-            "answered 503 and asked again",
-            mean(|visit| visit.busy),
-            "a user",
-        ),
-        Row::time(
+    ] {
+        section.count(name, number(found), unit).at_most(0.0);
+    }
+    for (name, found) in [
+        ("answered 503 and asked again", sum(|visit| visit.busy)),
+        (
             "sockets refused and asked for again",
-            mean(|visit| visit.refused),
-            "a user",
+            sum(|visit| visit.refused),
         ),
-        Row::time("polls", mean(|visit| visit.polls), "a user"),
-        Row::time(
-            "messages by the socket",
-            mean(|visit| visit.told.len()),
-            "a user",
-        ),
-        Row::time("from the first request to the last end", lasted, "s"),
-    ];
+        ("polls", sum(|visit| visit.polls)),
+        ("messages by the socket", sum(|visit| visit.told.len())),
+    ] {
+        section.time(name, number(found) / number(visits.len()), "a user");
+    }
+    section.time("from the first request to the last end", lasted, "s");
     let errors = visits.iter().flat_map(|visit| &visit.errors);
-    let mut notes: Vec<_> = errors
-        .take(5)
-        .map(|error| format!("an error: {error}"))
-        .collect();
-    notes.push(format!(
+    for error in errors.take(5) {
+        section.note(format!("an error: {error}"));
+    }
+    section.note(format!(
         "{AT_A_TIME} requests at a time, {ITEMS} items a task"
     ));
-    Section {
-        title: "200 users at once, on the local stack",
-        notes,
-        rows,
-    }
+    section
+}
+
+fn number(count: usize) -> f64 {
+    u32::try_from(count).unwrap_or(u32::MAX).into()
 }

@@ -3,7 +3,6 @@
 //! It prints sections of figures as JSON, as every part of the bench does. The stack is the one that `LONGHAUL_STACK`
 //! names, and should have nothing else to do meanwhile.
 
-mod figures;
 mod gate;
 mod load;
 mod time;

@@ -7,9 +7,8 @@ use anyhow::{Context, Result, ensure};
 use aws_smithy_types::DateTime;
 use aws_smithy_types::date_time::Format;
 use e2e::{Stack, TASKS};
+use figures::{Section, number};
 use serde_json::{Value, json};
-
-use crate::figures::{Goal, Row, Section};
 
 const SIZES: [u32; 4] = [10, 100, 1000, 10_000];
 
@@ -39,36 +38,28 @@ struct Took {
 }
 
 pub(crate) fn measure(stack: &Stack) -> Result<Vec<Section>> {
-    let mut of_two_seconds = Section {
-        title: "Time to finish, items of 2 s",
-        notes: vec![],
-        rows: vec![],
-    };
-    let mut of_nothing = Section {
-        title: "Time to finish, items that take nothing",
-        notes: vec![],
-        rows: vec![],
-    };
+    let mut of_two_seconds = Section::new("Time to finish, items of 2 s");
+    let mut of_nothing = Section::new("Time to finish, items that take nothing");
     for in_flight in IN_FLIGHT {
         configure_worker(stack, ITEM_SECONDS, in_flight)?;
         for items in SIZES {
             // Chunks are worked off side by side, so three minutes each say nothing that those of 100 items do not.
             if in_flight == 1 && items > CHUNK_ITEMS {
-                let left_out = format!("left out: {} at 1 in flight", grouped(items));
-                of_two_seconds.notes.push(left_out);
+                let items = number(items.into());
+                of_two_seconds.note(format!("left out: {items} at 1 in flight"));
                 continue;
             }
             let least = items.min(CHUNK_ITEMS).div_ceil(in_flight) * ITEM_SECONDS;
             match run(stack, items, Duration::from_secs(least.into()))? {
-                Some(took) => of_two_seconds.rows.extend(ratios(items, in_flight, took)),
-                None => of_two_seconds.notes.push(given_up(items, in_flight)),
+                Some(took) => add_ratios(&mut of_two_seconds, items, in_flight, took),
+                None => of_two_seconds.note(given_up(items, in_flight)),
             }
         }
         configure_worker(stack, 0, in_flight)?;
         for items in SIZES {
             match run(stack, items, Duration::ZERO)? {
-                Some(took) => of_nothing.rows.extend(seconds(items, in_flight, took)),
-                None => of_nothing.notes.push(given_up(items, in_flight)),
+                Some(took) => add_seconds(&mut of_nothing, items, in_flight, took),
+                None => of_nothing.note(given_up(items, in_flight)),
             }
         }
     }
@@ -76,39 +67,38 @@ pub(crate) fn measure(stack: &Stack) -> Result<Vec<Section>> {
 }
 
 fn given_up(items: u32, in_flight: u32) -> String {
-    format!(
-        "left out: {} at {in_flight} in flight were not done in time",
-        grouped(items)
-    )
+    let items = number(items.into());
+    format!("left out: {items} at {in_flight} in flight were not done in time")
 }
 
 fn name(items: u32, in_flight: u32, what: &str) -> String {
-    format!("{} items, {in_flight} in flight: {what}", grouped(items))
+    format!(
+        "{} items, {in_flight} in flight: {what}",
+        number(items.into())
+    )
 }
 
-fn seconds(items: u32, in_flight: u32, took: Took) -> [Row; 2] {
-    let row = |what, value| Row::time(&name(items, in_flight, what), value, "s");
-    [
-        row("in all", took.in_all),
-        row("in the workers", took.in_workers),
-    ]
+fn add_seconds(section: &mut Section, items: u32, in_flight: u32, took: Took) {
+    section.time(name(items, in_flight, "in all"), took.in_all, "s");
+    section.time(
+        name(items, in_flight, "in the workers"),
+        took.in_workers,
+        "s",
+    );
 }
 
-fn ratios(items: u32, in_flight: u32, took: Took) -> [Row; 3] {
-    let [in_all, _] = seconds(items, in_flight, took);
-    let row = |what, value| Row::time(&name(items, in_flight, what), value, "×");
+fn add_ratios(section: &mut Section, items: u32, in_flight: u32, took: Took) {
     let floor = f64::from(ITEM_SECONDS);
-    let near_the_floor = (items == 100 && in_flight == 100).then_some(Goal::AtMost(1.3));
-    let faster = (items == 10_000 && in_flight == 100).then_some(Goal::AtLeast(1000.0));
-    [
-        in_all,
-        row("in the workers, to the floor", took.in_workers / floor).with_goal(near_the_floor),
-        row(
-            "faster than one after another",
-            f64::from(items) * floor / took.in_all,
-        )
-        .with_goal(faster),
-    ]
+    section.time(name(items, in_flight, "in all"), took.in_all, "s");
+    let to_the_floor = name(items, in_flight, "in the workers, to the floor");
+    let near = (items == 100 && in_flight == 100).then_some(1.3);
+    section
+        .time(to_the_floor, took.in_workers / floor, "×")
+        .at_most(near);
+    let faster = name(items, in_flight, "faster than one after another");
+    let times = f64::from(items) * floor / took.in_all;
+    let goal = (items == 10_000 && in_flight == 100).then_some(1000.0);
+    section.time(faster, times, "×").at_least(goal);
 }
 
 /// What tasks of so many items take, `None` if that is too long.
@@ -184,12 +174,4 @@ fn configure_worker(stack: &Stack, item_seconds: u32, in_flight: u32) -> Result<
     let request = json!({"Environment": {"Variables": variables}});
     stack.rest("PUT", "lambda", &path, &request)?;
     Ok(())
-}
-
-fn grouped(number: u32) -> String {
-    if number < 1000 {
-        number.to_string()
-    } else {
-        format!("{},{:03}", number / 1000, number % 1000)
-    }
 }
