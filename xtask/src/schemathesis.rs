@@ -33,8 +33,8 @@ const SHORT: Tier = Tier {
     seconds: None,
 };
 
-/// With more of them one user comes to have thousands of tasks, and listing the few of one job takes longer than anybody waits
-/// for an emulator in Python.
+/// Examples lead from one to the next, and nobody knows how far: an hour of that. One user comes to have thousands of tasks,
+/// with more of which listing the few of one job takes longer than anybody waits for an emulator in Python.
 const LONG: Tier = Tier {
     examples: 200,
     cases_min: 10_000,
