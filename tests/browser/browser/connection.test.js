@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 
-import { API, COGNITO, CONFIG, FILES, LIST, STATUS, answer, moving, pageTest } from './page.js';
+import { API, COGNITO, CONFIG, FILES, LASTING, LIST, STATUS, WATCHED, answer, moving, pageTest } from './page.js';
 import { eventually } from './stack.js';
 
 pageTest('polls keep to Retry-After, send the ETag back, and end with the task', async (tab) => {
@@ -49,7 +49,7 @@ pageTest('an unchanged status is answered without a body, and the page stays as 
 pageTest('offline for a while: the page says so, and recovers by itself', async (tab) => {
   tab.expectNoise('net::ERR_INTERNET_DISCONNECTED', API);
   await tab.openAndSignIn();
-  await tab.start(60);
+  await tab.start(WATCHED);
   await eventually(async () => assert.ok(Number(await tab.textOf('task-percent')) > 0));
   await tab.page.context().setOffline(true);
   await tab.says('You are offline. Your task goes on; this page catches up by itself.');
@@ -65,7 +65,7 @@ pageTest('offline for a while: the page says so, and recovers by itself', async 
 pageTest('a server that fails for a while is waited for as it asks, and the task goes on', async (tab) => {
   tab.expectNoise('the server responded with a status of 503', API);
   await tab.openAndSignIn();
-  await tab.start(60);
+  await tab.start(WATCHED);
   await tab.reaches('Running');
   const failed = [];
   await tab.intercept('GET', STATUS, (route) => {
@@ -92,7 +92,7 @@ pageTest('a hidden tab asks once a minute, so that its title tells of the end, a
   await tab.page.clock.install();
   await tab.openAndSignIn();
   const before = tab.requests('GET', STATUS);
-  await tab.start(30);
+  await tab.start(WATCHED);
   await tab.reaches('Running');
   await tab.setHidden(true);
   for (const { request } of before) await (await request.response()).finished();
@@ -120,13 +120,13 @@ pageTest('a hidden tab shows how far the task is in its title, although nothing 
   done = 57;
   await passMinuteUntilAsked(tab);
   await eventually(async () => assert.equal(await tab.page.title(), '57% · Longhaul'));
-  await tab.user.cancel((await tab.user.tasks())[0].task_id);
+  await tab.user.cancelLast();
 }, { context: moving, live: false });
 
 pageTest('a tab catches up at once when it is shown again', async (tab) => {
   await tab.page.clock.install();
   await tab.openAndSignIn();
-  await tab.start(30);
+  await tab.start(WATCHED);
   await tab.reaches('Running');
   await tab.setHidden(true);
   await tab.user.finish((await tab.user.tasks())[0].task_id);
@@ -154,7 +154,7 @@ pageTest('when the machine has slept the page asks at once, and shows no countdo
   await eventually(() => assert.equal(lists.length, 1, 'what was started meanwhile may be there to see'));
   release();
   await eventually(async () => assert.equal(await tab.textOf('task-left'), 'about 10 min'));
-  await tab.user.cancel((await tab.user.tasks())[0].task_id);
+  await tab.user.cancelLast();
 }, { live: false });
 
 pageTest('a task that another program starts is found when the tab is looked at again', async (tab) => {
@@ -216,7 +216,7 @@ pageTest('an answer that was overtaken by a newer one hides no task', async (tab
   }, 1);
   await tab.open();
   await eventually(() => assert.ok(isAnswered));
-  await other.start(30);
+  await other.start(WATCHED);
   await tab.reaches('Running');
   release();
   await tab.page.locator('#work:not([aria-busy])').waitFor();
@@ -227,7 +227,7 @@ pageTest('an answer that was overtaken by a newer one hides no task', async (tab
 pageTest('a task that has vanished is not polled for ever', async (tab) => {
   tab.expectNoise('the server responded with a status of 404', API);
   await tab.openAndSignIn();
-  await tab.start(100);
+  await tab.start(LASTING);
   await tab.reaches('Running');
   const announced = await tab.announcements();
   await tab.button('Cancel task').click();

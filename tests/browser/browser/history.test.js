@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 
 import * as words from '../../../frontend/js/words.js';
-import { API, ITEMS, LIST, answer, pageTest } from './page.js';
+import { API, ITEMS, LASTING, LIST, answer, pageTest } from './page.js';
 import { eventually } from './stack.js';
 
 pageTest('past tasks are listed newest first, with state, size and time, and older ones on demand', async (tab) => {
@@ -103,14 +103,14 @@ for (const [before, listed] of [['nothing', 0], ['something', 2]]) {
 }
 
 pageTest('the sheet of a running task keeps to the server\'s clock', async (tab) => {
-  const taskId = await tab.user.start(1_000);
   await tab.page.clock.install({ time: Date.now() + 3_600_000 });
   await tab.openAndSignIn();
+  await tab.start(LASTING);
   await tab.reaches('Running');
   await tab.button(/^Running/).click();
   const elapsed = tab.page.getByRole('dialog').locator('dd').nth(1);
   assert.match(await elapsed.innerText(), /^\d+ s$/);
-  await tab.user.cancel(taskId);
+  await tab.user.cancelLast();
 });
 
 pageTest('what an item says is shown as text, whatever it says', async (tab) => {

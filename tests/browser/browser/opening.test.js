@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { readdirSync } from 'node:fs';
 
-import { COGNITO, CONFIG, FILES, isLong, pageTest } from './page.js';
+import { COGNITO, CONFIG, FILES, WATCHED, isLong, pageTest } from './page.js';
 import { eventually, stack } from './stack.js';
 
 const moduleAt = (name) => `${FILES}/js/${name}`;
@@ -156,7 +156,7 @@ pageTest('what came after 2023 is not needed for a task from the start to its en
     delete crypto.randomUUID;
   });
   await tab.openAndSignIn();
-  await tab.start(20);
+  await tab.start(WATCHED);
   await tab.reaches('Running');
   await eventually(async () => assert.ok(Number(await tab.textOf('task-percent')) > 0));
   await tab.reaches('Finished');

@@ -26,6 +26,12 @@ export const CONFIG = `${FILES}/config.json`;
 export const STATUS = new RegExp(`^${literally(API)}[a-z-]+/[0-9a-f-]{36}/$`);
 export const LIST = new RegExp(`^${literally(API)}tasks/\\?`);
 export const ITEMS = new RegExp(`^${literally(API)}[a-z-]+/[0-9a-f-]{36}/items/\\?`);
+/**
+ * How many items make a task that is still at work when it has been looked at, on a machine that has no time either: 12 s. And
+ * one that nobody waits for, who rather cancels it: 20 s, and no number of items takes longer.
+ */
+export const WATCHED = 60;
+export const LASTING = 200;
 /** Where the page asks for live updates, and where it gets them. */
 export const TICKETS = `${API}live/`;
 export const SOCKETS = new RegExp(`^${literally(`${stack.endpoint_url.replace('http://127.0.0.1', 'ws://localhost')}/_aws/execute-api/${stack.socket_api_id}/live`)}\\?`);

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 
-import { API, COGNITO, STATUS, answer, pageTest, SUBMIT } from './page.js';
+import { API, COGNITO, LASTING, STATUS, SUBMIT, answer, pageTest } from './page.js';
 import { eventually, isRefreshTokenGood, newUser, revoke } from './stack.js';
 
 const WRONG = 'the server responded with a status of 400';
@@ -202,8 +202,8 @@ pageTest('signing in in one tab also leads in another one that waits at the form
 
 pageTest('nothing of a signed-out person is left on the page', async (tab) => {
   await tab.user.finish(await tab.user.start(1));
-  const taskId = await tab.user.start(1_000);
   await tab.openAndSignIn();
+  await tab.start(LASTING);
   await tab.reaches('Running');
   await eventually(async () => assert.equal(await tab.page.locator('#history-rows .row').count(), 2));
   assert.match(await tab.page.title(), /%/);
@@ -215,7 +215,7 @@ pageTest('nothing of a signed-out person is left on the page', async (tab) => {
   const polls = tab.requests('GET', API);
   await tab.page.waitForTimeout(2_000);
   assert.equal(polls.length, 0);
-  await tab.user.cancel(taskId);
+  await tab.user.cancelLast();
 });
 
 pageTest('what one person was starting is not started for the next', async (tab) => {
@@ -301,12 +301,13 @@ pageTest('a session that cannot be renewed leads to the form, says why, and lose
   tab.expectNoise(REFUSED, API);
   tab.expectNoise(WRONG, COGNITO);
   await tab.openAndSignIn();
-  await tab.start(60);
+  await tab.start(LASTING);
   await tab.reaches('Running');
   await revoke(await refreshTokenOf(tab));
   await tab.intercept('GET', STATUS, answer(401, { message: 'Unauthorized' }), 1);
   await tab.says('Your session has ended. Sign in again; a running task goes on meanwhile.');
   await tab.signIn();
   await tab.reaches('Running');
-  assert.equal(await tab.textOf('task-size'), '60 items');
+  assert.equal(await tab.textOf('task-size'), `${LASTING} items`);
+  await tab.user.cancelLast();
 }, { live: false });

@@ -62,6 +62,11 @@ export class User {
     return data.task_id;
   }
 
+  /** Cancels the task that was started last. */
+  async cancelLast() {
+    return this.cancel((await this.tasks())[0].task_id);
+  }
+
   async cancel(taskId) {
     return (await this.call('DELETE', `${taskId}/`)).status;
   }

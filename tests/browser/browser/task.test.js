@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 
-import { API, STATUS, SUBMIT, answer, moving, pageTest } from './page.js';
+import { API, LASTING, STATUS, SUBMIT, WATCHED, answer, moving, pageTest } from './page.js';
 import { eventually } from './stack.js';
 
 /** The field for the number of items. */
@@ -22,7 +22,7 @@ pageTest('a task is started, watched and finished', async (tab) => {
     look();
   });
   const polls = tab.requests('GET', API);
-  await tab.start(40);
+  await tab.start(WATCHED);
   await tab.focusIsOn('task-title');
   await tab.reaches('Running');
   await eventually(async () => assert.match(await tab.page.title(), /^\d+% · Longhaul$/));
@@ -30,14 +30,14 @@ pageTest('a task is started, watched and finished', async (tab) => {
   await eventually(async () => assert.equal(await tab.progress.getAttribute('value'), '100'));
   assert.equal(await tab.page.title(), 'Finished · Longhaul');
   assert.equal(await tab.textOf('task-percent'), '100');
-  assert.equal(await tab.textOf('task-count'), '40 of 40 items');
-  await tab.says('All 40 items are done. Have a look, or start another task.');
+  assert.equal(await tab.textOf('task-count'), `${WATCHED} of ${WATCHED} items`);
+  await tab.says(`All ${WATCHED} items are done. Have a look, or start another task.`);
   const shown = await tab.page.evaluate(() => window.barValues);
   for (let frame = 1; frame < shown.length; frame += 1) assert.ok(shown[frame] >= shown[frame - 1], 'the bar turned back');
   assert.ok(new Set(shown).size > 2 * polls.length, 'the bar moves between polls');
   const shift = await tab.page.evaluate(() => window.shift);
   assert.ok(shift < 0.02, `the layout jumped by ${shift}`);
-  await eventually(async () => assert.equal((await announced()).at(-1), 'Finished. All 40 items are done. Have a look, or start another task.'));
+  await eventually(async () => assert.equal((await announced()).at(-1), `Finished. All ${WATCHED} items are done. Have a look, or start another task.`));
   const said = await announced();
   assert.ok(said.length <= 6, `a screen reader had to hear: ${said.join(' | ')}`);
   await tab.button('Start another').click();
@@ -148,7 +148,7 @@ pageTest('a task that was started unnoticed is found, and the next one of the sa
     await route.fetch();
     return route.abort('connectionreset');
   }, 4);
-  await tab.start(200);
+  await tab.start(LASTING);
   await tab.says(/It is not known whether the task has started/);
   await tab.hears('task-started');
   await tab.reaches('Running');
@@ -156,7 +156,7 @@ pageTest('a task that was started unnoticed is found, and the next one of the sa
   await tab.user.cancel(first);
   await tab.reaches('Cancelled');
   await tab.button('Start another').click();
-  await tab.start(200);
+  await tab.start(LASTING);
   await tab.reaches('Running');
   const tasks = await tab.user.tasks();
   assert.equal(tasks.length, 2);
@@ -195,7 +195,7 @@ pageTest('where the active task cannot be read at once, it is still said that th
 
 pageTest('a reload in the middle picks the task up where it is', async (tab) => {
   await tab.openAndSignIn();
-  await tab.start(60);
+  await tab.start(WATCHED);
   await eventually(async () => assert.ok(Number(await tab.textOf('task-percent')) > 0));
   const before = Number(await tab.textOf('task-percent'));
   await tab.page.reload();
@@ -209,7 +209,7 @@ pageTest('a second tab shows the same task, also one that is started later', asy
   const second = await tab.another();
   await second.open();
   await second.reaches('Start a task');
-  await tab.start(30);
+  await tab.start(WATCHED);
   await second.reaches('Running');
   const third = await tab.another();
   await third.open();
@@ -234,16 +234,16 @@ pageTest('a task that takes the place of the form takes the focus along, and say
   await second.button('Start another').focus();
   await tab.reaches('Finished');
   await tab.button('Start another').click();
-  await tab.start(20);
+  await tab.start(WATCHED);
   await second.reaches('Running');
   await second.focusIsOn('task-title');
   // And a sheet gives the focus back to a button that has gone.
   await second.reaches('Finished');
   await second.button('See items').click();
-  await second.page.getByRole('dialog', { name: '20 items' }).waitFor();
+  await second.page.getByRole('dialog', { name: `${WATCHED} items` }).waitFor();
   await tab.reaches('Finished');
   await tab.button('Start another').click();
-  await tab.start(20);
+  await tab.start(WATCHED);
   await second.page.locator('#cancel:visible').waitFor();
   await second.page.keyboard.press('Escape');
   await second.focusIsOn('task-title');

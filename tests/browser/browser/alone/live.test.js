@@ -318,7 +318,7 @@ pageTest('signing out closes the socket, and asks for no other', async (tab) => 
   await tab.page.waitForTimeout(3 * SECONDS);
   assert.deepEqual([sockets.length, tickets.length], [1, 1]);
   assert.equal(await tab.page.title(), 'Longhaul');
-  await tab.user.cancel((await tab.user.tasks())[0].task_id);
+  await tab.user.cancelLast();
 });
 
 pageTest('a ticket that is on its way when its owner signs out opens nothing', async (tab) => {
