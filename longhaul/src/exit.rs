@@ -26,7 +26,7 @@ pub fn run(function: impl Future<Output = Result<(), Error>> + 'static) -> ExitC
     let mut runtime = tokio::runtime::Builder::new_current_thread();
     match runtime.enable_all().build_local(LocalOptions::default()) {
         Ok(runtime) => {
-            // A task of its own: each wake of the future that `block_on` has is a system call, and a task's is none.
+            // A task of its own: whenever the future that `block_on` has is woken, the runtime asks the kernel for news first.
             let ran = runtime.spawn_local(async { after(function.await).await });
             let ran = runtime.block_on(ran);
             ran.unwrap_or_else(|panicked| panic::resume_unwind(panicked.into_panic()))

@@ -1,7 +1,7 @@
 //! What a function does to the services behind it, counted.
 
 use std::collections::BTreeMap;
-use std::ops::AddAssign;
+use std::iter::Sum;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::Serialize;
@@ -30,14 +30,18 @@ impl Counts {
     }
 }
 
-impl AddAssign<&Counts> for Counts {
-    fn add_assign(&mut self, more: &Counts) {
-        self.connections += more.connections;
-        self.bytes_sent += more.bytes_sent;
-        self.bytes_received += more.bytes_received;
-        for (operation, count) in &more.calls {
-            *self.calls.entry(operation.clone()).or_default() += count;
+impl<'a> Sum<&'a Counts> for Counts {
+    fn sum<All: Iterator<Item = &'a Counts>>(all: All) -> Self {
+        let mut sum = Self::nothing();
+        for more in all {
+            sum.connections += more.connections;
+            sum.bytes_sent += more.bytes_sent;
+            sum.bytes_received += more.bytes_received;
+            for (operation, count) in &more.calls {
+                *sum.calls.entry(operation.clone()).or_default() += count;
+            }
         }
+        sum
     }
 }
 

@@ -124,10 +124,7 @@ fn traffic(all: &[Measured]) -> Section {
         };
         let is_ours = calls_max.is_some() || name == "cancel";
         let (init, invocations) = one.run.counts.split_first().unwrap_or((&NOTHING, &[]));
-        let mut sum = Counts::default();
-        for counts in invocations {
-            sum += counts;
-        }
+        let sum: Counts = invocations.iter().sum();
         let opened = format!("{name}: connections opened after the first /next");
         let row = section.count(opened, sum.connections as f64, "connections");
         row.at_most(is_ours.then_some(0.0));

@@ -25,10 +25,7 @@ pub fn section(bench: &Bench, program: &Path) -> Result<Section> {
     let batches = usize::try_from(1 + ITEMS / WORK_ITEMS)?;
     let run = bench.run(&subjects::worker(program, "0"), batches)?;
     let cpu_time = run.cpu_time_phases().warm / WORK_ITEMS as f64;
-    let mut sum = Counts::default();
-    for counts in run.counts.iter().skip(2) {
-        sum += counts;
-    }
+    let sum: Counts = run.counts.iter().skip(2).sum();
     let (calls, bytes) = (
         sum.calls.values().sum(),
         sum.bytes_sent + sum.bytes_received,

@@ -60,7 +60,7 @@ pageTest('on a low screen the buttons of the card can be reached', async (tab) =
     const { y, height } = await button.boundingBox();
     assert.ok(y >= 0 && y + height <= 480, `the button is at ${y}`);
   });
-  await tab.user.cancelLast();
+  await tab.user.cancel(await tab.user.last());
 }, { context: { viewport: { width: 1280, height: 480 } } });
 
 pageTest('where the system chooses the colours, the bar still shows how far it is', async (tab) => {
@@ -94,5 +94,5 @@ pageTest('with reduced motion nothing moves by itself', async (tab) => {
   while (polls.length < enough && await tab.heading('Running').isVisible()) seen.add(await tab.progress.getAttribute('value'));
   assert.ok(seen.size > 1, 'the bar was looked at');
   assert.ok(seen.size <= polls.length + 1, `the bar took ${seen.size} positions in ${polls.length} polls`);
-  await tab.user.cancelLast();
+  await tab.user.cancel(await tab.user.last());
 }, { context: { reducedMotion: 'reduce' }, live: false });

@@ -65,7 +65,7 @@ pageTest('cancelling what has ended meanwhile shows how it ended', async (tab) =
     return route.fallback();
   });
   await tab.button('Cancel task').click();
-  await tab.user.finish((await tab.user.tasks())[0].task_id);
+  await tab.user.finish(await tab.user.last());
   await tab.page.getByRole('dialog').getByRole('button', { name: 'Cancel task' }).click();
   await tab.says('The task had ended before it could be cancelled.');
   release();

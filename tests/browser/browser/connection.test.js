@@ -29,7 +29,7 @@ pageTest('an unchanged status is answered without a body, and the page stays as 
   await tab.openAndSignIn();
   await tab.start(20);
   await tab.reaches('Finished');
-  const taskId = (await tab.user.tasks())[0].task_id;
+  const taskId = await tab.user.last();
   const statuses = await tab.page.evaluate(async ([files, id]) => {
     const { Session } = await import(`${files}/js/session.js`);
     const { Tabs } = await import(`${files}/js/tabs.js`);
@@ -97,7 +97,7 @@ pageTest('a hidden tab asks once a minute, so that its title tells of the end, a
   await tab.setHidden(true);
   for (const { request } of before) await (await request.response()).finished();
   const polls = tab.requests('GET', STATUS);
-  await tab.user.finish((await tab.user.tasks())[0].task_id);
+  await tab.user.finish(await tab.user.last());
   assert.match(await tab.page.title(), /^\d+% · Longhaul$/);
   assert.equal(polls.length, 0);
   await passMinuteUntilAsked(tab);
@@ -120,7 +120,7 @@ pageTest('a hidden tab shows how far the task is in its title, although nothing 
   done = 57;
   await passMinuteUntilAsked(tab);
   await eventually(async () => assert.equal(await tab.page.title(), '57% · Longhaul'));
-  await tab.user.cancelLast();
+  await tab.user.cancel(await tab.user.last());
 }, { context: moving, live: false });
 
 pageTest('a tab catches up at once when it is shown again', async (tab) => {
@@ -129,7 +129,7 @@ pageTest('a tab catches up at once when it is shown again', async (tab) => {
   await tab.start(WATCHED);
   await tab.reaches('Running');
   await tab.setHidden(true);
-  await tab.user.finish((await tab.user.tasks())[0].task_id);
+  await tab.user.finish(await tab.user.last());
   const polls = tab.requests('GET', STATUS);
   // For the page the time stands still from here on: only what goes out at once goes out.
   await tab.page.clock.pauseAt(Date.now() + 30_000);
@@ -154,7 +154,7 @@ pageTest('when the machine has slept the page asks at once, and shows no countdo
   await eventually(() => assert.equal(lists.length, 1, 'what was started meanwhile may be there to see'));
   release();
   await eventually(async () => assert.equal(await tab.textOf('task-left'), 'about 10 min'));
-  await tab.user.cancelLast();
+  await tab.user.cancel(await tab.user.last());
 }, { live: false });
 
 pageTest('a task that another program starts is found when the tab is looked at again', async (tab) => {

@@ -110,7 +110,7 @@ pageTest('the sheet of a running task keeps to the server\'s clock', async (tab)
   await tab.button(/^Running/).click();
   const elapsed = tab.page.getByRole('dialog').locator('dd').nth(1);
   assert.match(await elapsed.innerText(), /^\d+ s$/);
-  await tab.user.cancelLast();
+  await tab.user.cancel(await tab.user.last());
 });
 
 pageTest('what an item says is shown as text, whatever it says', async (tab) => {

@@ -215,7 +215,7 @@ pageTest('nothing of a signed-out person is left on the page', async (tab) => {
   const polls = tab.requests('GET', API);
   await tab.page.waitForTimeout(2_000);
   assert.equal(polls.length, 0);
-  await tab.user.cancelLast();
+  await tab.user.cancel(await tab.user.last());
 });
 
 pageTest('what one person was starting is not started for the next', async (tab) => {
@@ -309,5 +309,5 @@ pageTest('a session that cannot be renewed leads to the form, says why, and lose
   await tab.signIn();
   await tab.reaches('Running');
   assert.equal(await tab.textOf('task-size'), `${LASTING} items`);
-  await tab.user.cancelLast();
+  await tab.user.cancel(await tab.user.last());
 }, { live: false });

@@ -62,9 +62,9 @@ export class User {
     return data.task_id;
   }
 
-  /** Cancels the task that was started last. */
-  async cancelLast() {
-    return this.cancel((await this.tasks())[0].task_id);
+  /** @returns {Promise<string>} the id of the task that was started last */
+  async last() {
+    return (await this.tasks())[0].task_id;
   }
 
   async cancel(taskId) {

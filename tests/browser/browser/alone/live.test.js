@@ -196,7 +196,7 @@ pageTest('a hidden tab tells in its title at once how the task ended, without a 
   await tab.page.clock.runFor(32 * SECONDS);
   for (const { request } of polls) await (await request.response()).finished();
   const before = polls.length;
-  await tab.user.finish((await tab.user.tasks())[0].task_id);
+  await tab.user.finish(await tab.user.last());
   await eventually(async () => assert.equal(await tab.page.title(), 'Finished · Longhaul'), 10 * SECONDS);
   assert.equal(polls.length, before);
 });
@@ -318,7 +318,7 @@ pageTest('signing out closes the socket, and asks for no other', async (tab) => 
   await tab.page.waitForTimeout(3 * SECONDS);
   assert.deepEqual([sockets.length, tickets.length], [1, 1]);
   assert.equal(await tab.page.title(), 'Longhaul');
-  await tab.user.cancelLast();
+  await tab.user.cancel(await tab.user.last());
 });
 
 pageTest('a ticket that is on its way when its owner signs out opens nothing', async (tab) => {

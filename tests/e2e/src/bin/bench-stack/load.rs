@@ -61,7 +61,7 @@ fn section(visits: &[Visit], lasted: f64) -> Section {
     let mut section = Section::new("200 users at once, on the local stack");
     let of = |is: fn(&Visit) -> bool| visits.iter().filter(|visit| is(visit)).count();
     let sum = |of: fn(&Visit) -> usize| visits.iter().map(of).sum::<usize>();
-    section.count("users", number(visits.len()), "users");
+    section.count("users", float(visits.len()), "users");
     for (name, found, unit) in [
         ("errors", sum(|visit| visit.errors.len()), "answers"),
         (
@@ -96,7 +96,7 @@ fn section(visits: &[Visit], lasted: f64) -> Section {
             "sockets",
         ),
     ] {
-        section.count(name, number(found), unit).at_most(0.0);
+        section.count(name, float(found), unit).at_most(0.0);
     }
     for (name, found) in [
         ("answered 503 and asked again", sum(|visit| visit.busy)),
@@ -107,7 +107,7 @@ fn section(visits: &[Visit], lasted: f64) -> Section {
         ("polls", sum(|visit| visit.polls)),
         ("messages by the socket", sum(|visit| visit.told.len())),
     ] {
-        section.time(name, number(found) / number(visits.len()), "a user");
+        section.time(name, float(found) / float(visits.len()), "a user");
     }
     section.time("from the first request to the last end", lasted, "s");
     let errors = visits.iter().flat_map(|visit| &visit.errors);
@@ -120,6 +120,6 @@ fn section(visits: &[Visit], lasted: f64) -> Section {
     section
 }
 
-fn number(count: usize) -> f64 {
+fn float(count: usize) -> f64 {
     u32::try_from(count).unwrap_or(u32::MAX).into()
 }

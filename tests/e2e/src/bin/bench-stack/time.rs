@@ -43,12 +43,6 @@ pub(crate) fn measure(stack: &Stack) -> Result<Vec<Section>> {
     for in_flight in IN_FLIGHT {
         configure_worker(stack, ITEM_SECONDS, in_flight)?;
         for items in SIZES {
-            // Chunks are worked off side by side, so three minutes each say nothing that those of 100 items do not.
-            if in_flight == 1 && items > CHUNK_ITEMS {
-                let items = number(items.into());
-                of_two_seconds.note(format!("left out: {items} at 1 in flight"));
-                continue;
-            }
             let least = items.min(CHUNK_ITEMS).div_ceil(in_flight) * ITEM_SECONDS;
             match run(stack, items, Duration::from_secs(least.into()))? {
                 Some(took) => add_ratios(&mut of_two_seconds, items, in_flight, took),
